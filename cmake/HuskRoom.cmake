@@ -1,0 +1,40 @@
+# husk_room(NAME [DEPS room...] [LIBS library...]): the static library husk_NAME from every *.cc of the
+# folder, and one test program NAME_test from every *_test.cc beside them. Globs are re-checked at build
+# time, so a new file, and above all a new test, cannot be left out.
+
+add_library(husk_flags INTERFACE)
+target_compile_options(husk_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror)
+target_include_directories(husk_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+target_link_libraries(husk_flags INTERFACE Threads::Threads)
+if(HUSK_SANITIZE)
+  target_compile_options(husk_flags INTERFACE -fsanitize=${HUSK_SANITIZE} -fno-omit-frame-pointer
+                         -fno-sanitize-recover=all)
+  target_link_options(husk_flags INTERFACE -fsanitize=${HUSK_SANITIZE})
+endif()
+if(HUSK_FUZZ)
+  target_compile_options(husk_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined
+                         -fno-sanitize-recover=all -Wno-unknown-warning-option)
+  target_link_options(husk_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
+function(husk_room name)
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(TRANSFORM ARG_DEPS PREPEND husk_)
+  if(sources)
+    add_library(husk_${name} STATIC ${sources})
+    target_link_libraries(husk_${name} PUBLIC husk_flags ${ARG_DEPS} ${ARG_LIBS})
+  else()
+    add_library(husk_${name} INTERFACE)
+    target_link_libraries(husk_${name} INTERFACE husk_flags ${ARG_DEPS} ${ARG_LIBS})
+  endif()
+  if(tests AND NOT HUSK_FUZZ)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE husk_${name} GTest::gmock GTest::gtest_main)
+    add_test(NAME ${name} COMMAND ${name}_test)
+    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+  endif()
+endfunction()

@@ -1,0 +1,113 @@
+// The one checked door to guest memory. Owns the guest's RAM (a memfd, mapped) and its dirty log.
+//
+// Every access is bounds-checked and returns an error for what is not RAM; nothing a guest chooses can
+// make it abort. Reads and writes are plain copies, not atomic with respect to running vCPUs, except
+// load/store of naturally aligned 1, 2, 4 and 8 bytes, which are single accesses.
+// Thread-safe once built; regions do not change while vCPUs run.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "base/fd.h"
+#include "contract/address.h"
+#include "husk/error.h"
+
+namespace husk::memory {
+
+struct RegionSpec {
+  Gpa start;
+  uint64_t size = 0;  // bytes, a multiple of 4 KiB
+};
+
+struct Region {
+  Gpa start;
+  uint64_t size = 0;
+  std::byte* host = nullptr;
+  uint64_t file_offset = 0;  // of the region's first byte in the memory file
+  uint64_t first_page = 0;   // index of its first page in the dirty log
+
+  [[nodiscard]] bool contains(Gpa gpa, uint64_t length) const {
+    const uint64_t offset = gpa.value - start.value;
+    return gpa.value >= start.value && offset < size && length <= size - offset;
+  }
+};
+
+class GuestMemory {
+ public:
+  // Regions are sorted, page-aligned and do not overlap. Memory is zero and is only taken from the host
+  // as it is touched.
+  [[nodiscard]] static Result<std::unique_ptr<GuestMemory>> create(std::span<const RegionSpec> specs);
+
+  GuestMemory(const GuestMemory&) = delete;
+  GuestMemory& operator=(const GuestMemory&) = delete;
+
+  [[nodiscard]] Result<void> read(Gpa gpa, std::span<std::byte> out) const;
+  [[nodiscard]] Result<void> write(Gpa gpa, std::span<const std::byte> in);
+
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  [[nodiscard]] Result<T> load(Gpa gpa) const {
+    const std::byte* host = find(gpa, sizeof(T));
+    if (host == nullptr) return out_of_range(gpa, sizeof(T));
+    T value;
+    std::memcpy(&value, host, sizeof(T));
+    return value;
+  }
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  [[nodiscard]] Result<void> store(Gpa gpa, const T& value) {
+    std::byte* host = find(gpa, sizeof(T));
+    if (host == nullptr) return out_of_range(gpa, sizeof(T));
+    std::memcpy(host, &value, sizeof(T));
+    mark_dirty(gpa, sizeof(T));
+    return {};
+  }
+
+  // The bytes themselves, for zero copy; valid as long as this object. A writer calls mark_dirty().
+  [[nodiscard]] Result<std::span<std::byte>> host_span(Gpa gpa, uint64_t length) const;
+  // As host_span, nullptr where the range is not within one region.
+  [[nodiscard]] std::byte* find(Gpa gpa, uint64_t length) const {
+    for (const Region& region : regions_) {
+      if (region.contains(gpa, length)) return region.host + (gpa.value - region.start.value);
+    }
+    return nullptr;
+  }
+
+  [[nodiscard]] uint64_t size() const { return size_; }  // bytes of RAM, all regions
+  [[nodiscard]] std::span<const Region> regions() const { return regions_; }
+  [[nodiscard]] int file() const { return file_.get(); }
+
+  // Dirty tracking, by 4 KiB page. Off, mark_dirty() costs one load.
+  void enable_dirty_tracking();
+  void disable_dirty_tracking();
+  [[nodiscard]] bool dirty_tracking() const { return tracking_.load(std::memory_order_relaxed); }
+  void mark_dirty(Gpa gpa, uint64_t length) {
+    if (dirty_tracking()) mark_dirty_pages(gpa, length);
+  }
+  // The start of every page written since the last call, which also clears them. Each call raises
+  // dirty_epoch(); a backend that caches writable translations drops them when it sees the epoch move.
+  [[nodiscard]] std::vector<Gpa> take_dirty_pages();
+  [[nodiscard]] uint64_t dirty_epoch() const { return dirty_epoch_.load(std::memory_order_acquire); }
+
+ private:
+  GuestMemory() = default;
+  [[nodiscard]] static std::unexpected<Error> out_of_range(Gpa gpa, uint64_t length);
+  void mark_dirty_pages(Gpa gpa, uint64_t length);
+
+  base::Fd file_;
+  base::Mapping mapping_;
+  std::vector<Region> regions_;
+  uint64_t size_ = 0;
+  std::atomic<bool> tracking_{false};
+  std::atomic<uint64_t> dirty_epoch_{0};
+  std::vector<std::atomic<uint64_t>> dirty_;  // one bit per page
+};
+
+}  // namespace husk::memory
