@@ -1,0 +1,77 @@
+// The canonical form of an x86 vCPU's state: what the architecture defines, nothing of any backend's own.
+// Every x86 backend writes it and reads it, so that a machine can move between them (ARCHITECTURE.md,
+// decision 5). Plain values; sizes are fixed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace husk::contract::x86 {
+
+// General registers are indexed by their encoding: rax rcx rdx rbx rsp rbp rsi rdi r8..r15.
+enum Gpr : uint8_t { kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi, kR8, kR15 = 15 };
+
+// Segment registers are indexed by their encoding.
+enum Seg : uint8_t { kEs, kCs, kSs, kDs, kFs, kGs, kSegCount };
+
+// A segment register with its hidden part. `attributes` are the descriptor's bits 40..47 and 52..55 packed as
+// in the VMCB (AMD APM vol. 2, 15.5.1): type 0-3, S 4, DPL 5-6, P 7, AVL 8, L 9, D/B 10, G 11.
+// `limit` is in bytes, already scaled by G. A null selector's register has P clear.
+struct Segment {
+  uint16_t selector = 0;
+  uint16_t attributes = 0;
+  uint32_t limit = 0;
+  uint64_t base = 0;
+
+  bool operator==(const Segment&) const = default;
+};
+
+constexpr uint16_t kSegAccessed = 1u << 0, kSegWritable = 1u << 1, kSegConforming = 1u << 2;
+constexpr uint16_t kSegCode = 1u << 3, kSegNotSystem = 1u << 4, kSegPresent = 1u << 7;
+constexpr uint16_t kSegLong = 1u << 9, kSegBig = 1u << 10, kSegGranular = 1u << 11;
+
+struct DescriptorTable {
+  uint64_t base = 0;
+  uint16_t limit = 0;
+
+  bool operator==(const DescriptorTable&) const = default;
+};
+
+struct Msr {
+  uint32_t index = 0;
+  uint64_t value = 0;
+
+  bool operator==(const Msr&) const = default;
+};
+
+// What is on its way into the CPU but has not been taken.
+struct PendingEvents {
+  bool nmi_pending = false;
+  bool nmi_blocked = false;        // between an NMI and its IRET
+  bool interrupt_shadow = false;   // after STI or MOV SS
+  bool halted = false;
+  bool waiting_for_sipi = false;   // an application processor that has not been started
+
+  bool operator==(const PendingEvents&) const = default;
+};
+
+struct VcpuState {
+  std::array<uint64_t, 16> gpr{};
+  uint64_t rip = 0;
+  uint64_t rflags = 2;
+  std::array<Segment, kSegCount> segments{};
+  Segment ldtr, tr;
+  DescriptorTable gdtr, idtr;
+  uint64_t cr0 = 0, cr2 = 0, cr3 = 0, cr4 = 0, cr8 = 0;
+  uint64_t efer = 0;
+  uint64_t xcr0 = 1;
+  std::array<uint64_t, 4> dr{};
+  uint64_t dr6 = 0xffff0ff0, dr7 = 0x400;
+  std::vector<Msr> msrs;                      // sorted by index, without EFER
+  alignas(16) std::array<uint8_t, 512> fxsave{};  // the FXSAVE64 image (Intel SDM vol. 1, 10.5.1)
+  std::array<uint8_t, 1024> lapic{};          // the xAPIC register page's first KiB, as KVM_GET_LAPIC's
+  PendingEvents events;
+};
+
+}  // namespace husk::contract::x86
