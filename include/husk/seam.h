@@ -1,0 +1,137 @@
+// The backend seam: what a CPU can do, whoever provides it (seed 002, hypervisor/mod.rs).
+//
+// A backend is a pair of classes that satisfy the concepts below; code above is compiled once per
+// backend and calls it directly: no virtual call and no allocation between two exits. Everything a
+// guest-visible machine needs beyond this (devices, boot, lifecycle) is written once, above.
+//
+// Threads: a vCPU belongs to the thread that created it; all of its members are called there. A vCPU's
+// handle and an IrqLine may be used from any thread.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <istream>
+#include <ostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "husk/error.h"
+
+namespace husk::seam {
+
+// Rights of a guest-physical mapping; the values are the seed's.
+enum class Prot : uint8_t {
+  kRead = 1,
+  kWrite = 2,
+  kExec = 4,
+  kReadWrite = 3,
+  kReadExec = 5,
+  kReadWriteExec = 7,
+};
+
+// A core register by role. On aarch64 x(n) is Xn; on x86-64 x(n) is the general register with encoding n
+// (rax rcx rdx rbx rsp rbp rsi rdi r8..r15), kPc is RIP and kCpsr RFLAGS; the others are refused there.
+struct CoreReg {
+  enum class Role : uint8_t { kX, kFp, kLr, kPc, kCpsr, kFpsr, kFpcr };
+  Role role = Role::kX;
+  uint8_t index = 0;  // of kX: 0..30
+
+  static constexpr CoreReg x(uint8_t n) { return {Role::kX, n}; }
+  static constexpr CoreReg pc() { return {Role::kPc, 0}; }
+  static constexpr CoreReg cpsr() { return {Role::kCpsr, 0}; }
+};
+
+// kMpidrEl1 identifies the vCPU; on x86-64 it is the APIC ID, read-only.
+enum class SysReg : uint8_t { kMpidrEl1 };
+
+// Why step() returned. Trivially copyable. For a read (kIo or kMmio with write == false) the value is
+// handed back with set_read_data() before the next step().
+struct VcpuExit {
+  enum class Kind : uint8_t {
+    kCanceled,         // force_exit, or a host signal: nothing happened, step again when ready
+    kException,        // aarch64: syndrome, phys_addr, virt_addr
+    kVtimerActivated,  // aarch64 without an in-kernel timer
+    kIo,               // x86 port access
+    kMmio,             // access to guest-physical space that is not RAM
+    kHalt,             // the vCPU can never wake by itself: its last instruction stopped it for good
+    kShutdown,         // triple fault
+    kUnknown,          // raw: the backend's own number
+  };
+  Kind kind = Kind::kCanceled;
+  bool write = false;
+  uint8_t size = 0;         // bytes: 1, 2, 4 (and 8 for kMmio)
+  uint16_t port = 0;        // kIo
+  uint32_t raw = 0;         // kUnknown
+  uint64_t phys_addr = 0;   // kMmio, kException
+  uint64_t virt_addr = 0;   // kException
+  uint64_t syndrome = 0;    // kException
+  uint64_t data = 0;        // a write's value
+};
+static_assert(std::is_trivially_copyable_v<VcpuExit>);
+
+// What boot_linux() needs. `memory` is the guest RAM that starts at ram_gpa.
+struct LinuxBootConfig {
+  std::span<const std::byte> kernel;
+  std::span<const std::byte> initrd;  // empty: none
+  std::string cmdline;
+  uint64_t ram_gpa = 0;
+  uint64_t ram_size = 0;
+  std::span<const std::byte> fdt;  // ignored on x86
+};
+
+// A point in guest time, to continue from. The seed keeps one number, which cannot tell how long the machine
+// was frozen; the host's clocks at the capture are kept beside it.
+struct ClockRef {
+  uint64_t guest_ns = 0;           // the guest's monotonic clock at the capture
+  uint64_t host_monotonic_ns = 0;  // the host's, at the same moment
+  uint64_t host_realtime_ns = 0;
+};
+
+// A cheap, copyable, thread-safe token for a vCPU.
+template <class H>
+concept VcpuHandle = std::copyable<H> && requires(std::span<const H> batch) {
+  // Makes each vCPU's present or next step() return kCanceled; from any thread, never blocks.
+  { H::force_exit(batch) } -> std::same_as<void>;
+};
+
+template <class V>
+concept HypervisorVcpu = requires(V& vcpu, const typename V::SnapshotState& state, CoreReg core, SysReg sys,
+                                  uint64_t value, std::ostream& out, std::istream& in, ClockRef ref) {
+  requires VcpuHandle<typename V::Handle>;
+  { vcpu.exit_token() } -> std::same_as<typename V::Handle>;
+  { vcpu.capture_snapshot() } -> std::same_as<Result<typename V::SnapshotState>>;
+  { vcpu.restore_snapshot(state) } -> std::same_as<Result<void>>;
+  { V::write_snapshot_state(state, out) } -> std::same_as<Result<void>>;
+  // Consumes exactly the bytes that write_snapshot_state() wrote.
+  { V::read_snapshot_state(in) } -> std::same_as<Result<typename V::SnapshotState>>;
+  { V::capture_clock_ref(state, value) } -> std::same_as<ClockRef>;
+  // Guest monotonic time goes on from `ref`; returns the offset that was applied. Never jumps back.
+  { vcpu.restore_clock(ref, value) } -> std::same_as<uint64_t>;
+  { vcpu.get_core(core) } -> std::same_as<Result<uint64_t>>;
+  { vcpu.set_core(core, value) } -> std::same_as<Result<void>>;
+  { vcpu.get_sys(sys) } -> std::same_as<Result<uint64_t>>;
+  { vcpu.set_sys(sys, value) } -> std::same_as<Result<void>>;
+  { vcpu.step() } -> std::same_as<VcpuExit>;
+  { vcpu.set_read_data(value) } -> std::same_as<void>;
+};
+
+template <class M>
+concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t length, Prot prot, uint32_t irq,
+                                bool level, std::span<const std::byte> bytes, const LinuxBootConfig& boot,
+                                typename M::Vcpu& vcpu) {
+  requires HypervisorVcpu<typename M::Vcpu>;
+  // `host` stays mapped until unmap_ram() or the end of the VM; sizes are multiples of 4 KiB.
+  { vm.map_ram(host, gpa, length, prot) } -> std::same_as<Result<void>>;
+  { vm.unmap_ram(gpa, length) } -> std::same_as<Result<void>>;
+  { vm.set_irq(irq, level) } -> std::same_as<void>;
+  { vm.irq_line(irq) } -> std::copyable;
+  // Interrupt controller and timers; a local APIC goes with its vCPU.
+  { vm.capture_intc() } -> std::same_as<Result<std::vector<std::byte>>>;
+  { vm.restore_intc(bytes) } -> std::same_as<Result<void>>;
+  { vm.boot_linux(vcpu, boot) } -> std::same_as<Result<void>>;
+  { M::host_monotonic_ticks() } -> std::same_as<uint64_t>;
+};
+
+}  // namespace husk::seam
