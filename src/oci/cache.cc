@@ -1,0 +1,79 @@
+#include "oci/cache.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/log.h"
+#include "base/try.h"
+#include "oci/erofs_writer.h"
+#include "oci/temp_file.h"
+
+namespace husk::oci {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : value;
+}
+
+// mkdir -p with mode 0700 for what is created.
+Result<void> make_directories(const std::filesystem::path& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  if (errno != ENOENT || path.parent_path() == path || path.parent_path().empty())
+    return fail_errno(path, "cannot create the cache directory");
+  HUSK_TRY(make_directories(path.parent_path()));
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return fail_errno(path, "cannot create the cache directory");
+}
+
+}  // namespace
+
+Result<std::string> default_cache_directory() {
+  if (auto directory = environment("HUSK_CACHE"); !directory.empty()) return directory;
+  if (const auto xdg = environment("XDG_CACHE_HOME"); xdg.starts_with('/')) return xdg + "/husk";
+  if (const auto home = environment("HOME"); home.starts_with('/')) return home + "/.cache/husk";
+  return fail(ErrorKind::kNotFound, "cache directory",
+              "none of HUSK_CACHE, XDG_CACHE_HOME and HOME is set");
+}
+
+Result<Cache> Cache::open(const std::string& directory) {
+  std::string images = directory + "/images";
+  HUSK_TRY(make_directories(images));
+  return Cache(std::move(images));
+}
+
+std::string Cache::path_of(const Digest& digest) const {
+  return fmt::format("{}/{}-{}-v{}.erofs", images_, digest.algorithm_name(), digest.hex,
+                     kRootImageVersion);
+}
+
+Result<std::optional<base::Fd>> Cache::find(const Digest& digest) const {
+  const std::string path = path_of(digest);
+  base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.valid() && errno == ENOENT) return std::nullopt;
+  if (!fd.valid()) return fail_errno(path, "cannot open the cached image");
+  const auto whole = check_root_image(fd.get(), path);
+  if (whole) return std::optional(std::move(fd));
+  base::log(base::LogLevel::kWarn, "{}; it will be built again", whole.error().message());
+  ::unlink(path.c_str());
+  return std::nullopt;
+}
+
+Result<base::Fd> Cache::add(const Digest& digest,
+                            const std::function<Result<void>(int fd)>& build) const {
+  const std::string path = path_of(digest);
+  TempFile file = HUSK_TRY(TempFile::create(images_));
+  HUSK_TRY(build(file.fd()));
+  HUSK_TRY(file.publish(path));
+  auto entry = HUSK_TRY(find(digest));
+  if (!entry) return fail(ErrorKind::kState, path, "vanished from the cache; was it cleaned?");
+  return std::move(*entry);
+}
+
+}  // namespace husk::oci
