@@ -1,0 +1,238 @@
+// The run loop, and how it finds and builds blocks.
+#include "backend/soft/interp/cpu.h"
+
+#include <cstring>
+
+#include "backend/soft/interp/lowering.h"
+#include "backend/soft/interp/operands.h"
+
+namespace husk::soft::interp {
+
+using namespace contract::x86;  // NOLINT(google-build-using-namespace): the names of this subject
+
+namespace {
+
+constexpr uint64_t kNoChaining = ~uint64_t{0};  // a code key that no jump entry has
+constexpr uint32_t kMaxInsn = 15;
+constexpr uint32_t kMaxBlockOps = 96;
+constexpr uint64_t kDr6SingleStep = 1u << 14;
+
+}  // namespace
+
+Cpu::Cpu(mmu::PhysicalMap& memory_map, Environment& environment, size_t index,
+         const std::atomic<uint32_t>& attention_word)
+    : attention(attention_word),
+      fpu_unit(std::make_unique<fpu::Unit>()),
+      memory(memory_map),
+      env(environment),
+      index_(index) {
+  reset();
+}
+
+Cpu::~Cpu() = default;
+
+// The page that `linear` is fetched from. False: the fetch faulted.
+bool Cpu::fetch_page(uint64_t linear, mmu::PageRef& page, uint64_t& gpa) {
+  if (!long_mode()) linear &= 0xffffffffu;
+  if (noncanonical(nullptr, linear)) return false;
+  const mmu::PagingState paging{cr0, cr3, cr4, efer};
+  const auto outcome = mmu::walk(memory, paging, linear, mmu::Access::kFetch, cpl_ == 3, false);
+  if (const auto* failed = std::get_if<mmu::PageFault>(&outcome)) {
+    page_fault(nullptr, linear, failed->error_code);
+    return false;
+  }
+  gpa = std::get<mmu::Translation>(outcome).gpa;
+  page = memory.page(gpa);
+  if (page.host != nullptr) return true;
+  fault(nullptr, kGp, 0);  // code outside RAM: nothing here can supply it
+  return false;
+}
+
+const Block* Cpu::find_block(bool single) {
+  if (!code64() && rip > seg[kCs].limit) {
+    fault(nullptr, kGp, 0);
+    return nullptr;
+  }
+  JumpEntry& entry = jumps[jump_index(rip)];
+  if (!single && entry.rip == rip && entry.key == code_key && entry.block->current()) return entry.block;
+  const uint64_t linear = rip + seg_base_of_code();
+  mmu::PageRef page;
+  uint64_t gpa = 0;
+  if (!fetch_page(linear, page, gpa)) return nullptr;
+  const uint64_t key = gpa << 2 | static_cast<uint64_t>(code_size);
+  const Block* block = single ? nullptr : blocks_.find(key);
+  if (block != nullptr && block->generation_now2 != nullptr) block = nullptr;  // its second page may be another now
+  if (block == nullptr || !block->current()) {
+    if (blocks_.full() || fpu_unit->exhausted()) forget_blocks();
+    block = build_block(linear, page, key, single);
+    if (block == nullptr || single || !memory.settled(*page.state) || block->generation_now2 != nullptr) return block;
+  }
+  jumps[jump_index(rip)] = {rip, code_key, block};
+  return block;
+}
+
+void Cpu::forget_blocks() {
+  blocks_.clear();
+  fpu_unit->forget_code();
+  ++jump_epoch_;
+  update_mode();
+}
+
+// Decodes from `linear` to the end of the block or page; exactly one instruction when `single`.
+const Block* Cpu::build_block(uint64_t linear, const mmu::PageRef& page, uint64_t key, bool single) {
+  memory.begin_code(*page.state);
+  acknowledge_code_epoch();
+  const uint32_t generation = page.state->generation.load(std::memory_order_acquire);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(page.host);
+  const uint64_t start = linear % kPageSize;
+  OpList ops;
+  uint64_t at = start;
+  mmu::PageRef second;
+  uint32_t second_generation = 0;
+  bool ends = false;
+  const uint32_t limit = single ? 1 : kMaxBlockOps;
+  while (!ends && at < kPageSize && ops.size() < limit) {
+    std::array<uint8_t, kMaxInsn> window;
+    const auto available = static_cast<uint32_t>(std::min<uint64_t>(kMaxInsn, kPageSize - at));
+    std::memcpy(window.data(), bytes + at, available);
+    decode::Insn insn;
+    auto decoded = decode::decode({window.data(), available}, code_size, insn);
+    if (decoded == decode::Status::kTruncated) {
+      if (at != start) break;  // the straddling instruction gets a block of its own
+      uint64_t gpa = 0;
+      if (!fetch_page((linear & kPageMask) + kPageSize, second, gpa)) return nullptr;
+      memory.begin_code(*second.state);
+      acknowledge_code_epoch();
+      second_generation = second.state->generation.load(std::memory_order_acquire);
+      std::memcpy(window.data() + available, second.host, kMaxInsn - available);
+      decoded = decode::decode(window, code_size, insn);
+      ends = true;
+    }
+    const auto offset = static_cast<uint16_t>(at - start);
+    if (decoded != decode::Status::kOk) {
+      Op& op = ops.add(decoded == decode::Status::kTooLong ? overlong_handler() : undefined_handler());
+      op.offset = offset;
+      at += 1;
+      break;
+    }
+    if (Lowering(insn, code_size, offset, *fpu_unit, ops).run()) ends = true;
+    at += insn.length;
+  }
+  Op& last = ops.add(continue_handler());
+  last.offset = static_cast<uint16_t>(at - start);
+
+  Block* block = blocks_.allocate(ops.size());
+  for (uint32_t i = 0; i < ops.size(); ++i) block->ops[i] = ops[i];
+  block->key = key;
+  block->generation_now = &page.state->generation;
+  block->generation = generation;
+  if (second.state != nullptr) {
+    block->generation_now2 = &second.state->generation;
+    block->generation2 = second_generation;
+  } else if (!single && memory.settled(*page.state)) {
+    blocks_.insert(block);
+  }
+  return block;
+}
+
+void Cpu::execute(const Block* block) {
+  regs[kSlotBlockRip] = rip;
+  device.rewind();
+  const Op* op = block->ops;
+  do {
+    op = op->fn(*this, op);
+  } while (op != nullptr);
+}
+
+// One instruction, and what belongs to its end: the single-step trap, the end of an interrupt shadow.
+void Cpu::run_one() {
+  const bool shadowed = shadow;
+  const bool trap = (rflags_rest & kTf) != 0;
+  const Block* block = find_block(true);
+  if (block == nullptr) return;
+  shadow = false;
+  rflags_rest &= ~kRf;
+  code_key = kNoChaining;
+  execute(block);
+  update_mode();
+  if (stop == Stop::kDevice) {
+    shadow = shadowed;
+    return;
+  }
+  device.commit();
+  if (trap && !pending_.active) {
+    dr6 |= kDr6SingleStep;
+    fault(nullptr, kDb);
+  }
+}
+
+void Cpu::observe_others() {
+  if (memory.code_epoch() != acknowledged_epoch_) acknowledge_code_epoch();
+  if (memory.dirty_log() == nullptr) return;
+  const uint64_t epoch = memory.dirty_log()->dirty_epoch();
+  if (epoch == dirty_epoch_) return;
+  dirty_epoch_ = epoch;
+  tlb.flush_writes();
+}
+
+Stop Cpu::run() {
+  stop = Stop::kNone;
+  for (;;) {
+    observe_others();
+    if (pending_.active && !deliver_pending()) {
+      if (stop == Stop::kNone) stop = Stop::kShutdown;
+    }
+    if (stop != Stop::kNone) break;
+    const bool single = shadow || (rflags_rest & kTf) != 0 || device.replaying();
+    if (!single && (recheck_interrupts || attention.load(std::memory_order_acquire) != 0)) break;
+    if (single) {
+      run_one();
+    } else {
+      const Block* block = find_block(false);
+      if (block != nullptr) execute(block);
+    }
+  }
+  fpu_unit->leave(fpu_state);
+  return stop;
+}
+
+bool Cpu::port_in(const Op* op, uint16_t port, uint32_t size, uint32_t& value) {
+  DeviceRequest request{true, false, static_cast<uint8_t>(size), port, 0};
+  if (!device.perform(request)) {
+    stop = Stop::kDevice;
+    rip = ip_of(op) & ip_mask;
+    return false;
+  }
+  value = static_cast<uint32_t>(request.data);
+  return true;
+}
+
+bool Cpu::port_out(const Op* op, uint16_t port, uint32_t size, uint32_t value) {
+  const uint32_t mask = size == 4 ? 0xffffffffu : (1u << size * 8) - 1;
+  DeviceRequest request{true, true, static_cast<uint8_t>(size), port, value & mask};
+  if (device.perform(request)) return true;
+  stop = Stop::kDevice;
+  rip = ip_of(op) & ip_mask;
+  return false;
+}
+
+// The I/O permission bitmap (Intel SDM vol. 1, 19.5.2).
+bool Cpu::io_permitted(const Op* op, uint16_t port, uint32_t size) {
+  if (!protected_mode() || (cpl_ <= (rflags_rest >> 12 & 3) && !vm86())) return true;
+  uint16_t map = 0;
+  uint16_t bits = 0;
+  const bool wide = (tr.attributes & 0xd) == 9;  // a 32- or 64-bit TSS
+  bool allowed = wide && tr.limit >= 0x67;
+  if (allowed) {
+    if (!system_load(op, tr.base + 0x66, &map, 2)) return false;
+    allowed = map + port / 8u + 1 <= tr.limit;
+  }
+  if (allowed) {
+    if (!system_load(op, tr.base + map + port / 8u, &bits, 2)) return false;
+    allowed = (bits >> port % 8 & ((1u << size) - 1)) == 0;
+  }
+  if (!allowed) fault(op, kGp, 0);
+  return allowed;
+}
+
+}  // namespace husk::soft::interp

@@ -1,0 +1,259 @@
+// The slow paths of memory accesses: page walks, pages that hold code, page crossings, device space.
+#include <cstring>
+
+#include "backend/soft/interp/cpu.h"
+#include "backend/soft/interp/handlers.h"
+#include "backend/soft/interp/operands.h"
+
+namespace husk::soft::interp {
+
+using mmu::Access;
+using mmu::Privilege;
+
+namespace {
+
+constexpr uint64_t kLargeRegion = uint64_t{2} << 20;
+constexpr int kCanonicalShift = 16;  // 48-bit linear addresses
+
+bool canonical(uint64_t linear) {
+  return static_cast<int64_t>(linear << kCanonicalShift) >> kCanonicalShift == static_cast<int64_t>(linear);
+}
+
+}  // namespace
+
+bool Cpu::noncanonical(const Op* op, uint64_t linear) {
+  if (!long_mode() || canonical(linear)) return false;
+  const bool stack = op != nullptr && (op->segment == contract::x86::kSs || op->segment == kSegZeroStack);
+  fault(op, stack ? kSsFault : kGp, 0);
+  return true;
+}
+
+void Cpu::page_fault(const Op* op, uint64_t linear, uint32_t error) {
+  cr2 = linear;
+  fault(op, kPfault, error);
+}
+
+// Translates one page's share of an access and fills the TLB when the page may be accessed freely from now on.
+bool Cpu::translate(const Op* op, uint64_t linear, Access access, Privilege privilege, Target& target) {
+  if (!long_mode()) linear &= 0xffffffffu;
+  if (noncanonical(op, linear)) return false;
+  const mmu::PagingState paging{cr0, cr3, cr4, efer};
+  const auto outcome = mmu::walk(memory, paging, linear, access, privilege == Privilege::kUser,
+                                 privilege == Privilege::kSupervisorNoSmap);
+  if (const auto* failed = std::get_if<mmu::PageFault>(&outcome)) {
+    page_fault(op, linear, failed->error_code);
+    return false;
+  }
+  const auto& translation = std::get<mmu::Translation>(outcome);
+  target.gpa = translation.gpa;
+  const mmu::PageRef page = memory.page(translation.gpa);
+  const auto apic = env.apic_page();
+  if (page.host == nullptr || (apic && *apic == (translation.gpa & kPageMask))) return true;  // device space
+  target.host = page.host + translation.gpa % kPageSize;
+  target.state = page.state;
+  target.writable = page.writable;
+
+  const uint64_t entry_context = context_base_ | static_cast<uint64_t>(privilege);
+  if (translation.large) {
+    const uint64_t region = linear / kLargeRegion % (large_regions_.size() * 64);
+    large_regions_[region / 64] |= uint64_t{1} << region % 64;
+  }
+  mmu::Tlb::fill(tlb.read, linear, entry_context, page.host);
+  if (access != Access::kWrite || !page.writable) return true;
+  if (memory.dirty_log() != nullptr) memory.dirty_log()->mark_dirty(Gpa{translation.gpa & kPageMask}, kPageSize);
+  // The order matters: publish nothing writable for a page that has become code.
+  if (page.state->code_epoch.load(std::memory_order_seq_cst) == 0)
+    mmu::Tlb::fill(tlb.write, linear, entry_context, page.host);
+  return true;
+}
+
+bool Cpu::device_load(const Op* op, uint64_t gpa, void* out, uint32_t size) {
+  auto* bytes = static_cast<uint8_t*>(out);
+  const auto apic = env.apic_page();
+  while (size != 0) {
+    const uint32_t piece = size >= 8 && gpa % 8 == 0 ? 8 : size >= 4 ? 4 : size >= 2 ? 2 : 1;
+    uint64_t value = 0;
+    if (apic && *apic == (gpa & kPageMask)) {
+      value = env.apic_read(static_cast<uint32_t>(gpa % kPageSize), piece);
+    } else {
+      DeviceRequest request{false, false, static_cast<uint8_t>(piece), gpa, 0};
+      if (!device.perform(request)) {
+        stop = Stop::kDevice;
+        rip = op == nullptr ? rip : ip_of(op);
+        return false;
+      }
+      value = request.data;
+    }
+    std::memcpy(bytes, &value, piece);
+    bytes += piece;
+    gpa += piece;
+    size -= piece;
+  }
+  return true;
+}
+
+bool Cpu::device_store(const Op* op, uint64_t gpa, const void* in, uint32_t size) {
+  const auto* bytes = static_cast<const uint8_t*>(in);
+  const auto apic = env.apic_page();
+  while (size != 0) {
+    const uint32_t piece = size >= 8 && gpa % 8 == 0 ? 8 : size >= 4 ? 4 : size >= 2 ? 2 : 1;
+    uint64_t value = 0;
+    std::memcpy(&value, bytes, piece);
+    if (apic && *apic == (gpa & kPageMask)) {
+      env.apic_write(static_cast<uint32_t>(gpa % kPageSize), piece, value);
+      recheck_interrupts = true;
+    } else {
+      DeviceRequest request{false, true, static_cast<uint8_t>(piece), gpa, value};
+      if (!device.perform(request)) {
+        stop = Stop::kDevice;
+        rip = op == nullptr ? rip : ip_of(op);
+        return false;
+      }
+    }
+    bytes += piece;
+    gpa += piece;
+    size -= piece;
+  }
+  return true;
+}
+
+bool Cpu::access(const Op* op, uint64_t linear, void* data, uint32_t size, bool write, Privilege privilege) {
+  auto* bytes = static_cast<std::byte*>(data);
+  const auto first = static_cast<uint32_t>(std::min<uint64_t>(size, kPageSize - linear % kPageSize));
+  const Access kind = write ? Access::kWrite : Access::kRead;
+  Target parts[2];
+  const uint32_t sizes[2] = {first, size - first};
+  const int count = sizes[1] == 0 ? 1 : 2;
+  // Both pages are translated before either is touched.
+  for (int i = 0; i < count; ++i) {
+    if (!translate(op, i == 0 ? linear : linear + first, kind, privilege, parts[i])) return false;
+  }
+  for (int i = 0; i < count; ++i) {
+    Target& part = parts[i];
+    if (part.host == nullptr) {
+      const bool done = write ? device_store(op, part.gpa, bytes, sizes[i]) : device_load(op, part.gpa, bytes, sizes[i]);
+      if (!done) return false;
+    } else if (!write) {
+      std::memcpy(bytes, part.host, sizes[i]);
+    } else if (part.writable) {
+      std::memcpy(part.host, bytes, sizes[i]);
+      finish_write(op, {part.host, part.state->code_epoch.load(std::memory_order_acquire) != 0 ? part.state : nullptr});
+    }
+    bytes += sizes[i];
+  }
+  return true;
+}
+
+bool Cpu::load_slow(const Op* op, uint64_t linear, void* out, uint32_t size) {
+  return access(op, linear, out, size, false, privilege_);
+}
+
+bool Cpu::store_slow(const Op* op, uint64_t linear, const void* in, uint32_t size) {
+  return access(op, linear, const_cast<void*>(in), size, true, privilege_);
+}
+
+bool Cpu::system_load(const Op* op, uint64_t linear, void* out, uint32_t size) {
+  return access(op, linear, out, size, false, Privilege::kSupervisor);
+}
+
+bool Cpu::system_store(const Op* op, uint64_t linear, const void* in, uint32_t size) {
+  return access(op, linear, const_cast<void*>(in), size, true, Privilege::kSupervisor);
+}
+
+bool Cpu::probe_write(const Op* op, uint64_t linear, uint32_t size) {
+  Target ignored;
+  if (!translate(op, linear, Access::kWrite, privilege_, ignored)) return false;
+  const uint64_t last = linear + size - 1;
+  return (last & kPageMask) == (linear & kPageMask) ||
+         translate(op, last & kPageMask, Access::kWrite, privilege_, ignored);
+}
+
+bool Cpu::probe_read(const Op* op, uint64_t linear, uint32_t size) {
+  Target ignored;
+  if (!translate(op, linear, Access::kRead, privilege_, ignored)) return false;
+  const uint64_t last = linear + size - 1;
+  return (last & kPageMask) == (linear & kPageMask) ||
+         translate(op, last & kPageMask, Access::kRead, privilege_, ignored);
+}
+
+bool Cpu::resolve_write(const Op* op, uint64_t linear, uint32_t size, WriteRef& ref) {
+  ref = {};
+  if (std::byte* host = tlb.find(tlb.write, linear, size, context)) {
+    ref.host = host;
+    return true;
+  }
+  if ((linear & kPageMask) != ((linear + size - 1) & kPageMask)) return probe_write(op, linear, size);
+  Target target;
+  if (!translate(op, linear, Access::kWrite, privilege_, target)) return false;
+  if (target.host == nullptr || !target.writable) return true;
+  ref.host = target.host;
+  if (target.state->code_epoch.load(std::memory_order_acquire) != 0) ref.code = target.state;
+  return true;
+}
+
+bool Cpu::resolve_read(const Op* op, uint64_t linear, uint32_t size, std::byte*& host) {
+  host = tlb.find(tlb.read, linear, size, context);
+  if (host != nullptr) return true;
+  if ((linear & kPageMask) != ((linear + size - 1) & kPageMask)) return probe_read(op, linear, size);
+  Target target;
+  if (!translate(op, linear, Access::kRead, privilege_, target)) return false;
+  host = target.host;
+  return true;
+}
+
+// A write into code. Whoever holds blocks of the page finds them stale at their next entry; what is left of the block
+// that is being executed is cut off, when it is of that page, so that even the next instruction is fetched anew.
+void Cpu::finish_write(const Op* op, const WriteRef& ref) {
+  if (ref.code == nullptr) return;
+  ref.code->generation.fetch_add(1, std::memory_order_acq_rel);
+  if (op == nullptr) return;
+  mmu::PageRef page;
+  uint64_t gpa = 0;
+  const Stop before = stop;
+  const Pending pending = pending_;
+  if (!fetch_page(ip_of(op) + seg_base_of_code(), page, gpa)) {
+    stop = before;
+    pending_ = pending;
+    return;
+  }
+  if (page.state != ref.code) return;
+  for (auto* rest = const_cast<Op*>(op) + 1;; ++rest) {
+    const bool last = rest->fn == continue_handler();
+    rest->fn = stale_handler();
+    if (last) break;
+  }
+}
+
+void Cpu::invalidate_page(uint64_t linear) {
+  if (!long_mode()) linear &= 0xffffffffu;
+  const uint64_t region = linear / kLargeRegion % (large_regions_.size() * 64);
+  if ((large_regions_[region / 64] >> region % 64 & 1) != 0) {
+    flush_tlb_all();
+    return;
+  }
+  tlb.flush_page(linear);
+  ++jump_epoch_;
+  update_mode();
+}
+
+void Cpu::flush_tlb_all() {
+  contexts_.forget_all();
+  large_regions_.fill(0);
+  update_mode();
+}
+
+void Cpu::flush_pcid(uint32_t pcid) {
+  contexts_.forget(pcid);
+  update_mode();
+}
+
+void Cpu::flush_tlb_current() { flush_pcid((cr4 & kCr4Pcide) != 0 ? cr3 & 0xfff : 0); }
+
+void Cpu::acknowledge_code_epoch() {
+  const uint32_t epoch = memory.code_epoch();
+  if (epoch != acknowledged_epoch_) tlb.flush_writes();
+  acknowledged_epoch_ = epoch;
+  memory.acknowledge(index_, epoch);
+}
+
+}  // namespace husk::soft::interp

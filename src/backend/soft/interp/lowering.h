@@ -1,0 +1,87 @@
+// From a decoded instruction to the op (or two) that execute it: the one place that knows which handler means what.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "backend/soft/decode/insn.h"
+#include "backend/soft/fpu/fpu.h"
+#include "backend/soft/interp/handlers.h"
+#include "backend/soft/interp/op.h"
+
+namespace husk::soft::interp {
+
+// The ops of a block while it is being built.
+class OpList {
+ public:
+  static constexpr uint32_t kMax = 128;
+
+  Op& add(Handler fn) {
+    Op& op = ops_[count_++];
+    op = {};
+    op.fn = fn;
+    return op;
+  }
+  [[nodiscard]] uint32_t size() const { return count_; }
+  [[nodiscard]] const Op& operator[](uint32_t i) const { return ops_[i]; }
+
+ private:
+  std::array<Op, kMax + 4> ops_;
+  uint32_t count_ = 0;
+};
+
+class Lowering {
+ public:
+  Lowering(const decode::Insn& insn, decode::CodeSize mode, uint16_t offset, fpu::Unit& fpu, OpList& out)
+      : i_(insn), mode_(mode), offset_(offset), fpu_(fpu), out_(out) {}
+
+  // Appends the instruction's ops. True: the block ends behind it.
+  bool run();
+
+ private:
+  // One per opcode map; each returns whether the block ends.
+  bool primary();
+  bool primary_alu();
+  bool primary_stack();
+  bool primary_group3();
+  bool primary_group5();
+  bool primary_branch();
+  bool primary_misc();
+  bool map_0f();
+  bool map_0f_system();
+  bool group_6();
+  bool group_7();
+  bool group_7_register();
+  bool group_15();
+  bool map_0f38();
+  bool map_0f3a();
+  bool bit_test(int kind, bool immediate);
+  bool simd();
+  bool undefined();
+
+  [[nodiscard]] bool lock_is_legal() const;
+  [[nodiscard]] bool is64() const { return mode_ == decode::CodeSize::k64; }
+  [[nodiscard]] int log2() const;       // of the operand size
+  [[nodiscard]] int byte_or_log2() const { return (i_.opcode & 1) == 0 ? 0 : log2(); }
+
+  // Byte offsets of registers in Cpu::regs; byte registers 4..7 without REX are AH CH DH BH.
+  [[nodiscard]] uint8_t slot(uint8_t reg, int log2) const;
+
+  Op& emit(Handler fn);
+  // An op on the ModRM operand: register form (dst or src = rm) or memory form.
+  Op& emit_rm(Handler register_form, Handler memory_form, int log2, bool rm_is_dst, bool write);
+  Op& simple(Simple what) { return emit(simple_handler(what)); }
+  Op& system(System what) { return emit(system_handler(what, i_.memory)); }
+  // Gives `op` the instruction's memory operand; inserts the address op where the fast form cannot express it.
+  // `size` bytes are accessed there, for writing if `write`.
+  void set_memory(Op& op, uint32_t size, bool write, bool effective_only = false);
+  void branch_target(Op& op);
+
+  const decode::Insn& i_;
+  decode::CodeSize mode_;
+  uint16_t offset_;
+  fpu::Unit& fpu_;
+  OpList& out_;
+};
+
+}  // namespace husk::soft::interp

@@ -1,0 +1,59 @@
+#include "backend/soft/mmu/physical_map.h"
+
+#include <fmt/core.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/try.h"
+
+namespace husk::soft::mmu {
+
+Result<void> PhysicalMap::map(std::byte* host, uint64_t gpa, uint64_t length, bool writable) {
+  const auto end = base::checked_add(gpa, length);
+  if (length == 0 || gpa % kPageSize != 0 || length % kPageSize != 0 || !end)
+    return fail(ErrorKind::kInvalidArgument, "guest RAM", fmt::format("bad range {:#x}+{:#x}", gpa, length));
+  for (const Slot& slot : slots_) {
+    if (gpa < slot.gpa + slot.length && slot.gpa < *end)
+      return fail(ErrorKind::kInvalidArgument, "guest RAM", fmt::format("{:#x} is mapped already", gpa));
+  }
+  Slot slot{gpa, length, host, writable, {}, nullptr};
+  slot.storage = HUSK_TRY(base::Mapping::map(length / kPageSize * sizeof(PageState), PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, "page states"));
+  slot.pages = reinterpret_cast<PageState*>(slot.storage.data());
+  slots_.push_back(std::move(slot));
+  // Idle until a vCPU acknowledges for the first time.
+  if (slots_.size() == 1) {
+    for (size_t vcpu = 0; vcpu < kMaxVcpus; ++vcpu) set_idle(vcpu);
+  }
+  return {};
+}
+
+Result<void> PhysicalMap::unmap(uint64_t gpa, uint64_t length) {
+  const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+    return slot.gpa == gpa && slot.length == length;
+  });
+  if (found == slots_.end())
+    return fail(ErrorKind::kNotFound, "guest RAM", fmt::format("{:#x}+{:#x} is not mapped", gpa, length));
+  slots_.erase(found);
+  return {};
+}
+
+void PhysicalMap::begin_code(PageState& page) {
+  if (page.code_epoch.load(std::memory_order_acquire) != 0) return;
+  const std::lock_guard lock(epoch_mutex_);
+  if (page.code_epoch.load(std::memory_order_relaxed) != 0) return;
+  const uint32_t next = epoch_.load(std::memory_order_relaxed) + 1;
+  page.code_epoch.store(next, std::memory_order_seq_cst);
+  epoch_.store(next, std::memory_order_seq_cst);
+}
+
+bool PhysicalMap::settled(const PageState& page) const {
+  const uint32_t epoch = page.code_epoch.load(std::memory_order_acquire);
+  return std::all_of(acknowledged_.begin(), acknowledged_.end(), [&](const auto& acknowledged) {
+    return acknowledged.load(std::memory_order_acquire) >= epoch;
+  });
+}
+
+}  // namespace husk::soft::mmu

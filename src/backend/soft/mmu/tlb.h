@@ -1,0 +1,89 @@
+// One vCPU's software TLB: two direct-mapped tables, one for reads and one for writes, whose tags carry the
+// context (address space, privilege, SMAP override) in the bits below the page number. A hit is one compare.
+//
+// Entries of other contexts stay in place across switches; flushing a context is giving it a new number. An entry
+// in the write table may be written without further ado: the page is RAM, writable, dirty in the page table, logged
+// as dirty and holds no decoded code.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "contract/address.h"
+
+namespace husk::soft::mmu {
+
+// Who accesses: the three outcomes of the page tables' rights.
+enum class Privilege : uint8_t { kUser = 0, kSupervisor = 1, kSupervisorNoSmap = 2 };
+
+constexpr uint64_t kContextMask = kPageSize - 1;
+
+struct TlbEntry {
+  uint64_t tag = 0;     // linear page | context; 0 never matches, contexts start at 4
+  uint64_t addend = 0;  // host address - linear address
+};
+
+class Tlb {
+ public:
+  static constexpr size_t kEntries = 1024;
+
+  static size_t index(uint64_t linear) { return (linear / kPageSize) % kEntries; }
+
+  // The host address of [linear, linear + size), or null: not cached, or it crosses a page.
+  [[gnu::always_inline]] std::byte* find(const std::array<TlbEntry, kEntries>& table, uint64_t linear, size_t size,
+                                         uint64_t context) const {
+    const TlbEntry& entry = table[index(linear)];
+    if (entry.tag != (((linear + size - 1) & kPageMask) | context)) return nullptr;
+    return reinterpret_cast<std::byte*>(linear + entry.addend);
+  }
+
+  static void fill(std::array<TlbEntry, kEntries>& table, uint64_t linear, uint64_t context, std::byte* host_page) {
+    const uint64_t page = linear & kPageMask;
+    table[index(linear)] = {page | context, reinterpret_cast<uint64_t>(host_page) - page};
+  }
+
+  void flush_page(uint64_t linear) {
+    for (auto* table : {&read, &write}) {
+      TlbEntry& entry = (*table)[index(linear)];
+      if ((entry.tag & kPageMask) == (linear & kPageMask)) entry = {};
+    }
+  }
+  void flush_writes() { write.fill({}); }
+  void flush_all() {
+    read.fill({});
+    write.fill({});
+  }
+
+  std::array<TlbEntry, kEntries> read{};
+  std::array<TlbEntry, kEntries> write{};
+};
+
+// Gives context numbers to address spaces (PCIDs). A number is never reused before the whole TLB is flushed.
+class ContextAllocator {
+ public:
+  static constexpr uint32_t kPcids = 4096;
+
+  // The context of `pcid`, without the privilege bits. Sets `wrapped` when numbers ran out: the caller flushes the
+  // TLB and everything else keyed by contexts.
+  uint32_t context_of(uint32_t pcid, bool& wrapped) {
+    if (numbers_[pcid] == 0) {
+      if (next_ == kLimit) {
+        numbers_.fill(0);
+        next_ = 1;
+        wrapped = true;
+      }
+      numbers_[pcid] = next_++;
+    }
+    return uint32_t{numbers_[pcid]} << 2;
+  }
+  void forget(uint32_t pcid) { numbers_[pcid] = 0; }
+  void forget_all() { numbers_.fill(0); }
+
+ private:
+  static constexpr uint16_t kLimit = 1024;  // 10 bits of context number, 2 bits of privilege
+  std::array<uint16_t, kPcids> numbers_{};
+  uint16_t next_ = 1;
+};
+
+}  // namespace husk::soft::mmu
