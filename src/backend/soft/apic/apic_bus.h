@@ -1,0 +1,38 @@
+// The interrupt bus: every local APIC of a machine, and where messages to them come in.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "contract/interrupt.h"
+
+namespace husk::soft::apic {
+
+class LocalApic;
+
+// Members are added before the vCPUs run; afterwards everything here is thread-safe.
+class ApicBus : public contract::InterruptSink {
+ public:
+  void add(LocalApic& apic) { apics_.push_back(&apic); }
+  [[nodiscard]] size_t size() const { return apics_.size(); }
+
+  // What the APICs report EOIs to and take ExtINT vectors from; may be absent.
+  void set_controller(contract::InterruptController* controller) { controller_ = controller; }
+  [[nodiscard]] contract::InterruptController* controller() const { return controller_; }
+  // Added to CLOCK_MONOTONIC to give the guest's TSC.
+  void set_tsc_offset(uint64_t offset) { tsc_offset_ = offset; }
+  [[nodiscard]] uint64_t tsc_offset() const { return tsc_offset_; }
+
+  void deliver(const contract::InterruptMessage& message) override;
+  void set_extint(bool asserted) override;
+
+  enum class Shorthand : uint8_t { kNone, kSelf, kAll, kOthers };
+  void send(LocalApic& from, Shorthand shorthand, const contract::InterruptMessage& message);
+
+ private:
+  std::vector<LocalApic*> apics_;
+  contract::InterruptController* controller_ = nullptr;
+  uint64_t tsc_offset_ = 0;
+};
+
+}  // namespace husk::soft::apic
