@@ -50,14 +50,11 @@ bool ArchiveReader::start(Content content) {
   utf8_ = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   handle_ = ::archive_read_new();
   if (handle_ == nullptr) return false;
-  if (content == Content::kTar) {
-    ::archive_read_support_format_tar(handle_);
-  } else {
-    ::archive_read_support_format_raw(handle_);
-    ::archive_read_support_format_empty(handle_);
-    if (content == Content::kGzip) ::archive_read_support_filter_gzip(handle_);
-    if (content == Content::kZstd) ::archive_read_support_filter_zstd(handle_);
-  }
+  ::archive_read_support_format_empty(handle_);
+  if (content == Content::kTar) ::archive_read_support_format_tar(handle_);
+  if (content != Content::kTar) ::archive_read_support_format_raw(handle_);
+  if (content == Content::kGzip) ::archive_read_support_filter_gzip(handle_);
+  if (content == Content::kZstd) ::archive_read_support_filter_zstd(handle_);
   ::archive_read_set_read_callback(handle_, on_read);
   ::archive_read_set_skip_callback(handle_, on_skip);
   ::archive_read_set_callback_data(handle_, this);
