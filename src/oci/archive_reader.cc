@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 
 #include <exception>
+#include <functional>
 
 #include "base/try.h"
 
@@ -99,8 +100,21 @@ Result<std::optional<ArchiveReader::Piece>> ArchiveReader::next_piece() {
   const int status = ::archive_read_data_block(handle_, &data, &size, &offset);
   if (status == ARCHIVE_EOF) return std::nullopt;
   if (status != ARCHIVE_OK && status != ARCHIVE_WARN) return failure();
+  if (size != 0 && is_padding(data))
+    return fail(ErrorKind::kCorrupt, subject_, "ends within a file");
   if (offset < 0) return fail(ErrorKind::kCorrupt, subject_, "data at a negative offset");
   return Piece{{static_cast<const std::byte*>(data), size}, static_cast<uint64_t>(offset)};
+}
+
+size_t ArchiveReader::missing_padding() {
+  const size_t partial = delivered_ % padding_.size();
+  return content_ != Content::kTar || partial == 0 ? 0 : padding_.size() - partial;
+}
+
+bool ArchiveReader::is_padding(const void* data) const {
+  const std::less<> before;
+  return !before(data, static_cast<const void*>(padding_.data())) &&
+         before(data, static_cast<const void*>(padding_.data() + padding_.size()));
 }
 
 uint64_t ArchiveReader::header_position() const {
@@ -113,7 +127,9 @@ la_ssize_t ArchiveReader::on_read(archive* handle, void* self, const void** data
   try {
     auto count = reader.source_.read(reader.buffer_);
     if (count) {
-      *data = reader.buffer_.data();
+      *data = *count == 0 ? reader.padding_.data() : reader.buffer_.data();
+      if (*count == 0) *count = reader.missing_padding();
+      reader.delivered_ += *count;
       return static_cast<la_ssize_t>(*count);
     }
     reader.source_error_ = std::move(count.error());
@@ -128,7 +144,10 @@ la_int64_t ArchiveReader::on_skip(archive* handle, void* self, la_int64_t count)
   auto& reader = *static_cast<ArchiveReader*>(self);
   if (count <= 0) return 0;
   auto passed = reader.source_.skip(static_cast<uint64_t>(count));
-  if (passed) return static_cast<la_int64_t>(*passed);
+  if (passed) {
+    reader.delivered_ += *passed;
+    return static_cast<la_int64_t>(*passed);
+  }
   reader.source_error_ = std::move(passed.error());
   ::archive_set_error(handle, -1, "the source failed");
   return ARCHIVE_FATAL;

@@ -50,6 +50,8 @@ class ArchiveReader {
   [[nodiscard]] bool start(Content content);
   [[nodiscard]] std::unexpected<Error> failure();
   [[nodiscard]] Result<void> check_single_filter();
+  [[nodiscard]] size_t missing_padding();
+  [[nodiscard]] bool is_padding(const void* data) const;
 
   static ssize_t on_read(archive* handle, void* self, const void** data);
   static int64_t on_skip(archive* handle, void* self, int64_t count);
@@ -61,6 +63,10 @@ class ArchiveReader {
   archive* handle_ = nullptr;
   locale_t utf8_ = nullptr;
   std::vector<std::byte> buffer_;
+  uint64_t delivered_ = 0;  // bytes of the source that libarchive has had
+  // The end of a tar's last block, where the source lacks it: `umoci insert` does not write it, and
+  // Go's tar reader, which the rest of the world uses, does not miss it.
+  std::array<std::byte, 512> padding_{};
 };
 
 }  // namespace husk::oci

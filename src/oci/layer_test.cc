@@ -241,6 +241,10 @@ TEST_F(LayerTest, HostileAttributesAreRefused) {
 TEST_F(LayerTest, BrokenTarsAreRefused) {
   const std::string tar = TarBuilder().file("a", std::string(3000, 'x')).bytes();
   refusal(tar.substr(0, 1500));
+  EXPECT_THAT(refusal(tar.substr(0, 512 + 2900)), HasSubstr("ends within a file"));
+  EXPECT_TRUE(
+      apply(tar.substr(0, 512 + 3000)));  // only the padding is missing, as from `umoci insert`
+  EXPECT_EQ(content("a"), std::string(3000, 'x'));
   refusal(std::string(4096, 'x'));
   std::string checksum = tar;
   checksum[0] = 'b';

@@ -45,7 +45,7 @@ inline std::string read_whole_file(const std::string& path) {
 inline std::vector<std::string> listed(const std::string& path) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(path))
-    names.push_back(std::filesystem::relative(entry.path(), path).string());
+    names.push_back(entry.path().lexically_relative(path).string());
   std::sort(names.begin(), names.end());
   return names;
 }
