@@ -71,7 +71,9 @@ struct VcpuExit {
 };
 static_assert(std::is_trivially_copyable_v<VcpuExit>);
 
-// What boot_linux() needs. `memory` is the guest RAM that starts at ram_gpa.
+// What runtime::boot_linux() needs, which puts a kernel into memory and its entry state into the boot vCPU through
+// restore_snapshot(): the same code for every backend of an architecture, so it is not the backend's business. The
+// guest RAM the guest RAM that starts at ram_gpa.
 struct LinuxBootConfig {
   std::span<const std::byte> kernel;
   std::span<const std::byte> initrd;  // empty: none
@@ -119,8 +121,7 @@ concept HypervisorVcpu = requires(V& vcpu, const typename V::SnapshotState& stat
 
 template <class M>
 concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t length, Prot prot, uint32_t irq,
-                                bool level, std::span<const std::byte> bytes, const LinuxBootConfig& boot,
-                                typename M::Vcpu& vcpu) {
+                                bool level, std::span<const std::byte> bytes) {
   requires HypervisorVcpu<typename M::Vcpu>;
   // `host` stays mapped until unmap_ram() or the end of the VM; sizes are multiples of 4 KiB.
   { vm.map_ram(host, gpa, length, prot) } -> std::same_as<Result<void>>;
@@ -130,7 +131,6 @@ concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t l
   // Interrupt controller and timers; a local APIC goes with its vCPU.
   { vm.capture_intc() } -> std::same_as<Result<std::vector<std::byte>>>;
   { vm.restore_intc(bytes) } -> std::same_as<Result<void>>;
-  { vm.boot_linux(vcpu, boot) } -> std::same_as<Result<void>>;
   { M::host_monotonic_ticks() } -> std::same_as<uint64_t>;
 };
 

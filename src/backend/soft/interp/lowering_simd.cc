@@ -1,0 +1,4 @@
+#include "backend/soft/interp/lowering.h"
+namespace husk::soft::interp {
+bool Lowering::simd() { return undefined(); }
+}

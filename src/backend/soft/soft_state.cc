@@ -1,0 +1,96 @@
+// A soft vCPU's registers and state for the layers above.
+#include "backend/soft/soft_vcpu.h"
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/try.h"
+#include "contract/x86/state_codec.h"
+
+namespace husk::soft {
+
+using seam::CoreReg;
+
+Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
+  SnapshotState state = cpu_->capture();
+  for (const uint32_t index : {0x1bu, 0x6e0u}) {
+    if (const auto value = apic_.read_msr(index)) state.msrs.push_back({index, *value});
+  }
+  std::sort(state.msrs.begin(), state.msrs.end(), [](const auto& a, const auto& b) { return a.index < b.index; });
+  apic_.save(state.lapic);
+  state.events.halted = halted_;
+  state.events.waiting_for_sipi = waiting_for_sipi_;
+  state.events.nmi_pending = nmi_pending_;
+  return state;
+}
+
+Result<void> SoftVcpu::restore_snapshot(const SnapshotState& state) {
+  const bool has_lapic = std::any_of(state.lapic.begin(), state.lapic.end(), [](uint8_t byte) { return byte != 0; });
+  if (has_lapic) apic_.load(state.lapic);
+  HUSK_TRY(cpu_->restore(state));
+  halted_ = state.events.halted;
+  waiting_for_sipi_ = state.events.waiting_for_sipi;
+  nmi_pending_ = state.events.nmi_pending;
+  shut_down_ = false;
+  machine_.timekeeper.arm(id_, apic_.timer_deadline());
+  return {};
+}
+
+Result<void> SoftVcpu::write_snapshot_state(const SnapshotState& state, std::ostream& out) {
+  return contract::x86::write_state(state, out);
+}
+
+Result<SoftVcpu::SnapshotState> SoftVcpu::read_snapshot_state(std::istream& in) {
+  return contract::x86::read_state(in);
+}
+
+// The guest's monotonic clock is its TSC, which is the host's monotonic clock plus an offset that the VM holds; the
+// vCPU's own share is TSC_ADJUST.
+seam::ClockRef SoftVcpu::capture_clock_ref(const SnapshotState& state, uint64_t host_now) {
+  uint64_t adjust = 0;
+  for (const auto& msr : state.msrs) {
+    if (msr.index == 0x3b) adjust = msr.value;
+  }
+  return {host_now + adjust, host_now, base::realtime_ns()};
+}
+
+uint64_t SoftVcpu::restore_clock(const seam::ClockRef& ref, uint64_t host_now) {
+  const uint64_t now = host_now + machine_.bus.tsc_offset();
+  cpu_->tsc_adjust = ref.guest_ns - now;
+  return cpu_->tsc_adjust;
+}
+
+Result<uint64_t> SoftVcpu::get_core(CoreReg reg) const {
+  switch (reg.role) {
+    case CoreReg::Role::kX:
+      if (reg.index < 16) return cpu_->regs[reg.index];
+      break;
+    case CoreReg::Role::kPc: return cpu_->rip;
+    case CoreReg::Role::kCpsr: return cpu_->rflags();
+    default: break;
+  }
+  return fail(ErrorKind::kInvalidArgument, "core register", "x86-64 has no such register");
+}
+
+Result<void> SoftVcpu::set_core(CoreReg reg, uint64_t value) {
+  switch (reg.role) {
+    case CoreReg::Role::kX:
+      if (reg.index >= 16) break;
+      cpu_->regs[reg.index] = value;
+      return {};
+    case CoreReg::Role::kPc: cpu_->rip = value; return {};
+    case CoreReg::Role::kCpsr:
+      cpu_->set_rflags(value);
+      cpu_->update_mode();
+      return {};
+    default: break;
+  }
+  return fail(ErrorKind::kInvalidArgument, "core register", "x86-64 has no such register");
+}
+
+Result<uint64_t> SoftVcpu::get_sys(seam::SysReg) const { return uint64_t{apic_.id()}; }
+
+Result<void> SoftVcpu::set_sys(seam::SysReg, uint64_t) {
+  return fail(ErrorKind::kUnsupported, "APIC ID", "is read-only on x86-64");
+}
+
+}  // namespace husk::soft

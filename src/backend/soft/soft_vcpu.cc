@@ -1,0 +1,116 @@
+#include "backend/soft/soft_vcpu.h"
+
+#include "base/clock.h"
+
+namespace husk::soft {
+
+using interp::Stop;
+using seam::VcpuExit;
+
+SoftVcpu::SoftVcpu(SharedMachine& machine, uint32_t id, apic::VcpuSignal& signal)
+    : machine_(machine), id_(id), signal_(signal), apic_(id, machine.bus, signal), waiting_for_sipi_(id != 0) {
+  cpu_ = std::make_unique<interp::Cpu>(machine.memory, *this, id, signal.bits());
+  machine.bus.add(apic_);
+  machine.timekeeper.attach(id, signal);
+}
+
+SoftVcpu::~SoftVcpu() { machine_.timekeeper.arm(id_, 0); }
+
+uint64_t SoftVcpu::tsc() { return base::monotonic_ns() + machine_.bus.tsc_offset(); }
+
+void SoftVcpu::apic_write(uint32_t offset, uint32_t size, uint64_t value) {
+  apic_.write(offset, size, value);
+  machine_.timekeeper.arm(id_, apic_.timer_deadline());
+}
+
+bool SoftVcpu::apic_msr_write(uint32_t index, uint64_t value) {
+  const uint64_t before = apic_.timer_deadline();
+  const auto page = apic_.page();
+  const bool done = apic_.write_msr(index, value);
+  if (apic_.timer_deadline() != before) machine_.timekeeper.arm(id_, apic_.timer_deadline());
+  if (apic_.page() != page) cpu_->flush_tlb_all();
+  return done;
+}
+
+// Looks at what other threads and the timer want; called between two stretches of guest code.
+SoftVcpu::Attention SoftVcpu::attend() {
+  const uint32_t bits = signal_.take();
+  const uint64_t next = apic_.update_timer(base::monotonic_ns());
+  if (next != 0) machine_.timekeeper.arm(id_, next);
+  if ((bits & apic::kSignalNmi) != 0) nmi_pending_ = true;
+  if ((bits & apic::kSignalInit) != 0 && !shut_down_) {
+    apic_.reset(true);
+    cpu_->reset();
+    waiting_for_sipi_ = id_ != 0;  // the boot processor would start at the reset vector: the machine resets instead
+    halted_ = false;
+    if (id_ == 0) return Attention::kExit;
+  }
+  if ((bits & apic::kSignalStartup) != 0 && waiting_for_sipi_) {
+    waiting_for_sipi_ = false;
+    cpu_->start_at(apic_.startup_vector());
+  }
+  if ((bits & apic::kSignalExit) != 0) return Attention::kExit;
+  if (waiting_for_sipi_) return Attention::kWait;
+  deliver_interrupts();
+  return halted_ ? Attention::kWait : Attention::kRun;
+}
+
+void SoftVcpu::deliver_interrupts() {
+  cpu_->recheck_interrupts = false;
+  if (nmi_pending_ && !cpu_->nmi_blocked && !cpu_->shadow) {
+    nmi_pending_ = false;
+    halted_ = false;
+    if (!cpu_->deliver(interp::kNmi, true)) shut_down_ = true;
+    return;
+  }
+  if (!cpu_->interrupts_enabled()) return;
+  if (const auto vector = apic_.take_interrupt()) {
+    halted_ = false;
+    if (!cpu_->deliver(*vector, true)) shut_down_ = true;
+  }
+}
+
+void SoftVcpu::wait_for_event() {
+  machine_.memory.set_idle(id_);
+  signal_.wait(waiting_for_sipi_ ? 0 : apic_.timer_deadline());
+  cpu_->acknowledge_code_epoch();
+}
+
+VcpuExit SoftVcpu::step() {
+  for (;;) {
+    const Attention attention = attend();
+    if (shut_down_) return shutdown_exit();
+    if (attention == Attention::kExit) return {.kind = VcpuExit::Kind::kCanceled};
+    if (attention == Attention::kWait) {
+      wait_for_event();
+      continue;
+    }
+    switch (cpu_->run()) {
+      case Stop::kNone: break;
+      case Stop::kDevice: return device_exit();
+      case Stop::kHalt: halted_ = true; break;
+      case Stop::kShutdown: shut_down_ = true; return shutdown_exit();
+    }
+  }
+}
+
+VcpuExit SoftVcpu::shutdown_exit() { return {.kind = VcpuExit::Kind::kShutdown}; }
+
+VcpuExit SoftVcpu::device_exit() {
+  const interp::DeviceRequest request = cpu_->device.request();
+  VcpuExit exit;
+  exit.write = request.write;
+  exit.size = request.size;
+  exit.data = request.data;
+  if (request.port) {
+    exit.kind = VcpuExit::Kind::kIo;
+    exit.port = static_cast<uint16_t>(request.address);
+  } else {
+    exit.kind = VcpuExit::Kind::kMmio;
+    exit.phys_addr = request.address;
+  }
+  if (request.write) cpu_->device.answer(0);
+  return exit;
+}
+
+}  // namespace husk::soft

@@ -1,0 +1,98 @@
+// A vCPU of the built-in CPU: the interpreter, its local APIC, and the loop that brings interrupts, halts and device
+// accesses together. Satisfies seam::HypervisorVcpu; see husk/seam.h for the threads.
+#pragma once
+
+#include <cstdint>
+#include <istream>
+#include <memory>
+#include <ostream>
+#include <span>
+
+#include "backend/soft/apic/apic_bus.h"
+#include "backend/soft/apic/local_apic.h"
+#include "backend/soft/apic/timekeeper.h"
+#include "backend/soft/interp/cpu.h"
+#include "contract/x86/vcpu_state.h"
+#include "husk/seam.h"
+
+namespace husk::soft {
+
+// What the vCPUs of one VM share.
+struct SharedMachine {
+  explicit SharedMachine(memory::GuestMemory* dirty_log) : memory(dirty_log) {}
+  mmu::PhysicalMap memory;
+  apic::ApicBus bus;
+  apic::Timekeeper timekeeper;
+  uint32_t vcpu_count = 1;
+};
+
+class SoftVcpu final : public interp::Environment {
+ public:
+  using SnapshotState = contract::x86::VcpuState;
+
+  // Valid as long as the VM.
+  class Handle {
+   public:
+    explicit Handle(apic::VcpuSignal& signal) : signal_(&signal) {}
+    static void force_exit(std::span<const Handle> batch) {
+      for (const Handle& handle : batch) handle.signal_->raise(apic::kSignalExit);
+    }
+
+   private:
+    apic::VcpuSignal* signal_;
+  };
+
+  SoftVcpu(SharedMachine& machine, uint32_t id, apic::VcpuSignal& signal);
+  ~SoftVcpu() override;
+  SoftVcpu(const SoftVcpu&) = delete;
+  SoftVcpu& operator=(const SoftVcpu&) = delete;
+
+  [[nodiscard]] Handle exit_token() { return Handle(signal_); }
+  [[nodiscard]] seam::VcpuExit step();
+  void set_read_data(uint64_t value) { cpu_->device.answer(value); }
+
+  [[nodiscard]] Result<SnapshotState> capture_snapshot();
+  [[nodiscard]] Result<void> restore_snapshot(const SnapshotState& state);
+  [[nodiscard]] static Result<void> write_snapshot_state(const SnapshotState& state, std::ostream& out);
+  [[nodiscard]] static Result<SnapshotState> read_snapshot_state(std::istream& in);
+  [[nodiscard]] static seam::ClockRef capture_clock_ref(const SnapshotState& state, uint64_t host_now);
+  uint64_t restore_clock(const seam::ClockRef& ref, uint64_t host_now);
+
+  [[nodiscard]] Result<uint64_t> get_core(seam::CoreReg reg) const;
+  [[nodiscard]] Result<void> set_core(seam::CoreReg reg, uint64_t value);
+  [[nodiscard]] Result<uint64_t> get_sys(seam::SysReg reg) const;
+  [[nodiscard]] Result<void> set_sys(seam::SysReg reg, uint64_t value);
+
+  // interp::Environment: for the interpreter only.
+  uint64_t apic_read(uint32_t offset, uint32_t size) override { return apic_.read(offset, size); }
+  void apic_write(uint32_t offset, uint32_t size, uint64_t value) override;
+  std::optional<uint64_t> apic_msr_read(uint32_t index) override { return apic_.read_msr(index); }
+  bool apic_msr_write(uint32_t index, uint64_t value) override;
+  uint64_t cr8() override { return apic_.tpr_class(); }
+  void set_cr8(uint64_t value) override { apic_.set_tpr_class(value); }
+  std::optional<uint64_t> apic_page() override { return apic_.page(); }
+  uint32_t apic_id() override { return apic_.id(); }
+  uint32_t vcpu_count() override { return machine_.vcpu_count; }
+  uint64_t tsc() override;
+
+ private:
+  // What attend() found.
+  enum class Attention { kRun, kExit, kWait };
+  Attention attend();
+  void wait_for_event();
+  void deliver_interrupts();
+  seam::VcpuExit device_exit();
+  seam::VcpuExit shutdown_exit();
+
+  SharedMachine& machine_;
+  uint32_t id_;
+  apic::VcpuSignal& signal_;
+  apic::LocalApic apic_;
+  std::unique_ptr<interp::Cpu> cpu_;
+  bool halted_ = false;
+  bool waiting_for_sipi_;
+  bool nmi_pending_ = false;
+  bool shut_down_ = false;
+};
+
+}  // namespace husk::soft

@@ -1,0 +1,62 @@
+#include "backend/soft/soft_vm.h"
+
+#include "base/clock.h"
+
+namespace husk::soft {
+
+static_assert(seam::HypervisorVm<SoftVm>);
+
+SoftVm::SoftVm(uint32_t vcpus, memory::GuestMemory* dirty_log) : machine_(dirty_log), signals_(vcpus) {
+  machine_.vcpu_count = vcpus;
+  // Guest time starts at zero.
+  machine_.bus.set_tsc_offset(-base::monotonic_ns());
+}
+
+Result<std::unique_ptr<SoftVm>> SoftVm::create(uint32_t vcpus, memory::GuestMemory* dirty_log) {
+  if (vcpus == 0 || vcpus > mmu::PhysicalMap::kMaxVcpus)
+    return fail(ErrorKind::kInvalidArgument, "vCPUs",
+                "must be 1 to " + std::to_string(mmu::PhysicalMap::kMaxVcpus));
+  return std::unique_ptr<SoftVm>(new SoftVm(vcpus, dirty_log));
+}
+
+Result<void> SoftVm::map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot) {
+  const bool writable = (static_cast<uint8_t>(prot) & static_cast<uint8_t>(seam::Prot::kWrite)) != 0;
+  return machine_.memory.map(host, gpa, length, writable);
+}
+
+Result<void> SoftVm::unmap_ram(uint64_t gpa, uint64_t length) { return machine_.memory.unmap(gpa, length); }
+
+Result<std::unique_ptr<SoftVcpu>> SoftVm::create_vcpu(uint32_t id) {
+  if (id != created_ || id >= machine_.vcpu_count)
+    return fail(ErrorKind::kInvalidArgument, "vCPU " + std::to_string(id),
+                "ids go from 0 in order, below " + std::to_string(machine_.vcpu_count));
+  ++created_;
+  return std::make_unique<SoftVcpu>(machine_, id, signals_[id]);
+}
+
+void SoftVm::set_irq(uint32_t gsi, bool level) {
+  if (machine_.bus.controller() != nullptr) machine_.bus.controller()->set_line(gsi, level);
+}
+
+contract::IrqLine SoftVm::irq_line(uint32_t gsi) {
+  return {[](void* vm, uint32_t line, bool level) { static_cast<SoftVm*>(vm)->set_irq(line, level); }, this, gsi};
+}
+
+void SoftVm::attach_controller(contract::InterruptController& controller) {
+  machine_.bus.set_controller(&controller);
+}
+
+Result<std::vector<std::byte>> SoftVm::capture_intc() {
+  if (machine_.bus.controller() == nullptr) return std::vector<std::byte>{};
+  return machine_.bus.controller()->capture();
+}
+
+Result<void> SoftVm::restore_intc(std::span<const std::byte> state) {
+  if (machine_.bus.controller() == nullptr)
+    return fail(ErrorKind::kState, "interrupt controller", "none is attached");
+  return machine_.bus.controller()->restore(state);
+}
+
+uint64_t SoftVm::host_monotonic_ticks() { return base::monotonic_ns(); }
+
+}  // namespace husk::soft

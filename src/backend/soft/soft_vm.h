@@ -1,0 +1,45 @@
+// A VM of the built-in CPU. Satisfies seam::HypervisorVm.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "backend/soft/soft_vcpu.h"
+#include "contract/irq_line.h"
+#include "husk/seam.h"
+
+namespace husk::soft {
+
+class SoftVm {
+ public:
+  using Vcpu = SoftVcpu;
+
+  // `dirty_log` may be null; it outlives the VM. The vCPU count is fixed, as CPUID and the APIC bus show it.
+  [[nodiscard]] static Result<std::unique_ptr<SoftVm>> create(uint32_t vcpus, memory::GuestMemory* dirty_log);
+
+  [[nodiscard]] Result<void> map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot);
+  [[nodiscard]] Result<void> unmap_ram(uint64_t gpa, uint64_t length);
+  // Ids in order from 0. The vCPU belongs to the thread that steps it; it is created before any of them runs, so that
+  // every interrupt finds its target.
+  [[nodiscard]] Result<std::unique_ptr<SoftVcpu>> create_vcpu(uint32_t id);
+
+  void set_irq(uint32_t gsi, bool level);
+  [[nodiscard]] contract::IrqLine irq_line(uint32_t gsi);
+  // The chipset's interrupt controller: this backend has none of its own (see contract/interrupt.h).
+  void attach_controller(contract::InterruptController& controller);
+  [[nodiscard]] contract::InterruptSink& interrupt_sink() { return machine_.bus; }
+  [[nodiscard]] Result<std::vector<std::byte>> capture_intc();
+  [[nodiscard]] Result<void> restore_intc(std::span<const std::byte> state);
+
+  [[nodiscard]] static uint64_t host_monotonic_ticks();
+
+ private:
+  SoftVm(uint32_t vcpus, memory::GuestMemory* dirty_log);
+
+  SharedMachine machine_;
+  std::deque<apic::VcpuSignal> signals_;
+  uint32_t created_ = 0;
+};
+
+}  // namespace husk::soft

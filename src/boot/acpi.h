@@ -1,0 +1,39 @@
+// The ACPI tables of the paravirtual PC (ACPI 6.5): RSDP, XSDT, FADT, FACS, MADT, DSDT.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "contract/address.h"
+#include "husk/error.h"
+#include "memory/guest_memory.h"
+
+namespace husk::boot {
+
+struct MmioDevice {
+  uint32_t base = 0;
+  uint32_t size = 0;
+  uint32_t gsi = 0;
+};
+
+// What the board has, in numbers.
+struct AcpiConfig {
+  uint32_t vcpus = 1;
+  uint32_t local_apic = 0xfee00000;
+  uint32_t io_apic = 0xfec00000;
+  uint16_t pm1_event = 0;    // port of PM1a_EVT_BLK, 4 bytes
+  uint16_t pm1_control = 0;  // port of PM1a_CNT_BLK, 2 bytes
+  uint16_t pm_timer = 0;     // port of PM_TMR_BLK, 4 bytes
+  uint16_t reset_port = 0;   // RESET_REG
+  uint8_t reset_value = 0;
+  uint8_t sci_gsi = 9;
+  uint8_t s5_sleep_type = 5;
+  uint16_t serial_port = 0;  // COM1, 0: none
+  uint8_t serial_gsi = 4;
+  std::vector<MmioDevice> virtio;  // named LNRO0005 in the DSDT
+};
+
+// Writes the tables between kAcpiTables and kAcpiTablesEnd; returns the RSDP's address.
+[[nodiscard]] Result<Gpa> write_acpi(memory::GuestMemory& memory, const AcpiConfig& config);
+
+}  // namespace husk::boot

@@ -1,0 +1,82 @@
+#include "contract/x86/state_codec.h"
+
+#include <type_traits>
+
+namespace husk::contract::x86 {
+namespace {
+
+constexpr uint32_t kVersion = 1;
+constexpr uint32_t kMaxMsrs = 1024;
+
+// Visits every field in order with `visit`, which reads or writes it. MSRs have their count before them.
+template <class State, class Visit>
+void visit_fields(State& state, Visit&& visit) {
+  for (auto& value : state.gpr) visit(value);
+  visit(state.rip);
+  visit(state.rflags);
+  const auto segment = [&](auto& s) {
+    visit(s.selector);
+    visit(s.attributes);
+    visit(s.limit);
+    visit(s.base);
+  };
+  for (auto& s : state.segments) segment(s);
+  segment(state.ldtr);
+  segment(state.tr);
+  for (auto* table : {&state.gdtr, &state.idtr}) {
+    visit(table->base);
+    visit(table->limit);
+  }
+  for (auto* value : {&state.cr0, &state.cr2, &state.cr3, &state.cr4, &state.cr8, &state.efer, &state.xcr0})
+    visit(*value);
+  for (auto& value : state.dr) visit(value);
+  visit(state.dr6);
+  visit(state.dr7);
+  for (auto& byte : state.fxsave) visit(byte);
+  for (auto& byte : state.lapic) visit(byte);
+  for (auto* flag : {&state.events.nmi_pending, &state.events.nmi_blocked, &state.events.interrupt_shadow,
+                     &state.events.halted, &state.events.waiting_for_sipi})
+    visit(*flag);
+  for (auto& msr : state.msrs) {
+    visit(msr.index);
+    visit(msr.value);
+  }
+}
+
+template <class T>
+void put(std::ostream& out, T value) {
+  for (size_t i = 0; i < sizeof(T); ++i) out.put(static_cast<char>(static_cast<uint64_t>(value) >> 8 * i));
+}
+
+template <class T>
+void get(std::istream& in, T& value) {
+  uint64_t raw = 0;
+  for (size_t i = 0; i < sizeof(T); ++i) raw |= uint64_t{static_cast<uint8_t>(in.get())} << 8 * i;
+  value = static_cast<T>(raw);
+}
+
+}  // namespace
+
+Result<void> write_state(const VcpuState& state, std::ostream& out) {
+  put(out, kVersion);
+  put(out, static_cast<uint32_t>(state.msrs.size()));
+  visit_fields(state, [&](const auto& field) { put(out, field); });
+  if (!out) return fail(ErrorKind::kIo, "vCPU state", "cannot be written");
+  return {};
+}
+
+Result<VcpuState> read_state(std::istream& in) {
+  uint32_t version = 0;
+  uint32_t msrs = 0;
+  get(in, version);
+  get(in, msrs);
+  if (!in || version != kVersion) return fail(ErrorKind::kCorrupt, "vCPU state", "has an unknown version");
+  if (msrs > kMaxMsrs) return fail(ErrorKind::kCorrupt, "vCPU state", "claims too many MSRs");
+  VcpuState state;
+  state.msrs.resize(msrs);
+  visit_fields(state, [&](auto& field) { get(in, field); });
+  if (!in) return fail(ErrorKind::kCorrupt, "vCPU state", "ends early");
+  return state;
+}
+
+}  // namespace husk::contract::x86

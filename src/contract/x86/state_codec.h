@@ -1,0 +1,16 @@
+// The canonical vCPU state as bytes: one field list for both directions, little-endian, versioned.
+#pragma once
+
+#include <istream>
+#include <ostream>
+
+#include "contract/x86/vcpu_state.h"
+#include "husk/error.h"
+
+namespace husk::contract::x86 {
+
+[[nodiscard]] Result<void> write_state(const VcpuState& state, std::ostream& out);
+// Consumes exactly what write_state() wrote.
+[[nodiscard]] Result<VcpuState> read_state(std::istream& in);
+
+}  // namespace husk::contract::x86
