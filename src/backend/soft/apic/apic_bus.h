@@ -1,38 +1,39 @@
-// The interrupt bus: every local APIC of a machine, and where messages to them come in.
+// The bus between the local APICs, and from the chipset to them.
 #pragma once
 
-#include <cstdint>
+#include <atomic>
 #include <vector>
 
+#include "backend/soft/apic/local_apic.h"
 #include "contract/interrupt.h"
 
-namespace husk::soft::apic {
+namespace husk::soft {
 
-class LocalApic;
-
-// Members are added before the vCPUs run; afterwards everything here is thread-safe.
-class ApicBus : public contract::InterruptSink {
+// Routes messages by destination (Intel SDM vol. 3, 11.6.2; 11.12.10 for x2APIC). Thread-safe once
+// the vCPUs run: add() and connect() come before that, and the APICs and the controller outlive the
+// last message.
+class ApicBus final : public contract::InterruptSink, public ApicFabric {
  public:
-  void add(LocalApic& apic) { apics_.push_back(&apic); }
-  [[nodiscard]] size_t size() const { return apics_.size(); }
+  void add(LocalApic& apic);
+  // The chipset; without one, EOIs go nowhere and an ExtINT is spurious.
+  void connect(contract::InterruptController* controller) { controller_ = controller; }
 
-  // What the APICs report EOIs to and take ExtINT vectors from; may be absent.
-  void set_controller(contract::InterruptController* controller) { controller_ = controller; }
-  [[nodiscard]] contract::InterruptController* controller() const { return controller_; }
-  // Added to CLOCK_MONOTONIC to give the guest's TSC.
-  void set_tsc_offset(uint64_t offset) { tsc_offset_ = offset; }
-  [[nodiscard]] uint64_t tsc_offset() const { return tsc_offset_; }
-
+  // From the I/O APIC or an MSI: a destination of 0xff means all.
   void deliver(const contract::InterruptMessage& message) override;
   void set_extint(bool asserted) override;
 
-  enum class Shorthand : uint8_t { kNone, kSelf, kAll, kOthers };
-  void send(LocalApic& from, Shorthand shorthand, const contract::InterruptMessage& message);
+  void send_ipi(LocalApic& from, IpiTarget target,
+                const contract::InterruptMessage& message) override;
+  void end_of_interrupt(uint8_t vector) override;
+  uint8_t acknowledge_extint() override;
 
  private:
+  void route(const contract::InterruptMessage& message);
+  [[nodiscard]] LocalApic* arbitrate(const contract::InterruptMessage& message);
+
   std::vector<LocalApic*> apics_;
   contract::InterruptController* controller_ = nullptr;
-  uint64_t tsc_offset_ = 0;
+  std::atomic<uint32_t> round_{0};  // where the next tie among equals starts
 };
 
-}  // namespace husk::soft::apic
+}  // namespace husk::soft
