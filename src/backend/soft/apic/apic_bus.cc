@@ -13,8 +13,7 @@ void ApicBus::deliver(const contract::InterruptMessage& message) {
   }
   LocalApic* chosen = nullptr;
   for (LocalApic* apic : apics_) {
-    if (apic->matches(message) && (chosen == nullptr || apic->priority() < chosen->priority()))
-      chosen = apic;
+    if (apic->matches(message) && (chosen == nullptr || apic->priority() < chosen->priority())) chosen = apic;
   }
   if (chosen != nullptr) chosen->accept(message);
 }
@@ -24,17 +23,11 @@ void ApicBus::set_extint(bool asserted) {
   if (!apics_.empty()) apics_.front()->set_extint(asserted);
 }
 
-void ApicBus::send(LocalApic& from, Shorthand shorthand,
-                   const contract::InterruptMessage& message) {
+void ApicBus::send(LocalApic& from, Shorthand shorthand, const contract::InterruptMessage& message) {
   switch (shorthand) {
-    case Shorthand::kNone:
-      deliver(message);
-      return;
-    case Shorthand::kSelf:
-      from.accept(message);
-      return;
-    default:
-      break;
+    case Shorthand::kNone: deliver(message); return;
+    case Shorthand::kSelf: from.accept(message); return;
+    default: break;
   }
   for (LocalApic* apic : apics_) {
     if (apic != &from || shorthand == Shorthand::kAll) apic->accept(message);

@@ -1,39 +1,38 @@
-// The bus between the local APICs, and from the chipset to them.
+// The interrupt bus: every local APIC of a machine, and where messages to them come in.
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <vector>
 
-#include "backend/soft/apic/local_apic.h"
 #include "contract/interrupt.h"
 
-namespace husk::soft {
+namespace husk::soft::apic {
 
-// Routes messages by destination (Intel SDM vol. 3, 11.6.2; 11.12.10 for x2APIC). Thread-safe once
-// the vCPUs run: add() and connect() come before that, and the APICs and the controller outlive the
-// last message.
-class ApicBus final : public contract::InterruptSink, public ApicFabric {
+class LocalApic;
+
+// Members are added before the vCPUs run; afterwards everything here is thread-safe.
+class ApicBus : public contract::InterruptSink {
  public:
-  void add(LocalApic& apic);
-  // The chipset; without one, EOIs go nowhere and an ExtINT is spurious.
-  void connect(contract::InterruptController* controller) { controller_ = controller; }
+  void add(LocalApic& apic) { apics_.push_back(&apic); }
+  [[nodiscard]] size_t size() const { return apics_.size(); }
 
-  // From the I/O APIC or an MSI: a destination of 0xff means all.
+  // What the APICs report EOIs to and take ExtINT vectors from; may be absent.
+  void set_controller(contract::InterruptController* controller) { controller_ = controller; }
+  [[nodiscard]] contract::InterruptController* controller() const { return controller_; }
+  // Added to CLOCK_MONOTONIC to give the guest's TSC.
+  void set_tsc_offset(uint64_t offset) { tsc_offset_ = offset; }
+  [[nodiscard]] uint64_t tsc_offset() const { return tsc_offset_; }
+
   void deliver(const contract::InterruptMessage& message) override;
   void set_extint(bool asserted) override;
 
-  void send_ipi(LocalApic& from, IpiTarget target,
-                const contract::InterruptMessage& message) override;
-  void end_of_interrupt(uint8_t vector) override;
-  uint8_t acknowledge_extint() override;
+  enum class Shorthand : uint8_t { kNone, kSelf, kAll, kOthers };
+  void send(LocalApic& from, Shorthand shorthand, const contract::InterruptMessage& message);
 
  private:
-  void route(const contract::InterruptMessage& message);
-  [[nodiscard]] LocalApic* arbitrate(const contract::InterruptMessage& message);
-
   std::vector<LocalApic*> apics_;
   contract::InterruptController* controller_ = nullptr;
-  std::atomic<uint32_t> round_{0};  // where the next tie among equals starts
+  uint64_t tsc_offset_ = 0;
 };
 
-}  // namespace husk::soft
+}  // namespace husk::soft::apic

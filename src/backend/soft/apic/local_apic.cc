@@ -15,35 +15,15 @@ namespace {
 
 // Register numbers: offset in the xAPIC page / 16, which is also the x2APIC MSR less 0x800.
 enum Register : uint32_t {
-  kId = 0x02,
-  kVersion = 0x03,
-  kTpr = 0x08,
-  kApr = 0x09,
-  kPpr = 0x0a,
-  kEoi = 0x0b,
-  kRemoteRead = 0x0c,
-  kLdr = 0x0d,
-  kDfr = 0x0e,
-  kSpurious = 0x0f,
-  kIsr = 0x10,
-  kTmr = 0x18,
-  kIrr = 0x20,
-  kEsr = 0x28,
-  kCmci = 0x2f,
-  kIcrLow = 0x30,
-  kIcrHigh = 0x31,
-  kLvtFirst = 0x32,
-  kLvtLast = 0x37,
-  kInitialCount = 0x38,
-  kCurrentCount = 0x39,
-  kDivide = 0x3e,
+  kId = 0x02, kVersion = 0x03, kTpr = 0x08, kApr = 0x09, kPpr = 0x0a, kEoi = 0x0b, kRemoteRead = 0x0c, kLdr = 0x0d,
+  kDfr = 0x0e, kSpurious = 0x0f, kIsr = 0x10, kTmr = 0x18, kIrr = 0x20, kEsr = 0x28, kCmci = 0x2f, kIcrLow = 0x30,
+  kIcrHigh = 0x31, kLvtFirst = 0x32, kLvtLast = 0x37, kInitialCount = 0x38, kCurrentCount = 0x39, kDivide = 0x3e,
   kSelfIpi = 0x3f,
 };
 
 constexpr uint32_t kVersionValue = 0x50014;  // six LVT entries, no EOI-broadcast suppression
 constexpr uint32_t kMasked = 1u << 16;
-constexpr uint32_t kErrorSendIllegal = 1u << 5, kErrorReceiveIllegal = 1u << 6,
-                   kErrorIllegalRegister = 1u << 7;
+constexpr uint32_t kErrorSendIllegal = 1u << 5, kErrorReceiveIllegal = 1u << 6, kErrorIllegalRegister = 1u << 7;
 constexpr uint64_t kBaseBsp = 0x100, kBaseX2apic = 0x400, kBaseEnable = 0x800;
 constexpr uint32_t kApicBaseMsr = 0x1b, kTscDeadlineMsr = 0x6e0, kX2apicFirst = 0x800;
 
@@ -51,15 +31,13 @@ enum class TimerMode { kOneShot, kPeriodic, kTscDeadline, kReserved };
 TimerMode timer_mode(uint32_t lvt) { return static_cast<TimerMode>(lvt >> 17 & 3); }
 
 // Writable bits of each LVT entry.
-constexpr std::array<uint32_t, 6> kLvtWritable{0x700ff, 0x107ff, 0x107ff,
-                                               0x1a7ff, 0x1a7ff, 0x100ff};
+constexpr std::array<uint32_t, 6> kLvtWritable{0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff};
 
 uint32_t logical_x2apic_id(uint32_t id) { return (id >> 4) << 16 | 1u << (id & 15); }
 
 }  // namespace
 
-LocalApic::LocalApic(uint32_t id, ApicBus& bus, VcpuSignal& signal)
-    : id_(id), bus_(bus), signal_(signal) {
+LocalApic::LocalApic(uint32_t id, ApicBus& bus, VcpuSignal& signal) : id_(id), bus_(bus), signal_(signal) {
   base_ = kDefaultBase | kBaseEnable | (id == 0 ? kBaseBsp : 0);
   reset(false);
 }
@@ -110,8 +88,7 @@ uint8_t LocalApic::priority() const {
 bool LocalApic::has_interrupt() const {
   if (extint_.load(std::memory_order_acquire)) {
     const uint32_t lint0 = lvt_[kLvtLint0];
-    const bool wired =
-        (lint0 & kMasked) == 0 && (lint0 >> 8 & 7) == static_cast<uint32_t>(DeliveryMode::kExtInt);
+    const bool wired = (lint0 & kMasked) == 0 && (lint0 >> 8 & 7) == static_cast<uint32_t>(DeliveryMode::kExtInt);
     if (wired || (base_ & kBaseEnable) == 0) return true;
   }
   if (!enabled()) return false;
@@ -160,21 +137,14 @@ void LocalApic::accept(const InterruptMessage& message) {
         request(message.vector, message.level_triggered);
       }
       return;
-    case DeliveryMode::kNmi:
-      signal_.raise(kSignalNmi);
-      return;
-    case DeliveryMode::kInit:
-      signal_.raise(kSignalInit);
-      return;
+    case DeliveryMode::kNmi: signal_.raise(kSignalNmi); return;
+    case DeliveryMode::kInit: signal_.raise(kSignalInit); return;
     case DeliveryMode::kStartup:
       startup_vector_.store(message.vector, std::memory_order_release);
       signal_.raise(kSignalStartup);
       return;
-    case DeliveryMode::kExtInt:
-      set_extint(true);
-      return;
-    case DeliveryMode::kSmi:
-      return;  // no system-management mode
+    case DeliveryMode::kExtInt: set_extint(true); return;
+    case DeliveryMode::kSmi: return;  // no system-management mode
   }
 }
 
@@ -186,9 +156,8 @@ void LocalApic::set_extint(bool asserted) {
 bool LocalApic::matches(const InterruptMessage& message) const {
   const uint32_t id = id_;
   const bool wide = x2apic();
-  if (!message.logical)
-    return message.destination == id || message.destination == (wide ? 0xffffffffu : 0xffu) ||
-           message.destination == 0xffu;
+  if (!message.logical) return message.destination == id || message.destination == (wide ? 0xffffffffu : 0xffu) ||
+                               message.destination == 0xffu;
   const uint32_t destination = message.destination;
   if (wide) {
     const uint32_t logical = logical_x2apic_id(id);
@@ -209,8 +178,7 @@ void LocalApic::end_of_interrupt() {
   const uint32_t bit = 1u << vector % 32;
   in_service_[word].fetch_and(~bit, std::memory_order_acq_rel);
   const bool level = (level_[word].load(std::memory_order_acquire) & bit) != 0;
-  if (level && bus_.controller() != nullptr)
-    bus_.controller()->end_of_interrupt(static_cast<uint8_t>(vector));
+  if (level && bus_.controller() != nullptr) bus_.controller()->end_of_interrupt(static_cast<uint8_t>(vector));
 }
 
 uint32_t LocalApic::read_register(uint32_t index) {
@@ -220,34 +188,20 @@ uint32_t LocalApic::read_register(uint32_t index) {
   if (index >= kIrr && index < kIrr + 8) return requested_[bank];
   if (index >= kLvtFirst && index <= kLvtLast) return lvt_[index - kLvtFirst];
   switch (index) {
-    case kId:
-      return x2apic() ? id_.load() : id_ << 24;
-    case kVersion:
-      return kVersionValue;
-    case kTpr:
-      return task_priority_;
-    case kPpr:
-      return priority();
-    case kLdr:
-      return x2apic() ? logical_x2apic_id(id_) : logical_destination_.load();
-    case kDfr:
-      return destination_format_;
-    case kSpurious:
-      return spurious_;
-    case kEsr:
-      return error_status_;
-    case kIcrLow:
-      return static_cast<uint32_t>(command_);
-    case kIcrHigh:
-      return static_cast<uint32_t>(command_ >> 32);
-    case kInitialCount:
-      return initial_count_;
-    case kCurrentCount:
-      return current_count(base::monotonic_ns());
-    case kDivide:
-      return divide_;
-    default:
-      return 0;
+    case kId: return x2apic() ? id_.load() : id_ << 24;
+    case kVersion: return kVersionValue;
+    case kTpr: return task_priority_;
+    case kPpr: return priority();
+    case kLdr: return x2apic() ? logical_x2apic_id(id_) : logical_destination_.load();
+    case kDfr: return destination_format_;
+    case kSpurious: return spurious_;
+    case kEsr: return error_status_;
+    case kIcrLow: return static_cast<uint32_t>(command_);
+    case kIcrHigh: return static_cast<uint32_t>(command_ >> 32);
+    case kInitialCount: return initial_count_;
+    case kCurrentCount: return current_count(base::monotonic_ns());
+    case kDivide: return divide_;
+    default: return 0;
   }
 }
 
@@ -292,12 +246,8 @@ bool LocalApic::write_register(uint32_t index, uint32_t value, bool x2) {
       if (x2 && value != 0) return false;
       error_status_ = error_pending_.exchange(0);
       return true;
-    case kIcrLow:
-      write_icr((command_ & ~uint64_t{0xffffffff}) | value, false);
-      return true;
-    case kIcrHigh:
-      command_ = (command_ & 0xffffffff) | uint64_t{value} << 32;
-      return true;
+    case kIcrLow: write_icr((command_ & ~uint64_t{0xffffffff}) | value, false); return true;
+    case kIcrHigh: command_ = (command_ & 0xffffffff) | uint64_t{value} << 32; return true;
     case kInitialCount:
       initial_count_ = value;
       start_timer(base::monotonic_ns());
@@ -321,8 +271,7 @@ void LocalApic::write_icr(uint64_t icr, bool x2) {
   message.vector = static_cast<uint8_t>(icr);
   const bool deassert = (icr & 0x4000) == 0;
   if (message.mode == DeliveryMode::kInit && deassert) return;  // a relic of the 82489DX
-  const bool vectored =
-      message.mode == DeliveryMode::kFixed || message.mode == DeliveryMode::kLowestPriority;
+  const bool vectored = message.mode == DeliveryMode::kFixed || message.mode == DeliveryMode::kLowestPriority;
   if (vectored && message.vector < 16) {
     report_error(kErrorSendIllegal);
     return;
@@ -348,14 +297,12 @@ void LocalApic::write(uint32_t offset, uint32_t size, uint64_t value) {
 
 std::optional<uint64_t> LocalApic::read_msr(uint32_t index) {
   if (index == kApicBaseMsr) return base_;
-  if (index == kTscDeadlineMsr)
-    return timer_mode(lvt_[kLvtTimer]) == TimerMode::kTscDeadline ? tsc_deadline_ : 0;
+  if (index == kTscDeadlineMsr) return timer_mode(lvt_[kLvtTimer]) == TimerMode::kTscDeadline ? tsc_deadline_ : 0;
   if (!x2apic()) return std::nullopt;
   const uint32_t reg = index - kX2apicFirst;
   if (reg == kIcrLow) return command_;
-  const bool known = (reg >= kId && reg <= kVersion) || reg == kTpr || reg == kPpr || reg == kLdr ||
-                     reg == kSpurious || (reg >= kIsr && reg <= kEsr) ||
-                     (reg >= kLvtFirst && reg <= kCurrentCount) || reg == kDivide;
+  const bool known = (reg >= kId && reg <= kVersion) || reg == kTpr || reg == kPpr || reg == kLdr || reg == kSpurious ||
+                     (reg >= kIsr && reg <= kEsr) || (reg >= kLvtFirst && reg <= kCurrentCount) || reg == kDivide;
   if (!known) return std::nullopt;
   return read_register(reg);
 }
@@ -364,15 +311,13 @@ bool LocalApic::write_msr(uint32_t index, uint64_t value) {
   if (index == kApicBaseMsr) {
     const uint64_t mode = value & (kBaseX2apic | kBaseEnable);
     const bool was_x2 = x2apic();
-    if (mode == kBaseX2apic || (was_x2 && mode == kBaseEnable))
-      return false;  // not a legal transition
+    if (mode == kBaseX2apic || (was_x2 && mode == kBaseEnable)) return false;  // not a legal transition
     if (value >> 48 != 0) return false;
     set_base(value);
     return true;
   }
   if (index == kTscDeadlineMsr) {
-    if (timer_mode(lvt_[kLvtTimer]) == TimerMode::kTscDeadline)
-      set_deadline(value, base::monotonic_ns());
+    if (timer_mode(lvt_[kLvtTimer]) == TimerMode::kTscDeadline) set_deadline(value, base::monotonic_ns());
     return true;
   }
   if (!x2apic()) return false;
@@ -442,8 +387,7 @@ uint64_t LocalApic::update_timer(uint64_t now_ns) {
 }
 
 void LocalApic::save(std::span<uint8_t, 1024> page) const {
-  auto& self =
-      const_cast<LocalApic&>(*this);  // reading a register changes nothing; the getter serves both
+  auto& self = const_cast<LocalApic&>(*this);  // reading a register changes nothing; the getter serves both
   std::memset(page.data(), 0, page.size());
   for (uint32_t index = kId; index <= kSelfIpi; ++index) {
     const uint32_t value = self.read_register(index);

@@ -2,45 +2,30 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <climits>
+#include <ctime>
 
-#include "base/clock.h"
-
-namespace husk::soft {
-
+namespace husk::soft::apic {
 namespace {
 
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
-
-// Sleeps while *word == expected, at longest until the deadline. May return early.
-void futex_wait(const std::atomic<uint32_t>& word, uint32_t expected, uint64_t deadline_ns) {
-  const timespec until{.tv_sec = static_cast<time_t>(deadline_ns / kNsPerSecond),
-                       .tv_nsec = static_cast<long>(deadline_ns % kNsPerSecond)};
-  // FUTEX_WAIT_BITSET, not FUTEX_WAIT: its time-out is absolute (futex(2)).
-  syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
-          deadline_ns == kNever ? nullptr : &until, nullptr, FUTEX_BITSET_MATCH_ANY);
+// The futex word is the bits themselves: a waker changes the word before it wakes, so no wake-up is lost.
+long futex(const std::atomic<uint32_t>& word, int op, uint32_t value, const timespec* deadline) {
+  return ::syscall(SYS_futex, &word, op | FUTEX_PRIVATE_FLAG, value, deadline, nullptr, FUTEX_BITSET_MATCH_ANY);
 }
 
 }  // namespace
 
-// The mark is set only over a word of zero, and raise() learns of it by the same atomic operation
-// that sets the bit: either the mark came first and raise() wakes, or the bit came first and there
-// is no sleep.
-bool VcpuSignal::wait_until(uint64_t deadline_ns) {
-  uint32_t expected = 0;
-  if (!word_.compare_exchange_strong(expected, kSleeping, std::memory_order_acq_rel)) return true;
-  while (word_.load(std::memory_order_acquire) == kSleeping) {
-    if (deadline_ns != kNever && base::monotonic_ns() >= deadline_ns) break;
-    futex_wait(word_, kSleeping, deadline_ns);
-  }
-  return (word_.fetch_and(~kSleeping, std::memory_order_acq_rel) & kAnyBit) != 0;
+void VcpuSignal::raise(uint32_t bit) {
+  const uint32_t before = bits_.fetch_or(bit, std::memory_order_acq_rel);
+  if (before == 0) futex(bits_, FUTEX_WAKE_BITSET, 1, nullptr);
 }
 
-void VcpuSignal::wake() {
-  syscall(SYS_futex, &word_, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, nullptr, nullptr, 0);
+void VcpuSignal::wait(uint64_t deadline_ns) {
+  const timespec deadline{static_cast<time_t>(deadline_ns / 1'000'000'000),
+                          static_cast<long>(deadline_ns % 1'000'000'000)};
+  if (bits_.load(std::memory_order_acquire) != 0) return;
+  futex(bits_, FUTEX_WAIT_BITSET, 0, deadline_ns == 0 ? nullptr : &deadline);
 }
 
-}  // namespace husk::soft
+}  // namespace husk::soft::apic

@@ -1,65 +1,43 @@
-// The thread that tells running vCPUs that their timer has expired.
+// Wakes running vCPUs when their APIC timers expire: one thread a machine, asleep until the earliest deadline. A vCPU
+// that halts sleeps to its own deadline and needs none of this.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "backend/soft/apic/signal.h"
 
-namespace husk::soft {
+namespace husk::soft::apic {
 
-// One per machine. Sleeps until the earliest deadline of its alarms and raises kTimer on the vCPU
-// that armed it. Guests re-arm far more often than timers expire, so arming is one store, and a
-// system call only where the new deadline is earlier than the one that the thread already sleeps
-// for.
 class Timekeeper {
  public:
-  // One vCPU's deadline. arm() belongs to the vCPU's thread; the alarm lives as long as the
-  // timekeeper.
-  class Alarm {
-   public:
-    Alarm(Timekeeper& keeper, VcpuSignal& signal) : keeper_(keeper), signal_(signal) {}
-    // Replaces the deadline (CLOCK_MONOTONIC ns; kNever disarms). Once it is reached kTimer is
-    // raised, once.
-    void arm(uint64_t deadline_ns);
-    [[nodiscard]] uint64_t deadline() const { return deadline_.load(std::memory_order_relaxed); }
+  static constexpr size_t kMaxVcpus = 64;
 
-   private:
-    friend class Timekeeper;
-    Timekeeper& keeper_;
-    VcpuSignal& signal_;
-    std::atomic<uint64_t> deadline_{kNever};
-  };
-
-  Timekeeper() = default;
+  Timekeeper();
+  ~Timekeeper();
   Timekeeper(const Timekeeper&) = delete;
   Timekeeper& operator=(const Timekeeper&) = delete;
-  ~Timekeeper() { stop(); }
 
-  // Before start(). `signal` outlives the timekeeper.
-  Alarm& add(VcpuSignal& signal);
-  void start();
-  void stop();  // idempotent; alarms no longer fire afterwards
+  void attach(size_t vcpu, VcpuSignal& signal) { signals_[vcpu] = &signal; }
+  // Raises kSignalInterrupt on the vCPU once CLOCK_MONOTONIC reaches `deadline_ns`; 0 disarms. A deadline later than
+  // the one that the thread waits for costs no system call: the thread finds it when it wakes.
+  void arm(size_t vcpu, uint64_t deadline_ns);
 
  private:
   void run();
-  void notify();
-  uint64_t earliest() const;
-  void fire_due(uint64_t now_ns);
+  uint64_t fire_due(uint64_t now_ns);  // returns the next deadline, 0 for none
 
-  std::vector<std::unique_ptr<Alarm>> alarms_;
-  std::atomic<uint64_t> sleeping_until_{
-      0};  // 0: awake, it will look at every alarm before it sleeps
+  std::array<std::atomic<uint64_t>, kMaxVcpus> deadlines_{};
+  std::array<VcpuSignal*, kMaxVcpus> signals_{};
+  std::atomic<uint64_t> waiting_for_{0};  // what the thread sleeps to; 0: for a notification only
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool poked_ = false;     // guarded by mutex_
-  bool stopping_ = false;  // guarded by mutex_
+  bool stopping_ = false;
   std::thread thread_;
 };
 
-}  // namespace husk::soft
+}  // namespace husk::soft::apic
