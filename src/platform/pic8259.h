@@ -1,0 +1,95 @@
+// The pair of 8259A interrupt controllers of a PC (Intel 8259A data sheet). Thread-safe.
+#pragma once
+
+#include <array>
+#include <mutex>
+
+#include "contract/interrupt.h"
+#include "contract/io_handler.h"
+
+namespace husk::platform {
+
+class Pic8259 {
+ public:
+  explicit Pic8259(contract::InterruptSink& sink) : sink_(sink), master_port_(*this, 0), slave_port_(*this, 1), elcr_port_(*this) {}
+
+  contract::IoHandler& master_port() { return master_port_; }
+  contract::IoHandler& slave_port() { return slave_port_; }
+  contract::IoHandler& elcr_port() { return elcr_port_; }
+
+  void set_line(uint32_t irq, bool level);
+  // The interrupt acknowledge cycle: the vector, which is the spurious one when the request is gone.
+  uint8_t acknowledge();
+
+  template <class Visit>
+  void visit_state(Visit&& visit) {
+    const std::lock_guard lock(mutex_);
+    for (Chip& chip : chips_) {
+      visit(chip.lines);
+      visit(chip.requested);
+      visit(chip.in_service);
+      visit(chip.mask);
+      visit(chip.level);
+      visit(chip.base);
+      visit(chip.init_step);
+      visit(chip.needs_icw4);
+      visit(chip.auto_eoi);
+      visit(chip.rotate_on_auto_eoi);
+      visit(chip.read_in_service);
+      visit(chip.poll);
+      visit(chip.special_mask);
+      visit(chip.lowest);
+    }
+  }
+
+ private:
+  struct Chip {
+    uint8_t lines = 0, requested = 0, in_service = 0, mask = 0xff, level = 0, base = 0;
+    uint8_t init_step = 0;  // the next ICW, 0 when initialised
+    uint8_t lowest = 7;     // the input of lowest priority
+    bool needs_icw4 = false, auto_eoi = false, rotate_on_auto_eoi = false, read_in_service = false, poll = false;
+    bool special_mask = false;
+
+    [[nodiscard]] int pending() const;  // the input to serve, -1 for none
+    void take(int input);
+    void command(uint8_t value);
+    void end_of_interrupt(uint8_t command_word);
+    void data(uint8_t value);
+  };
+
+  class ChipPort : public contract::IoHandler {
+   public:
+    ChipPort(Pic8259& pic, size_t chip) : pic_(pic), chip_(chip) {}
+    [[nodiscard]] std::string_view name() const override { return "pic8259"; }
+    uint64_t read(uint64_t offset, uint32_t) override { return pic_.read_chip(chip_, offset); }
+    void write(uint64_t offset, uint32_t, uint64_t value) override {
+      pic_.write_chip(chip_, offset, static_cast<uint8_t>(value));
+    }
+
+   private:
+    Pic8259& pic_;
+    size_t chip_;
+  };
+  class ElcrPort : public contract::IoHandler {
+   public:
+    explicit ElcrPort(Pic8259& pic) : pic_(pic) {}
+    [[nodiscard]] std::string_view name() const override { return "elcr"; }
+    uint64_t read(uint64_t offset, uint32_t) override;
+    void write(uint64_t offset, uint32_t, uint64_t value) override;
+
+   private:
+    Pic8259& pic_;
+  };
+
+  uint8_t read_chip(size_t chip, uint64_t offset);
+  void write_chip(size_t chip, uint64_t offset, uint8_t value);
+  void update();  // with the lock held: cascades and drives INTR
+
+  std::mutex mutex_;
+  contract::InterruptSink& sink_;
+  std::array<Chip, 2> chips_;
+  ChipPort master_port_, slave_port_;
+  ElcrPort elcr_port_;
+};
+
+}  // namespace husk::platform

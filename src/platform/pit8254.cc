@@ -1,0 +1,175 @@
+#include "platform/pit8254.h"
+
+#include <algorithm>
+
+namespace husk::platform {
+namespace {
+
+constexpr uint64_t kFrequency = 1'193'182;
+constexpr uint64_t kNsPerSecond = 1'000'000'000;
+
+uint64_t ns_to_ticks(uint64_t ns) { return static_cast<uint64_t>(static_cast<unsigned __int128>(ns) * kFrequency / kNsPerSecond); }
+uint64_t ticks_to_ns(uint64_t ticks) {
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(ticks) * kNsPerSecond + kFrequency - 1) / kFrequency);
+}
+
+bool periodic(uint8_t mode) { return mode == 2 || mode == 3; }
+
+uint32_t from_bcd(uint32_t value) {
+  return (value >> 12 & 15) * 1000 + (value >> 8 & 15) * 100 + (value >> 4 & 15) * 10 + (value & 15);
+}
+uint16_t to_bcd(uint32_t value) {
+  return static_cast<uint16_t>((value / 1000 % 10) << 12 | (value / 100 % 10) << 8 | (value / 10 % 10) << 4 | value % 10);
+}
+
+}  // namespace
+
+Pit8254::Pit8254(contract::AlarmFactory& alarms, contract::IrqLine irq, Clock clock)
+    : clock_(clock), irq_(irq), ports_(*this), system_control_(*this), alarm_(alarms.create_alarm([this] { expired(); })) {
+  counters_[2].gate = false;
+}
+
+uint64_t Pit8254::ticks(const Counter& counter) const { return ns_to_ticks(clock_() - counter.start_ns); }
+
+uint16_t Pit8254::value(const Counter& counter) const {
+  if (!counter.counting) return static_cast<uint16_t>(counter.reload);
+  const uint64_t passed = ticks(counter);
+  uint64_t left = 0;
+  if (counter.mode == 3) {
+    left = counter.reload - passed * 2 % counter.reload;  // a square wave counts by two
+  } else if (counter.mode == 2) {
+    left = counter.reload - passed % counter.reload;
+  } else {
+    left = counter.reload - passed;  // wraps and goes on
+  }
+  return counter.bcd ? to_bcd(left % 10000) : static_cast<uint16_t>(left);
+}
+
+bool Pit8254::output(const Counter& counter) const {
+  if (!counter.counting) return counter.mode != 0;
+  const uint64_t passed = ticks(counter);
+  switch (counter.mode) {
+    case 0: case 1: return passed >= counter.reload;
+    case 2: return passed % counter.reload != counter.reload - 1;
+    case 3: return passed % counter.reload < (counter.reload + 1) / 2;
+    default: return passed != counter.reload;
+  }
+}
+
+void Pit8254::load(size_t index, uint32_t count) {
+  Counter& counter = counters_[index];
+  const uint32_t base = counter.bcd ? 10000 : 0x10000;
+  if (counter.bcd) count = from_bcd(count);
+  counter.reload = count == 0 ? base : count;
+  counter.start_ns = clock_();
+  counter.counting = true;
+  if (index == 0) schedule();
+}
+
+void Pit8254::write_count(size_t index, uint8_t value) {
+  Counter& counter = counters_[index];
+  switch (counter.access) {
+    case 1: load(index, value); return;
+    case 2: load(index, static_cast<uint32_t>(value) << 8); return;
+    default: break;
+  }
+  if (!counter.high_next_write) {
+    counter.low_byte = value;
+    counter.high_next_write = true;
+    return;
+  }
+  counter.high_next_write = false;
+  load(index, static_cast<uint32_t>(value) << 8 | counter.low_byte);
+}
+
+void Pit8254::command(uint8_t value_) {
+  const size_t index = value_ >> 6;
+  const auto latch_count = [&](Counter& counter) {
+    if (counter.latched) return;
+    counter.latch = value(counter);
+    counter.latched = true;
+  };
+  if (index == 3) {  // read-back
+    for (size_t i = 0; i < 3; ++i) {
+      Counter& counter = counters_[i];
+      if ((value_ >> (i + 1) & 1) == 0) continue;
+      if ((value_ & 0x20) == 0) latch_count(counter);
+      if ((value_ & 0x10) == 0 && !counter.status_latched) {
+        counter.status = static_cast<uint8_t>((output(counter) ? 0x80 : 0) | (counter.counting ? 0 : 0x40) |
+                                              counter.access << 4 | counter.mode << 1 | (counter.bcd ? 1 : 0));
+        counter.status_latched = true;
+      }
+    }
+    return;
+  }
+  Counter& counter = counters_[index];
+  const uint8_t access = value_ >> 4 & 3;
+  if (access == 0) return latch_count(counter);
+  const bool gate = counter.gate;
+  counter = Counter{};
+  counter.gate = gate;
+  counter.access = access;
+  counter.mode = value_ >> 1 & 7;
+  if (counter.mode > 5) counter.mode -= 4;  // 6 and 7 are 2 and 3
+  counter.bcd = (value_ & 1) != 0;
+  if (index == 0) {
+    irq_.set(false);
+    alarm_->cancel();
+  }
+}
+
+uint8_t Pit8254::read_count(Counter& counter) {
+  if (counter.status_latched) {
+    counter.status_latched = false;
+    return counter.status;
+  }
+  const uint16_t count = counter.latched ? counter.latch : value(counter);
+  const bool high = counter.access == 2 || (counter.access == 3 && counter.high_next_read);
+  if (counter.access == 3) counter.high_next_read = !counter.high_next_read;
+  if (counter.access != 3 || high) counter.latched = false;
+  return static_cast<uint8_t>(high ? count >> 8 : count);
+}
+
+uint8_t Pit8254::read(uint64_t offset) {
+  const std::lock_guard lock(mutex_);
+  return offset == 3 ? 0xff : read_count(counters_[offset]);
+}
+
+void Pit8254::write(uint64_t offset, uint8_t value) {
+  const std::lock_guard lock(mutex_);
+  if (offset == 3) {
+    command(value);
+  } else {
+    write_count(offset, value);
+  }
+}
+
+// Port 0x61: gate and speaker in bits 0 and 1, refresh toggle in 4, counter 2's output in 5.
+uint8_t Pit8254::read_control() {
+  const std::lock_guard lock(mutex_);
+  const auto refresh = static_cast<uint8_t>(clock_() / 15'085 & 1);
+  return static_cast<uint8_t>((control_ & 3) | refresh << 4 | (output(counters_[2]) ? 0x20 : 0));
+}
+
+void Pit8254::write_control(uint8_t value) {
+  const std::lock_guard lock(mutex_);
+  Counter& counter = counters_[2];
+  const bool gate = (value & 1) != 0;
+  if (gate && !counter.gate && counter.counting) counter.start_ns = clock_();  // the rising gate restarts it
+  counter.gate = gate;
+  control_ = value & 3;
+}
+
+void Pit8254::schedule() {
+  const Counter& counter = counters_[0];
+  const uint64_t period = std::max(ticks_to_ns(counter.reload), periodic(counter.mode) ? kShortestPeriodNs : 1);
+  alarm_->set(clock_() + period);
+}
+
+void Pit8254::expired() {
+  const std::lock_guard lock(mutex_);
+  irq_.pulse();
+  if (periodic(counters_[0].mode) && counters_[0].counting) schedule();
+}
+
+}  // namespace husk::platform
