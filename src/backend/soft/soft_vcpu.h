@@ -19,7 +19,6 @@ namespace husk::soft {
 
 // What the vCPUs of one VM share.
 struct SharedMachine {
-  explicit SharedMachine(memory::GuestMemory* dirty_log) : memory(dirty_log) {}
   mmu::PhysicalMap memory;
   apic::ApicBus bus;
   apic::Timekeeper timekeeper;

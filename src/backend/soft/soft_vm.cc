@@ -6,17 +6,17 @@ namespace husk::soft {
 
 static_assert(seam::HypervisorVm<SoftVm>);
 
-SoftVm::SoftVm(uint32_t vcpus, memory::GuestMemory* dirty_log) : machine_(dirty_log), signals_(vcpus) {
+SoftVm::SoftVm(uint32_t vcpus) : signals_(vcpus) {
   machine_.vcpu_count = vcpus;
   // Guest time starts at zero.
   machine_.bus.set_tsc_offset(-base::monotonic_ns());
 }
 
-Result<std::unique_ptr<SoftVm>> SoftVm::create(uint32_t vcpus, memory::GuestMemory* dirty_log) {
+Result<std::unique_ptr<SoftVm>> SoftVm::create(uint32_t vcpus) {
   if (vcpus == 0 || vcpus > mmu::PhysicalMap::kMaxVcpus)
     return fail(ErrorKind::kInvalidArgument, "vCPUs",
                 "must be 1 to " + std::to_string(mmu::PhysicalMap::kMaxVcpus));
-  return std::unique_ptr<SoftVm>(new SoftVm(vcpus, dirty_log));
+  return std::unique_ptr<SoftVm>(new SoftVm(vcpus));
 }
 
 Result<void> SoftVm::map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot) {

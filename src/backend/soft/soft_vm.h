@@ -15,8 +15,10 @@ class SoftVm {
  public:
   using Vcpu = SoftVcpu;
 
-  // `dirty_log` may be null; it outlives the VM. The vCPU count is fixed, as CPUID and the APIC bus show it.
-  [[nodiscard]] static Result<std::unique_ptr<SoftVm>> create(uint32_t vcpus, memory::GuestMemory* dirty_log);
+  // The vCPU count is fixed, as CPUID and the APIC bus show it.
+  [[nodiscard]] static Result<std::unique_ptr<SoftVm>> create(uint32_t vcpus);
+  // Where the vCPUs' writes are logged; outlives the VM. Before any vCPU runs.
+  void attach_dirty_log(memory::GuestMemory& memory) { machine_.memory.set_dirty_log(&memory); }
 
   [[nodiscard]] Result<void> map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot);
   [[nodiscard]] Result<void> unmap_ram(uint64_t gpa, uint64_t length);
@@ -35,7 +37,7 @@ class SoftVm {
   [[nodiscard]] static uint64_t host_monotonic_ticks();
 
  private:
-  SoftVm(uint32_t vcpus, memory::GuestMemory* dirty_log);
+  explicit SoftVm(uint32_t vcpus);
 
   SharedMachine machine_;
   std::deque<apic::VcpuSignal> signals_;

@@ -23,10 +23,6 @@ Result<void> PhysicalMap::map(std::byte* host, uint64_t gpa, uint64_t length, bo
                                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, "page states"));
   slot.pages = reinterpret_cast<PageState*>(slot.storage.data());
   slots_.push_back(std::move(slot));
-  // Idle until a vCPU acknowledges for the first time.
-  if (slots_.size() == 1) {
-    for (size_t vcpu = 0; vcpu < kMaxVcpus; ++vcpu) set_idle(vcpu);
-  }
   return {};
 }
 

@@ -44,7 +44,11 @@ class PhysicalMap {
  public:
   static constexpr size_t kMaxVcpus = 64;
 
-  explicit PhysicalMap(memory::GuestMemory* dirty_log) : dirty_log_(dirty_log) {}
+  PhysicalMap() {
+    for (size_t vcpu = 0; vcpu < kMaxVcpus; ++vcpu) set_idle(vcpu);  // until it acknowledges for the first time
+  }
+  PhysicalMap(const PhysicalMap&) = delete;
+  PhysicalMap& operator=(const PhysicalMap&) = delete;
 
   // Before the vCPUs run; ranges are page-aligned and must not overlap.
   [[nodiscard]] Result<void> map(std::byte* host, uint64_t gpa, uint64_t length, bool writable);
@@ -68,6 +72,8 @@ class PhysicalMap {
   void acknowledge(size_t vcpu, uint32_t epoch) { acknowledged_[vcpu].store(epoch, std::memory_order_release); }
   void set_idle(size_t vcpu) { acknowledged_[vcpu].store(kIdle, std::memory_order_release); }
 
+  // Where writes are logged when tracking is on; may be absent.
+  void set_dirty_log(memory::GuestMemory* log) { dirty_log_ = log; }
   [[nodiscard]] memory::GuestMemory* dirty_log() const { return dirty_log_; }
 
  private:
@@ -82,16 +88,10 @@ class PhysicalMap {
   static constexpr uint32_t kIdle = ~uint32_t{0};
 
   std::vector<Slot> slots_;
-  memory::GuestMemory* dirty_log_;
+  memory::GuestMemory* dirty_log_ = nullptr;
   std::mutex epoch_mutex_;
   std::atomic<uint32_t> epoch_{0};
-  std::array<std::atomic<uint32_t>, kMaxVcpus> acknowledged_ = [] {
-    return std::array<std::atomic<uint32_t>, kMaxVcpus>{};
-  }();
-
- public:
-  PhysicalMap(const PhysicalMap&) = delete;
-  PhysicalMap& operator=(const PhysicalMap&) = delete;
+  std::array<std::atomic<uint32_t>, kMaxVcpus> acknowledged_{};
 };
 
 }  // namespace husk::soft::mmu

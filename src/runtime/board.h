@@ -1,0 +1,83 @@
+// The board: every part of a paravirtual PC in the order in which it is built, wired to a backend's VM. This file is the
+// machine; a reader who knows it knows what the guest sees.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "boot/acpi.h"
+#include "boot/kernel.h"
+#include "boot/layout.h"
+#include "memory/guest_memory.h"
+#include "platform/acpi_pm.h"
+#include "platform/bus.h"
+#include "platform/chipset.h"
+#include "platform/cmos_rtc.h"
+#include "platform/legacy.h"
+#include "platform/pc_layout.h"
+#include "platform/pit8254.h"
+#include "platform/uart16550.h"
+#include "runtime/alarm_thread.h"
+#include "runtime/machine_end.h"
+
+namespace husk::runtime {
+
+struct BoardOptions {
+  uint64_t memory_bytes = 0;
+  uint32_t vcpus = 1;
+  bool debug_exit = false;   // QEMU's isa-debug-exit at 0xf4
+  bool test_device = false;  // QEMU's pc-testdev
+};
+
+// Virtio devices have a page each and the interrupt lines from 16; those beyond the I/O APIC's pins do not exist.
+constexpr uint32_t kVirtioBase = 0xd0000000, kVirtioStride = 0x1000, kVirtioFirstGsi = 16, kVirtioSlots = 8;
+
+class Board {
+ public:
+  // `line` makes an interrupt line of a GSI, `sink` is where the chipset's messages go: both are the VM's.
+  using LineFactory = std::function<contract::IrqLine(uint32_t gsi)>;
+  [[nodiscard]] static Result<std::unique_ptr<Board>> create(const BoardOptions& options, MachineEnd& end,
+                                                             const LineFactory& line, contract::InterruptSink& sink,
+                                                             contract::ByteSink& serial_output);
+  ~Board();
+
+  [[nodiscard]] memory::GuestMemory& memory() { return *memory_; }
+  [[nodiscard]] const platform::Bus& ports() const { return ports_; }
+  [[nodiscard]] const platform::Bus& mmio() const { return mmio_; }
+  [[nodiscard]] platform::Chipset& chipset() { return *chipset_; }
+  [[nodiscard]] platform::Uart16550& serial() { return *serial_; }
+  [[nodiscard]] platform::AcpiPm& power() { return *power_; }
+
+  // Puts a virtio transport into the next slot; its window is one page. Returns the slot's number.
+  [[nodiscard]] Result<uint32_t> attach_virtio(std::unique_ptr<contract::IoHandler> transport);
+  [[nodiscard]] contract::IrqLine next_virtio_line() const;
+
+  // Writes the ACPI tables and the kernel; the state for the boot vCPU.
+  [[nodiscard]] Result<boot::LoadedKernel> load(boot::KernelRequest request);
+
+ private:
+  Board() = default;
+  [[nodiscard]] Result<void> attach_all(const BoardOptions& options);
+
+  uint32_t vcpus_ = 1;
+  LineFactory line_;
+  std::unique_ptr<memory::GuestMemory> memory_;
+  platform::Bus ports_, mmio_;
+  AlarmThread alarms_;
+  std::unique_ptr<platform::Chipset> chipset_;
+  std::unique_ptr<platform::Pit8254> pit_;
+  std::unique_ptr<platform::Uart16550> serial_;
+  std::unique_ptr<platform::CmosRtc> rtc_;
+  std::unique_ptr<platform::AcpiPm> power_;
+  std::unique_ptr<platform::ResetPort> reset_;
+  std::unique_ptr<platform::I8042> keyboard_data_, keyboard_command_;
+  std::unique_ptr<platform::FastA20> fast_a20_;
+  std::unique_ptr<platform::DebugExit> debug_exit_;
+  std::unique_ptr<platform::TestScratch> test_scratch_;
+  std::unique_ptr<platform::TestIrqLines> test_irqs_;
+  std::vector<std::unique_ptr<contract::IoHandler>> virtio_;
+};
+
+}  // namespace husk::runtime
