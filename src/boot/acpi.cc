@@ -21,7 +21,8 @@ void put(Bytes& out, uint64_t value, int bytes) {
 }
 
 void put_text(Bytes& out, std::string_view text, size_t width) {
-  for (size_t i = 0; i < width; ++i) out.push_back(i < text.size() ? static_cast<uint8_t>(text[i]) : ' ');
+  for (size_t i = 0; i < width; ++i)
+    out.push_back(i < text.size() ? static_cast<uint8_t>(text[i]) : ' ');
 }
 
 // The byte that makes the sum of all bytes zero.
@@ -77,9 +78,9 @@ Bytes madt(const AcpiConfig& config) {
     put(body, gsi, 4);
     put(body, flags, 2);
   };
-  source_override(0, 2, 0);                            // the PIT is wired to pin 2
+  source_override(0, 2, 0);                              // the PIT is wired to pin 2
   source_override(config.sci_gsi, config.sci_gsi, 0xd);  // active high, level
-  put(body, 0x0604, 2);                                // LINT1 of every processor is NMI
+  put(body, 0x0604, 2);                                  // LINT1 of every processor is NMI
   put(body, 0xff, 1);
   put(body, 0, 2);
   put(body, 1, 1);
@@ -88,8 +89,8 @@ Bytes madt(const AcpiConfig& config) {
 
 // The FADT (5.2.9); `facs` and `dsdt` are addresses.
 Bytes fadt(const AcpiConfig& config, uint64_t facs, uint64_t dsdt) {
-  constexpr uint32_t kWbinvd = 1u << 0, kProcC1 = 1u << 2, kSleepButtonAbsent = 1u << 5, kTimer32 = 1u << 8,
-                     kResetRegister = 1u << 10;
+  constexpr uint32_t kWbinvd = 1u << 0, kProcC1 = 1u << 2, kSleepButtonAbsent = 1u << 5,
+                     kTimer32 = 1u << 8, kResetRegister = 1u << 10;
   Bytes b;
   put(b, facs, 4);
   put(b, dsdt, 4);
@@ -110,11 +111,11 @@ Bytes fadt(const AcpiConfig& config, uint64_t facs, uint64_t dsdt) {
   put(b, 0, 1);
   put(b, 4, 1);
   put(b, 0, 4);
-  put(b, 0xfff, 2);  // no C2
-  put(b, 0xfff, 2);  // no C3
-  put(b, 0, 8);      // flush size and stride, duty, day alarm, month alarm
-  put(b, 0x32, 1);   // the RTC's century register
-  put(b, 0x0001 | 0x0002 | 0x0004, 2);  // legacy devices, 8042, no VGA
+  put(b, 0xfff, 2);            // no C2
+  put(b, 0xfff, 2);            // no C3
+  put(b, 0, 8);                // flush size and stride, duty, day alarm, month alarm
+  put(b, 0x32, 1);             // the RTC's century register
+  put(b, 0x0001 | 0x0004, 2);  // legacy devices, no VGA; the 8042 has no keyboard to probe for
   put(b, 0, 1);
   put(b, kWbinvd | kProcC1 | kSleepButtonAbsent | kTimer32 | kResetRegister, 4);
   put_port_gas(b, config.reset_port, 8);
@@ -147,16 +148,19 @@ Bytes facs_table() {
 }
 
 Bytes virtio_device(const MmioDevice& device, size_t index) {
-  const Bytes crs[] = {aml::memory32_fixed(device.base, device.size), aml::interrupt(device.gsi, false)};
-  const Bytes parts[] = {aml::name("_HID", aml::string("LNRO0005")), aml::name("_UID", aml::integer(index)),
-                         aml::name("_CCA", aml::integer(1)), aml::resources(crs)};
+  const Bytes crs[] = {aml::memory32_fixed(device.base, device.size),
+                       aml::interrupt(device.gsi, false)};
+  const Bytes parts[] = {aml::name("_HID", aml::string("LNRO0005")),
+                         aml::name("_UID", aml::integer(index)), aml::name("_CCA", aml::integer(1)),
+                         aml::resources(crs)};
   return aml::device(fmt::format("V{:03X}", index), aml::concat(parts));
 }
 
 Bytes serial_device(const AcpiConfig& config) {
-  const Bytes crs[] = {aml::io_ports(config.serial_port, 8), aml::interrupt(config.serial_gsi, true)};
-  const Bytes parts[] = {aml::name("_HID", aml::eisa_id("PNP0501")), aml::name("_UID", aml::integer(1)),
-                         aml::resources(crs)};
+  const Bytes crs[] = {aml::io_ports(config.serial_port, 8),
+                       aml::interrupt(config.serial_gsi, true)};
+  const Bytes parts[] = {aml::name("_HID", aml::eisa_id("PNP0501")),
+                         aml::name("_UID", aml::integer(1)), aml::resources(crs)};
   return aml::device("COM1", aml::concat(parts));
 }
 
@@ -168,11 +172,14 @@ Bytes rtc_device() {
 
 Bytes dsdt(const AcpiConfig& config) {
   std::vector<Bytes> devices;
-  for (size_t i = 0; i < config.virtio.size(); ++i) devices.push_back(virtio_device(config.virtio[i], i));
+  for (size_t i = 0; i < config.virtio.size(); ++i)
+    devices.push_back(virtio_device(config.virtio[i], i));
   if (config.serial_port != 0) devices.push_back(serial_device(config));
   devices.push_back(rtc_device());
-  const Bytes sleep[] = {aml::integer(config.s5_sleep_type), aml::integer(0), aml::integer(0), aml::integer(0)};
-  const Bytes parts[] = {aml::name("\\_S5_", aml::package(sleep)), aml::scope("\\_SB_", aml::concat(devices))};
+  const Bytes sleep[] = {aml::integer(config.s5_sleep_type), aml::integer(0), aml::integer(0),
+                         aml::integer(0)};
+  const Bytes parts[] = {aml::name("\\_S5_", aml::package(sleep)),
+                         aml::scope("\\_SB_", aml::concat(devices))};
   return table("DSDT", 2, aml::concat(parts));
 }
 

@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "contract/address.h"
 #include "husk/error.h"
+
+#include "contract/address.h"
 #include "memory/guest_memory.h"
 
 namespace husk::boot {

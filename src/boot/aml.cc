@@ -6,8 +6,19 @@ namespace husk::boot::aml {
 namespace {
 
 enum Opcode : uint8_t {
-  kZero = 0x00, kOne = 0x01, kName = 0x08, kByte = 0x0a, kWord = 0x0b, kDword = 0x0c, kString = 0x0d, kQword = 0x0e,
-  kScope = 0x10, kBuffer = 0x11, kPackage = 0x12, kExtended = 0x5b, kDevice = 0x82,
+  kZero = 0x00,
+  kOne = 0x01,
+  kName = 0x08,
+  kByte = 0x0a,
+  kWord = 0x0b,
+  kDword = 0x0c,
+  kString = 0x0d,
+  kQword = 0x0e,
+  kScope = 0x10,
+  kBuffer = 0x11,
+  kPackage = 0x12,
+  kExtended = 0x5b,
+  kDevice = 0x82,
 };
 
 void append(Bytes& out, const Bytes& more) { out.insert(out.end(), more.begin(), more.end()); }
@@ -16,7 +27,8 @@ void append_number(Bytes& out, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<uint8_t>(value >> 8 * i));
 }
 
-// PkgLength counts itself; one byte up to 63, then two to four with the low nibble in the first (20.2.4).
+// PkgLength counts itself; one byte up to 63, then two to four with the low nibble in the first
+// (20.2.4).
 Bytes with_length(const Bytes& contents) {
   Bytes out;
   const size_t size = contents.size();
@@ -99,8 +111,12 @@ Bytes name(std::string_view path, const Bytes& object) {
   return out;
 }
 
-Bytes scope(std::string_view path, const Bytes& contents) { return block({kScope}, path, contents); }
-Bytes device(std::string_view path, const Bytes& contents) { return block({kExtended, kDevice}, path, contents); }
+Bytes scope(std::string_view path, const Bytes& contents) {
+  return block({kScope}, path, contents);
+}
+Bytes device(std::string_view path, const Bytes& contents) {
+  return block({kExtended, kDevice}, path, contents);
+}
 
 // Three letters of five bits and four hexadecimal digits, big-endian (19.3.4).
 Bytes eisa_id(std::string_view id) {
@@ -108,7 +124,9 @@ Bytes eisa_id(std::string_view id) {
   for (size_t i = 0; i < 3; ++i) value = value << 5 | static_cast<uint32_t>(id[i] - '@');
   for (size_t i = 3; i < 7; ++i) {
     const char digit = id[i];
-    value = value << 4 | static_cast<uint32_t>(std::isdigit(static_cast<unsigned char>(digit)) ? digit - '0' : digit - 'A' + 10);
+    value = value << 4 | static_cast<uint32_t>(std::isdigit(static_cast<unsigned char>(digit))
+                                                   ? digit - '0'
+                                                   : digit - 'A' + 10);
   }
   Bytes out{kDword};
   append_number(out, __builtin_bswap32(value), 4);
@@ -123,7 +141,8 @@ Bytes memory32_fixed(uint32_t base, uint32_t size) {
 }
 
 Bytes interrupt(uint32_t gsi, bool edge) {
-  Bytes out{0x89, 6, 0, static_cast<uint8_t>(1 | (edge ? 2 : 0)), 1};  // consumer, active high, exclusive, one
+  Bytes out{0x89, 6, 0, static_cast<uint8_t>(1 | (edge ? 2 : 0)),
+            1};  // consumer, active high, exclusive, one
   append_number(out, gsi, 4);
   return out;
 }

@@ -16,10 +16,12 @@ constexpr uint64_t kCr0Pe = 1, kCr0Et = 0x10, kCr0Pg = 1u << 31, kCr4Pae = 0x20;
 constexpr uint64_t kEferLme = 0x100, kEferLma = 0x400;
 
 uint64_t descriptor(const Segment& segment) {
-  const uint64_t limit = (segment.attributes & kSegGranular) != 0 ? segment.limit >> 12 : segment.limit;
+  const uint64_t limit =
+      (segment.attributes & kSegGranular) != 0 ? segment.limit >> 12 : segment.limit;
   const uint64_t attributes = segment.attributes;
-  return (limit & 0xffff) | (segment.base & 0xffffff) << 16 | (attributes & 0xff) << 40 | (limit >> 16 & 0xf) << 48 |
-         (attributes >> 8 & 0xf) << 52 | (segment.base >> 24 & 0xff) << 56;
+  return (limit & 0xffff) | (segment.base & 0xffffff) << 16 | (attributes & 0xff) << 40 |
+         (limit >> 16 & 0xf) << 48 | (attributes >> 8 & 0xf) << 52 |
+         (segment.base >> 24 & 0xff) << 56;
 }
 
 Segment flat(uint16_t selector, bool code, bool wide) {
@@ -57,7 +59,8 @@ Result<void> write_identity_map(memory::GuestMemory& memory) {
     HUSK_TRY(memory.store<uint64_t>(Gpa{pdpt + gib * 8}, directory | kPresent | kWritable));
     for (uint64_t i = 0; i < 512; ++i) {
       const uint64_t page = gib << 30 | i << 21;
-      HUSK_TRY(memory.store<uint64_t>(Gpa{directory + i * 8}, page | kPresent | kWritable | kLargePage));
+      HUSK_TRY(
+          memory.store<uint64_t>(Gpa{directory + i * 8}, page | kPresent | kWritable | kLargePage));
     }
   }
   return {};

@@ -22,7 +22,8 @@ class FileView {
     std::memcpy(&value, bytes_.data() + offset, sizeof(T));
     return value;
   }
-  [[nodiscard]] std::optional<std::span<const std::byte>> slice(uint64_t offset, uint64_t length) const {
+  [[nodiscard]] std::optional<std::span<const std::byte>> slice(uint64_t offset,
+                                                                uint64_t length) const {
     if (!base::in_bounds(offset, length, bytes_.size())) return std::nullopt;
     return bytes_.subspan(offset, length);
   }

@@ -23,7 +23,8 @@ std::vector<E820Entry> e820_map(const memory::GuestMemory& memory) {
     if (region.size <= kLowMemoryEnd) continue;
     map.push_back({kLowMemoryEnd, kAcpiTables - kLowMemoryEnd, kE820Reserved});
     map.push_back({kAcpiTables, kAcpiTablesEnd - kAcpiTables, kE820Acpi});
-    if (region.size > kHighMemory) map.push_back({kHighMemory, region.size - kHighMemory, kE820Ram});
+    if (region.size > kHighMemory)
+      map.push_back({kHighMemory, region.size - kHighMemory, kE820Ram});
   }
   return map;
 }

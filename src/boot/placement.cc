@@ -3,46 +3,69 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/checked.h"
-#include "base/try.h"
 #include "boot/layout.h"
 
 namespace husk::boot {
-namespace {
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
-constexpr uint64_t kCommandLineRoom = 0x10000;
-
-}  // namespace
-
-std::unexpected<Error> too_little_memory(const memory::GuestMemory& memory, const std::string& name,
-                                         uint64_t needed_end) {
-  return fail(ErrorKind::kLimit, name,
-              fmt::format("needs {} MiB of guest memory, the guest has {} MiB", (needed_end + kMiB - 1) / kMiB,
-                          memory.size() / kMiB));
+std::string readable_size(uint64_t bytes) {
+  constexpr uint64_t kKiB = 1024, kMiB = kKiB * 1024;
+  const uint64_t unit = bytes < kMiB ? kKiB : kMiB;
+  return fmt::format("{} {}", bytes / unit + (bytes % unit != 0), unit == kKiB ? "KiB" : "MiB");
 }
 
-Result<void> place_command_line(memory::GuestMemory& memory, const std::string& text, uint64_t limit) {
-  limit = std::min(limit, kCommandLineRoom - 1);
-  if (text.size() > limit)
-    return fail(ErrorKind::kLimit, "kernel command line",
-                fmt::format("has {} bytes, the kernel takes {}", text.size(), limit));
-  return memory.write(Gpa{kCommandLine}, std::as_bytes(std::span(text.c_str(), text.size() + 1)));
+Placement::Placement(const memory::GuestMemory& memory, std::string subject)
+    : memory_(memory),
+      subject_(std::move(subject)),
+      claims_{{kGdtAddress, kGdtAddress + kPageSize, "the GDT"},
+              {kBootInfoAddress, kPageTables, "the boot information"},
+              {kPageTables, kPageTablesEnd, "the page tables"},
+              {kCommandLine, kCommandLineEnd, "the command line"},
+              {kLowMemoryEnd, kHighMemory, "the ACPI tables"}} {}
+
+const Placement::Claim* Placement::overlapping(uint64_t start, uint64_t end) const {
+  const auto found = std::ranges::find_if(
+      claims_, [&](const Claim& claim) { return start < claim.end && claim.start < end; });
+  return found == claims_.end() ? nullptr : &*found;
 }
 
-Result<uint64_t> place_initrd(memory::GuestMemory& memory, const KernelRequest& request, uint64_t floor,
-                              uint64_t limit) {
-  if (request.initrd.empty()) return uint64_t{0};
-  const uint64_t low_end = memory.regions().front().size;
-  const uint64_t top = std::min(limit, low_end);
-  const uint64_t size = request.initrd.size();
-  const uint64_t lowest = base::align_up(floor, kPageSize);
-  if (size > top || base::align_down(top - size, kPageSize) < lowest)
-    return too_little_memory(memory, request.initrd_name, lowest + size);
-  const uint64_t at = base::align_down(top - size, kPageSize);
-  HUSK_TRY(memory.write(Gpa{at}, request.initrd));
-  return at;
+Result<void> Placement::claim(std::string what, uint64_t start, uint64_t size) {
+  if (memory_.find(Gpa{start}, size) == nullptr)
+    return fail(ErrorKind::kLimit, subject_,
+                fmt::format("{} needs {} at {:#x}, the guest has {} of memory", what,
+                            readable_size(size), start, readable_size(memory_.size())));
+  const uint64_t end = start + size;
+  if (const Claim* other = overlapping(start, end))
+    return fail(ErrorKind::kInvalidArgument, subject_,
+                fmt::format("{} at {:#x}-{:#x} overlaps {} at {:#x}-{:#x}", what, start, end,
+                            other->what, other->start, other->end));
+  claims_.push_back({start, end, std::move(what)});
+  return {};
+}
+
+Result<uint64_t> Placement::claim_highest(std::string what, uint64_t size, uint64_t limit) {
+  for (size_t i = memory_.regions().size(); i-- > 0;) {
+    const memory::Region& region = memory_.regions()[i];
+    const uint64_t floor = std::max(region.start.value, kHighMemory);
+    uint64_t top = std::min(region.start.value + region.size, limit);
+    // Each turn moves below another claim, so there are at most as many turns as claims.
+    while (top > floor && top - floor >= size) {
+      const uint64_t start = base::align_down(top - size, kPageSize);
+      if (start < floor) break;
+      const Claim* other = overlapping(start, start + size);
+      if (other == nullptr) {
+        claims_.push_back({start, start + size, std::move(what)});
+        return start;
+      }
+      top = other->start;
+    }
+  }
+  return fail(
+      ErrorKind::kLimit, subject_,
+      fmt::format("no room for {} of {} below {:#x} beside the kernel, the guest has {} of memory",
+                  what, readable_size(size), limit, readable_size(memory_.size())));
 }
 
 }  // namespace husk::boot

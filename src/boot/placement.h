@@ -1,22 +1,44 @@
-// What the loaders share: the command line and the initrd in memory, checked against what is there already.
+// Who has which guest-physical addresses during a load. Every piece claims its place here, before
+// any byte is written, so that a refused kernel leaves memory as it was and an overlap names both
+// of its parties.
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
-#include "boot/kernel.h"
+#include "husk/error.h"
+
+#include "memory/guest_memory.h"
 
 namespace husk::boot {
 
-// Writes the command line with its NUL at kCommandLine; `limit` is the protocol's greatest length without it.
-[[nodiscard]] Result<void> place_command_line(memory::GuestMemory& memory, const std::string& text, uint64_t limit);
+class Placement {
+ public:
+  // Starts with the places of layout.h taken. `subject` names the kernel in errors. Borrows
+  // `memory`.
+  Placement(const memory::GuestMemory& memory, std::string subject);
 
-// Places the initrd as high as possible below both `limit` (an exclusive bound) and the end of low RAM, and not below
-// `floor`, where the kernel ends. Returns its address, 0 when there is none.
-[[nodiscard]] Result<uint64_t> place_initrd(memory::GuestMemory& memory, const KernelRequest& request, uint64_t floor,
-                                            uint64_t limit);
+  // [start, start + size) for `what`: within one region of RAM and free, or an error that says
+  // which is not so.
+  [[nodiscard]] Result<void> claim(std::string what, uint64_t start, uint64_t size);
 
-// "needs N MiB of memory, the guest has M MiB"
-[[nodiscard]] std::unexpected<Error> too_little_memory(const memory::GuestMemory& memory, const std::string& name,
-                                                       uint64_t needed_end);
+  // The highest free, page-aligned place below `limit` (exclusive) that takes `size` bytes (not 0).
+  [[nodiscard]] Result<uint64_t> claim_highest(std::string what, uint64_t size, uint64_t limit);
+
+ private:
+  struct Claim {
+    uint64_t start = 0, end = 0;
+    std::string what;
+  };
+  [[nodiscard]] const Claim* overlapping(uint64_t start, uint64_t end) const;
+
+  const memory::GuestMemory& memory_;
+  std::string subject_;
+  std::vector<Claim> claims_;
+};
+
+// "12 MiB" or, below one MiB, "12 KiB"; rounded up.
+[[nodiscard]] std::string readable_size(uint64_t bytes);
 
 }  // namespace husk::boot
