@@ -1,5 +1,5 @@
-// The decoder's driver: prefixes, opcode, ModRM, displacement, immediates, in the order of the encoding (Intel SDM
-// vol. 2, 2.1). What an opcode carries is in opcode_table.h.
+// The decoder's driver: prefixes, opcode, ModRM, displacement, immediates, in the order of the
+// encoding (Intel SDM vol. 2, 2.1). What an opcode carries is in opcode_table.h.
 #include <algorithm>
 #include <cstring>
 
@@ -15,7 +15,9 @@ constexpr uint8_t kSs = 2, kDs = 3, kFs = 4;
 class Decoder {
  public:
   Decoder(std::span<const uint8_t> bytes, CodeSize size, Insn& insn)
-      : bytes_(bytes.first(std::min(bytes.size(), kMaxLength))), full_(bytes.size() >= kMaxLength), size_(size),
+      : bytes_(bytes.first(std::min(bytes.size(), kMaxLength))),
+        full_(bytes.size() >= kMaxLength),
+        size_(size),
         i_(insn) {}
 
   Status run() {
@@ -25,22 +27,23 @@ class Decoder {
     if (!opcode_bytes(opcode)) return out_of_bytes();
     i_.opcode = opcode;
     uint16_t form = form_of(i_.map, opcode);
-    if ((form & kInvalid) != 0 || (is64() && (form & kInvalid64) != 0)) return invalid();
+    if ((form & kInvalid) != 0 || (is64() && (form & kInvalid64) != 0)) return Status::kInvalid;
+    if ((form & kModrm) != 0) {
+      if (at_ >= bytes_.size()) return out_of_bytes();
+      if (vex_escape(opcode, bytes_[at_])) return Status::kInvalid;
+    }
     sizes(form);
     if ((form & kModrm) != 0) {
       if (!modrm(form)) return out_of_bytes();
-      if (vex_escape(opcode)) return invalid();
     } else {
       i_.rm = static_cast<uint8_t>((opcode & 7) | rex_b());
     }
     if (!immediates(form)) return out_of_bytes();
-    finish();
+    i_.length = static_cast<uint8_t>(at_);
     return Status::kOk;
   }
 
  private:
-  // An invalid opcode is invalid whatever follows it, but its bytes must be there.
-  Status invalid() const { return at_ <= bytes_.size() ? Status::kInvalid : out_of_bytes(); }
   Status out_of_bytes() const { return full_ ? Status::kTooLong : Status::kTruncated; }
 
   [[nodiscard]] bool is64() const { return size_ == CodeSize::k64; }
@@ -82,16 +85,33 @@ class Decoder {
 
   bool legacy_prefix(uint8_t byte) {
     switch (byte) {
-      case 0xf0: i_.lock = true; return true;
-      case 0xf2: i_.rep = Rep::kRepne; return true;
-      case 0xf3: i_.rep = Rep::kRepe; return true;
-      case 0x66: i_.operand_prefix = true; return true;
-      case 0x67: address_prefix_ = true; return true;
-      case 0x26: case 0x2e: case 0x36: case 0x3e:
+      case 0xf0:
+        i_.lock = true;
+        return true;
+      case 0xf2:
+        i_.rep = Rep::kRepne;
+        return true;
+      case 0xf3:
+        i_.rep = Rep::kRepe;
+        return true;
+      case 0x66:
+        i_.operand_prefix = true;
+        return true;
+      case 0x67:
+        address_prefix_ = true;
+        return true;
+      case 0x26:
+      case 0x2e:
+      case 0x36:
+      case 0x3e:
         if (!is64()) i_.segment_override = (byte >> 3) & 3;
         return true;
-      case 0x64: case 0x65: i_.segment_override = static_cast<uint8_t>(kFs + (byte & 1)); return true;
-      default: return false;
+      case 0x64:
+      case 0x65:
+        i_.segment_override = static_cast<uint8_t>(kFs + (byte & 1));
+        return true;
+      default:
+        return false;
     }
   }
 
@@ -107,6 +127,8 @@ class Decoder {
     return true;
   }
 
+  // Near branches ignore 66 in 64-bit mode, as on Intel's processors; on AMD's they would take a
+  // 16-bit target.
   void sizes(uint16_t form) {
     i_.rex = rex_ != 0;
     i_.rex_w = (rex_ & 8) != 0;
@@ -115,17 +137,27 @@ class Decoder {
       i_.operand_size = i_.rex_w ? 8 : i_.operand_prefix ? 2 : 4;
       if ((form & kDefault64) != 0 && i_.operand_size == 4) i_.operand_size = 8;
       if ((form & kForce64) != 0) i_.operand_size = 8;
+      if ((form & kMax32) != 0 && i_.operand_size == 8) i_.operand_size = 4;
     } else {
       const bool wide = size_ == CodeSize::k32;
       i_.operand_size = wide != i_.operand_prefix ? 4 : 2;
       i_.address_size = wide != address_prefix_ ? 4 : 2;
+      if ((form & kRegisterOnly) != 0) i_.operand_size = 4;  // control registers are whole
     }
   }
 
-  // LES and LDS with a register operand, and in 64-bit mode at all, are VEX; BOUND likewise EVEX. No AVX is offered.
-  [[nodiscard]] bool vex_escape(uint8_t opcode) const {
+  // LES, LDS and BOUND with a register operand, and in 64-bit mode at all, are VEX and EVEX. No AVX
+  // is offered.
+  [[nodiscard]] bool vex_escape(uint8_t opcode, uint8_t modrm) const {
     return i_.map == OpMap::kPrimary && (opcode == 0xc4 || opcode == 0xc5 || opcode == 0x62) &&
-           (is64() || i_.mod == 3);
+           (is64() || modrm >= 0xc0);
+  }
+
+  // Group 5 is several kinds of opcode in one: near CALL and JMP, and PUSH, but not the far forms.
+  void group_5_size(uint8_t group) {
+    if (!is64()) return;
+    if (group == 2 || group == 4) i_.operand_size = 8;
+    if (group == 6 && i_.operand_size == 4) i_.operand_size = 8;
   }
 
   bool modrm(uint16_t form) {
@@ -135,6 +167,7 @@ class Decoder {
     i_.mod = byte >> 6;
     i_.reg = static_cast<uint8_t>((byte >> 3 & 7) | rex_r());
     if ((form & kRegisterOnly) != 0) i_.mod = 3;
+    if ((form & kGroup5) != 0) group_5_size(i_.group());
     if (i_.mod == 3) {
       i_.rm = static_cast<uint8_t>((byte & 7) | rex_b());
       return true;
@@ -189,18 +222,38 @@ class Decoder {
     i_.mem.segment = i_.segment_override != kNoRegister ? i_.segment_override : segment;
   }
 
+  [[nodiscard]] uint32_t z_size() const { return i_.operand_size == 2 ? 2 : 4; }
+  [[nodiscard]] uint32_t group_3_immediate() const {
+    if (i_.group() >= 2) return 0;  // only TEST has one
+    return (i_.opcode & 1) == 0 ? 1 : z_size();
+  }
+
   bool immediates(uint16_t form) {
     uint32_t size = 0;
     switch (form & kImmMask) {
-      case kImm8: size = 1; break;
-      case kImm16: size = 2; break;
-      case kImmZ: size = i_.operand_size == 2 ? 2 : 4; break;
-      case kImmV: size = i_.operand_size; break;
-      case kImmGroup3: size = (i_.reg & 7) < 2 ? ((i_.opcode & 1) == 0 ? 1 : i_.operand_size == 2 ? 2 : 4) : 0; break;
-      case kImmOffset: return memory_offset();
-      case kImmFar: return far_pointer();
-      case kImmEnter: return enter();
-      default: break;
+      case kImm8:
+        size = 1;
+        break;
+      case kImm16:
+        size = 2;
+        break;
+      case kImmZ:
+        size = z_size();
+        break;
+      case kImmV:
+        size = i_.operand_size;
+        break;
+      case kImmGroup3:
+        size = group_3_immediate();
+        break;
+      case kImmOffset:
+        return memory_offset();
+      case kImmFar:
+        return far_pointer();
+      case kImmEnter:
+        return enter();
+      default:
+        break;
     }
     i_.imm_size = static_cast<uint8_t>(size);
     return number(size, i_.imm);
@@ -223,15 +276,13 @@ class Decoder {
     return true;
   }
   bool far_pointer() {
-    i_.imm_size = i_.operand_size == 2 ? 2 : 4;
+    i_.imm_size = static_cast<uint8_t>(z_size());
     return number(i_.imm_size, i_.imm) && second_immediate(2);
   }
   bool enter() {
     i_.imm_size = 2;
     return number(2, i_.imm) && second_immediate(1);
   }
-
-  void finish() { i_.length = static_cast<uint8_t>(at_); }
 
   std::span<const uint8_t> bytes_;
   bool full_;
@@ -244,6 +295,8 @@ class Decoder {
 
 }  // namespace
 
-Status decode(std::span<const uint8_t> bytes, CodeSize size, Insn& insn) { return Decoder(bytes, size, insn).run(); }
+Status decode(std::span<const uint8_t> bytes, CodeSize size, Insn& insn) {
+  return Decoder(bytes, size, insn).run();
+}
 
 }  // namespace husk::soft::decode

@@ -1,6 +1,6 @@
-// The decoder: a pure function from bytes and code size to an instruction's parts. It knows encodings
-// (Intel SDM vol. 2, chapter 2 and appendix A), never meaning: no register file, no memory, no faults
-// beyond "these bytes are no instruction".
+// The decoder: a pure function from bytes and code size to an instruction's parts. It knows
+// encodings (Intel SDM vol. 2, chapter 2 and appendix A), never meaning: no register file, no
+// memory, no faults beyond "these bytes are no instruction".
 #pragma once
 
 #include <cstdint>
@@ -22,18 +22,18 @@ struct MemoryOperand {
   uint8_t base = kNoRegister;   // 0..15, kRipBase (relative to the next instruction) or kNoRegister
   uint8_t index = kNoRegister;  // 0..15 or kNoRegister
   uint8_t scale_log2 = 0;
-  uint8_t segment = 3;          // effective: an override or the default of the addressing form; in
-                                // 64-bit mode overrides other than FS and GS are dropped
-  int64_t displacement = 0;     // sign-extended; the absolute offset for moffs forms (A0..A3)
+  uint8_t segment = 3;       // effective: an override or the default of the addressing form; in
+                             // 64-bit mode overrides other than FS and GS are dropped
+  int64_t displacement = 0;  // sign-extended; the absolute offset for moffs forms (A0..A3)
 };
 
 struct Insn {
-  uint8_t length = 0;        // bytes, prefixes included, 1..15
+  uint8_t length = 0;  // bytes, prefixes included, 1..15
   OpMap map = OpMap::kPrimary;
   uint8_t opcode = 0;
-  uint8_t operand_size = 4;  // 2, 4 or 8 bytes: mode, 66, REX.W, and the "default 64" opcodes of 64-bit
-                             // mode (near branches, push, pop, enter, leave, ...) all taken in.
-                             // Byte-sized opcodes are the meaning's business.
+  uint8_t operand_size = 4;  // 2, 4 or 8 bytes: mode, 66, REX.W, and the "default 64" opcodes of
+                             // 64-bit mode (near branches, push, pop, enter, leave, ...) all taken
+                             // in. Byte-sized opcodes are the meaning's business.
   uint8_t address_size = 4;  // 2, 4 or 8 bytes
   Rep rep = Rep::kNone;      // the last F2/F3 seen
   bool lock = false;
@@ -41,18 +41,18 @@ struct Insn {
   bool rex = false;             // any REX: registers 4..7 of byte operands are SPL BPL SIL DIL
   bool rex_w = false;
   bool has_modrm = false;
-  bool memory = false;       // has_modrm with mod != 3, or a moffs form
+  bool memory = false;  // has_modrm with mod != 3, or a moffs form
   uint8_t mod = 0;
-  uint8_t reg = 0;           // ModRM.reg with REX.R
-  uint8_t rm = 0;            // ModRM.rm with REX.B (meaningful when !memory); for opcodes that carry a
-                             // register in their low three bits, that register with REX.B
-  uint8_t imm_size = 0;      // bytes of `imm` in the encoding
+  uint8_t reg = 0;       // ModRM.reg with REX.R
+  uint8_t rm = 0;        // ModRM.rm with REX.B (meaningful when !memory); for opcodes that carry a
+                         // register in their low three bits, that register with REX.B
+  uint8_t imm_size = 0;  // bytes of `imm` in the encoding
   uint8_t imm2_size = 0;
   uint8_t segment_override = kNoRegister;  // as encoded, for string instructions and moffs; already
                                            // dropped in 64-bit mode unless FS or GS
   MemoryOperand mem;
-  int64_t imm = 0;           // sign-extended from imm_size, except 8-byte and moffs
-  uint16_t imm2 = 0;         // far pointers' selector, ENTER's level
+  int64_t imm = 0;    // sign-extended from imm_size, except 8-byte and moffs
+  uint16_t imm2 = 0;  // far pointers' selector, ENTER's level
 
   // ModRM.reg without REX.R: the opcode extension of group opcodes.
   [[nodiscard]] uint8_t group() const { return reg & 7; }

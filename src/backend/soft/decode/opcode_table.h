@@ -1,5 +1,5 @@
-// What follows each opcode: one word of properties an opcode, four maps (Intel SDM vol. 2, appendix A). Built at
-// compile time from ranges, so that each rule is one line.
+// What follows each opcode: one word of properties an opcode, four maps (Intel SDM vol. 2, appendix
+// A). Built at compile time from ranges, so that each rule is one line.
 #pragma once
 
 #include <array>
@@ -10,13 +10,17 @@
 namespace husk::soft::decode {
 
 // Immediates, in the low four bits.
-constexpr uint16_t kImmNone = 0, kImm8 = 1, kImm16 = 2, kImmZ = 3 /* 2 or 4 */, kImmV = 4 /* 2, 4 or 8 */,
-                   kImmGroup3 = 5 /* F6, F7: TEST only */, kImmOffset = 6 /* moffs */, kImmFar = 7, kImmEnter = 8,
-                   kImmMask = 15;
+constexpr uint16_t kImmNone = 0, kImm8 = 1, kImm16 = 2, kImmZ = 3 /* 2 or 4 */,
+                   kImmV = 4 /* 2, 4 or 8 */, kImmGroup3 = 5 /* F6, F7: TEST only */,
+                   kImmOffset = 6 /* moffs */, kImmFar = 7, kImmEnter = 8, kImmMask = 15;
 constexpr uint16_t kModrm = 1u << 4, kInvalid = 1u << 5, kInvalid64 = 1u << 6;
-constexpr uint16_t kDefault64 = 1u << 7;     // in 64-bit mode the operand has 8 bytes, or 2 with 66
-constexpr uint16_t kForce64 = 1u << 8;       // in 64-bit mode the operand has 8 bytes whatever the prefixes say
+constexpr uint16_t kDefault64 = 1u << 7;  // in 64-bit mode the operand has 8 bytes, or 2 with 66
+constexpr uint16_t kForce64 =
+    1u << 8;  // in 64-bit mode the operand has 8 bytes whatever the prefixes say
 constexpr uint16_t kRegisterOnly = 1u << 9;  // mod is ignored: the operand is a register
+
+constexpr uint16_t kGroup5 = 1u << 10;  // FF: the operand size depends on the extension
+constexpr uint16_t kMax32 = 1u << 11;   // ports: REX.W does nothing
 
 using OpcodeTable = std::array<uint16_t, 256>;
 
@@ -42,6 +46,7 @@ constexpr OpcodeTable primary_table() {
   t[0x69] = kModrm | kImmZ;
   t[0x6a] = kImm8 | kDefault64;
   t[0x6b] = kModrm | kImm8;
+  set(t, 0x6c, 0x6f, kMax32);
   set(t, 0x70, 0x7f, kImm8 | kForce64);
   t[0x80] = kModrm | kImm8;
   t[0x81] = kModrm | kImmZ;
@@ -72,12 +77,14 @@ constexpr OpcodeTable primary_table() {
   t[0xd6] = kInvalid64;
   set(t, 0xd8, 0xdf, kModrm);
   set(t, 0xe0, 0xe3, kImm8 | kForce64);
-  set(t, 0xe4, 0xe7, kImm8);
+  set(t, 0xe4, 0xe7, kImm8 | kMax32);
   set(t, 0xe8, 0xe9, kImmZ | kForce64);
   t[0xea] = kImmFar | kInvalid64;
   t[0xeb] = kImm8 | kForce64;
+  set(t, 0xec, 0xef, kMax32);
   set(t, 0xf6, 0xf7, kModrm | kImmGroup3);
-  set(t, 0xfe, 0xff, kModrm);
+  t[0xfe] = kModrm;
+  t[0xff] = kModrm | kGroup5;
   return t;
 }
 
@@ -90,14 +97,14 @@ constexpr OpcodeTable table_0f() {
   t[0x0d] = kModrm;
   set(t, 0x0e, 0x0f, kInvalid);
   set(t, 0x10, 0x1f, kModrm);
-  set(t, 0x20, 0x23, kModrm | kRegisterOnly);
+  set(t, 0x20, 0x23, kModrm | kRegisterOnly | kForce64);  // MOV CR, DR
   set(t, 0x24, 0x27, kInvalid);
   set(t, 0x28, 0x2f, kModrm);
-  set(t, 0x36, 0x3f, kInvalid);
-  t[0x37] = kInvalid;  // GETSEC
-  set(t, 0x40, 0x76, kModrm);
-  t[0x77] = 0;
-  set(t, 0x78, 0x7b, kInvalid);
+  set(t, 0x36, 0x3f, kInvalid);  // 37 is GETSEC, of a feature not offered
+  set(t, 0x40, 0x6f, kModrm);
+  set(t, 0x70, 0x73, kModrm | kImm8);
+  set(t, 0x74, 0x76, kModrm);
+  set(t, 0x78, 0x7b, kInvalid);  // VMREAD, VMWRITE and SSE4a
   set(t, 0x7c, 0x7f, kModrm);
   set(t, 0x80, 0x8f, kImmZ | kForce64);
   set(t, 0x90, 0x9f, kModrm);
@@ -105,7 +112,7 @@ constexpr OpcodeTable table_0f() {
   t[0xa3] = kModrm;
   t[0xa4] = kModrm | kImm8;
   t[0xa5] = kModrm;
-  set(t, 0xa6, 0xa7, kInvalid);
+  set(t, 0xa6, 0xa7, kInvalid);  // PadLock
   t[0xab] = kModrm;
   t[0xac] = kModrm | kImm8;
   set(t, 0xad, 0xb9, kModrm);
@@ -116,7 +123,6 @@ constexpr OpcodeTable table_0f() {
   set(t, 0xc4, 0xc6, kModrm | kImm8);
   t[0xc7] = kModrm;
   set(t, 0xd0, 0xff, kModrm);
-  set(t, 0x70, 0x73, kModrm | kImm8);
   return t;
 }
 
@@ -155,8 +161,11 @@ constexpr OpcodeTable table_0f3a() {
   return t;
 }
 
-inline constexpr std::array<OpcodeTable, 4> kOpcodeTables{primary_table(), table_0f(), table_0f38(), table_0f3a()};
+inline constexpr std::array<OpcodeTable, 4> kOpcodeTables{primary_table(), table_0f(), table_0f38(),
+                                                          table_0f3a()};
 
-constexpr uint16_t form_of(OpMap map, uint8_t opcode) { return kOpcodeTables[static_cast<size_t>(map)][opcode]; }
+constexpr uint16_t form_of(OpMap map, uint8_t opcode) {
+  return kOpcodeTables[static_cast<size_t>(map)][opcode];
+}
 
 }  // namespace husk::soft::decode
