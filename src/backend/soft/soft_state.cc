@@ -25,7 +25,13 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
 
 Result<void> SoftVcpu::restore_snapshot(const SnapshotState& state) {
   const bool has_lapic = std::any_of(state.lapic.begin(), state.lapic.end(), [](uint8_t byte) { return byte != 0; });
-  if (has_lapic) apic_.load(state.lapic);
+  if (has_lapic) {
+    // The mode first: the page's layout of the ID depends on it.
+    for (const auto& msr : state.msrs) {
+      if (msr.index == apic::kApicBaseMsr) HUSK_TRY(apic_.restore_base(msr.value));
+    }
+    HUSK_TRY(apic_.load(state.lapic));
+  }
   HUSK_TRY(cpu_->restore(state));
   halted_ = state.events.halted;
   waiting_for_sipi_ = state.events.waiting_for_sipi;
@@ -56,6 +62,8 @@ seam::ClockRef SoftVcpu::capture_clock_ref(const SnapshotState& state, uint64_t 
 uint64_t SoftVcpu::restore_clock(const seam::ClockRef& ref, uint64_t host_now) {
   const uint64_t now = host_now + machine_.bus.tsc_offset();
   cpu_->tsc_adjust = ref.guest_ns - now;
+  apic_.set_tsc_adjust(cpu_->tsc_adjust);
+  machine_.timekeeper.arm(id_, apic_.timer_deadline());
   return cpu_->tsc_adjust;
 }
 

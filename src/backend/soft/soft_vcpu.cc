@@ -14,7 +14,7 @@ SoftVcpu::SoftVcpu(SharedMachine& machine, uint32_t id, apic::VcpuSignal& signal
   machine.timekeeper.attach(id, signal);
 }
 
-SoftVcpu::~SoftVcpu() { machine_.timekeeper.arm(id_, 0); }
+SoftVcpu::~SoftVcpu() { machine_.timekeeper.detach(id_); }
 
 uint64_t SoftVcpu::tsc() { return base::monotonic_ns() + machine_.bus.tsc_offset(); }
 
@@ -35,6 +35,7 @@ bool SoftVcpu::apic_msr_write(uint32_t index, uint64_t value) {
 // Looks at what other threads and the timer want; called between two stretches of guest code.
 SoftVcpu::Attention SoftVcpu::attend() {
   const uint32_t bits = signal_.take();
+  apic_.set_tsc_adjust(cpu_->tsc_adjust);
   const uint64_t next = apic_.update_timer(base::monotonic_ns());
   if (next != 0) machine_.timekeeper.arm(id_, next);
   if ((bits & apic::kSignalNmi) != 0) nmi_pending_ = true;

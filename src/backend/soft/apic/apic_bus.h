@@ -1,6 +1,7 @@
 // The interrupt bus: every local APIC of a machine, and where messages to them come in.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace husk::soft::apic {
 class LocalApic;
 
 // Members are added before the vCPUs run; afterwards everything here is thread-safe.
-class ApicBus : public contract::InterruptSink {
+class ApicBus final : public contract::InterruptSink {
  public:
   void add(LocalApic& apic) { apics_.push_back(&apic); }
   [[nodiscard]] size_t size() const { return apics_.size(); }
@@ -26,11 +27,16 @@ class ApicBus : public contract::InterruptSink {
   void deliver(const contract::InterruptMessage& message) override;
   void set_extint(bool asserted) override;
 
+  // An IPI. The values are those of the ICR's field.
   enum class Shorthand : uint8_t { kNone, kSelf, kAll, kOthers };
   void send(LocalApic& from, Shorthand shorthand, const contract::InterruptMessage& message);
 
  private:
+  // Of those that the message is for, the one with the lowest priority; equals take turns.
+  [[nodiscard]] LocalApic* arbitrate(const contract::InterruptMessage& message);
+
   std::vector<LocalApic*> apics_;
+  std::atomic<uint32_t> turn_{0};
   contract::InterruptController* controller_ = nullptr;
   uint64_t tsc_offset_ = 0;
 };

@@ -1,5 +1,5 @@
-// Wakes running vCPUs when their APIC timers expire: one thread a machine, asleep until the earliest deadline. A vCPU
-// that halts sleeps to its own deadline and needs none of this.
+// Wakes running vCPUs when their APIC timers expire: one thread a machine, asleep until the
+// earliest deadline. A vCPU that halts sleeps to its own deadline and needs none of this.
 #pragma once
 
 #include <array>
@@ -22,9 +22,13 @@ class Timekeeper {
   Timekeeper(const Timekeeper&) = delete;
   Timekeeper& operator=(const Timekeeper&) = delete;
 
+  // `signal` stays until detach(), or until the timekeeper is gone.
   void attach(size_t vcpu, VcpuSignal& signal) { signals_[vcpu] = &signal; }
-  // Raises kSignalInterrupt on the vCPU once CLOCK_MONOTONIC reaches `deadline_ns`; 0 disarms. A deadline later than
-  // the one that the thread waits for costs no system call: the thread finds it when it wakes.
+  // Disarms; when it returns the signal is no longer touched.
+  void detach(size_t vcpu);
+  // Raises kSignalInterrupt on the vCPU once CLOCK_MONOTONIC reaches `deadline_ns`; 0 disarms. A
+  // deadline later than the one that the thread waits for costs no system call: the thread finds it
+  // when it wakes.
   void arm(size_t vcpu, uint64_t deadline_ns);
 
  private:

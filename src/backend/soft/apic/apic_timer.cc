@@ -1,0 +1,75 @@
+#include "backend/soft/apic/apic_timer.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+
+namespace husk::soft::apic {
+
+void ApicTimer::set_mode(Mode mode) {
+  if (mode == mode_) return;
+  const bool counted = counts();
+  mode_ = mode;
+  if (counted && counts()) return;
+  initial_ = 0;
+  tsc_deadline_ = deadline_ = 0;
+}
+
+void ApicTimer::set_divisor(uint32_t divisor, uint64_t now_ns) {
+  const uint32_t left = current_count(now_ns);
+  divisor_ = divisor;
+  if (left != 0) deadline_ = now_ns + uint64_t{left} * divisor_;
+}
+
+void ApicTimer::start(uint32_t count, uint64_t now_ns) {
+  if (!counts()) return;
+  initial_ = count;
+  deadline_ = count == 0 ? 0 : now_ns + period();
+}
+
+void ApicTimer::resume(uint32_t initial, uint32_t current, uint64_t now_ns) {
+  start(initial, now_ns);
+  if (deadline_ == 0) return;
+  if (current != 0) {
+    deadline_ = now_ns + uint64_t{std::min(current, initial)} * divisor_;
+  } else if (mode_ == Mode::kOneShot) {
+    deadline_ = 0;
+  }
+}
+
+// Rounded up: the count reaches 0 when the timer expires, not before.
+uint32_t ApicTimer::current_count(uint64_t now_ns) const {
+  if (!counts() || now_ns >= deadline_) return 0;
+  return static_cast<uint32_t>((deadline_ - now_ns + divisor_ - 1) / divisor_);
+}
+
+void ApicTimer::set_tsc_deadline(uint64_t tsc, uint64_t tsc_offset, uint64_t now_ns) {
+  if (mode_ != Mode::kTscDeadline) return;
+  tsc_deadline_ = tsc;
+  retarget(tsc_offset, now_ns);
+}
+
+void ApicTimer::retarget(uint64_t tsc_offset, uint64_t now_ns) {
+  if (mode_ != Mode::kTscDeadline) return;
+  if (tsc_deadline_ == 0) {
+    deadline_ = 0;
+    return;
+  }
+  const uint64_t tsc = now_ns + tsc_offset;
+  const uint64_t left = tsc_deadline_ > tsc ? tsc_deadline_ - tsc : 0;
+  deadline_ = std::max<uint64_t>(1, base::checked_add(now_ns, left).value_or(UINT64_MAX));
+}
+
+bool ApicTimer::expire(uint64_t now_ns) {
+  if (deadline_ == 0 || now_ns < deadline_) return false;
+  if (mode_ == Mode::kPeriodic && initial_ != 0) {
+    const uint64_t apart = period() < kMinPeriodNs ? kMinPeriodNs : 1;
+    const uint64_t steps = (now_ns - deadline_ + apart + period() - 1) / period();
+    deadline_ += steps * period();
+  } else {
+    deadline_ = tsc_deadline_ = 0;
+  }
+  return true;
+}
+
+}  // namespace husk::soft::apic
