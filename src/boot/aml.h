@@ -1,35 +1,38 @@
-// A writer of ACPI Machine Language, as little of it as our DSDT needs (ACPI 6.5, chapter 20).
+// A writer of ACPI Machine Language, as little of it as a DSDT of plain devices needs (ACPI 6.5,
+// chapter 20). Each function gives the bytes of one term; terms nest.
+//
+//   aml::scope("\\_SB", {aml::device("COM1", {aml::name("_HID", aml::eisa_id("PNP0501")),
+//                                             aml::resources({aml::io_ports(0x3f8, 8)})})})
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <initializer_list>
 #include <string_view>
-#include <vector>
 
-namespace husk::boot {
+#include "boot/acpi_table.h"
 
-using Bytes = std::vector<uint8_t>;
+namespace husk::boot::aml {
 
-namespace aml {
+// Data (20.2.3).
+[[nodiscard]] Bytes integer(uint64_t value);
+[[nodiscard]] Bytes string(std::string_view text);
+[[nodiscard]] Bytes buffer(const Bytes& contents);
+[[nodiscard]] Bytes package(std::initializer_list<Bytes> elements);  // at most 255
+// An EISA ID, three capitals and four hexadecimal digits, as the integer that _HID wants (19.3.4).
+[[nodiscard]] Bytes eisa_id(std::string_view id);
 
-Bytes integer(uint64_t value);
-Bytes string(std::string_view text);
-Bytes package(std::span<const Bytes> elements);
-Bytes buffer(const Bytes& contents);
-// A name of four characters, or a path such as "\\_S5_".
-Bytes name(std::string_view path, const Bytes& object);
-Bytes scope(std::string_view path, const Bytes& contents);
-Bytes device(std::string_view path, const Bytes& contents);
-// An EISA ID such as "PNP0501" as the integer that _HID wants.
-Bytes eisa_id(std::string_view id);
+// Named objects (20.2.5). A path is names of up to four characters with dots between them, "\\" for
+// the root.
+[[nodiscard]] Bytes name(std::string_view path, const Bytes& object);
+[[nodiscard]] Bytes scope(std::string_view path, std::initializer_list<Bytes> terms);
+[[nodiscard]] Bytes device(std::string_view path, std::initializer_list<Bytes> terms);
 
-// Resource descriptors (6.4) and the buffer that closes a list of them.
-Bytes memory32_fixed(uint32_t base, uint32_t size);
-Bytes interrupt(uint32_t gsi, bool edge);
-Bytes io_ports(uint16_t base, uint8_t count);
-Bytes resources(std::span<const Bytes> descriptors);
+// Resource descriptors (6.4), and _CRS with a list of them.
+enum class Trigger : uint8_t { kLevel, kEdge };
+[[nodiscard]] Bytes memory32_fixed(uint32_t base, uint32_t size);
+[[nodiscard]] Bytes qword_memory(uint64_t base, uint64_t size);
+[[nodiscard]] Bytes interrupt(uint32_t gsi, Trigger trigger);  // active high, exclusive
+[[nodiscard]] Bytes io_ports(uint16_t base, uint8_t count);
+[[nodiscard]] Bytes resources(std::initializer_list<Bytes> descriptors);
 
-Bytes concat(std::span<const Bytes> parts);
-
-}  // namespace aml
-}  // namespace husk::boot
+}  // namespace husk::boot::aml
