@@ -53,4 +53,7 @@ constexpr uint32_t kErrorSendIllegal = 1u << 5, kErrorReceiveIllegal = 1u << 6,
 // Lower vectors are the exceptions' and illegal in an interrupt message (11.5.2).
 constexpr uint8_t kFirstVector = 16;
 
+// The logical x2APIC ID (11.12.10.2): cluster in the upper half, one bit of sixteen in the lower.
+constexpr uint32_t logical_x2apic_id(uint32_t id) { return (id >> 4) << 16 | 1u << (id & 15); }
+
 }  // namespace husk::soft::apic

@@ -15,9 +15,6 @@ namespace {
 
 constexpr uint32_t lvt_mode(DeliveryMode mode) { return static_cast<uint32_t>(mode) << 8; }
 
-// The logical x2APIC ID (11.12.10.2): cluster in the upper half, one bit of sixteen in the lower.
-constexpr uint32_t logical_x2apic_id(uint32_t id) { return (id >> 4) << 16 | 1u << (id & 15); }
-
 constexpr uint32_t bit_of(uint32_t vector) { return 1u << vector % 32; }
 
 }  // namespace

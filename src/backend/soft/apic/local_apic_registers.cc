@@ -106,7 +106,7 @@ uint32_t LocalApic::peek(uint32_t reg, uint64_t now_ns) const {
     case kPpr:
       return priority();
     case kLdr:
-      return x2apic() ? (id_ >> 4) << 16 | 1u << (id_ & 15) : get(kLdr);
+      return x2apic() ? logical_x2apic_id(id_) : get(kLdr);
     case kInitialCount:
       return timer_.initial_count();
     case kCurrentCount:
