@@ -1,11 +1,92 @@
+// x87, MMX and SSE of the built-in CPU, carried out by the host's own units: each instruction becomes a small piece of
+// host code (a thunk) that is the same instruction with its operands moved into place.
+//
+// While guest code runs, the guest's x87 registers, and the rounding and flags of its MXCSR, live in the host's units; C++
+// code of ours uses neither. leave() puts them back into FpuState and gives the host its defaults; it is called before
+// anything else runs on the thread. The host always runs with all exceptions masked; see Unit for the unmasked ones.
+//
+// One Unit a vCPU, on its thread.
 #pragma once
+
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <unordered_map>
+
 #include "backend/soft/decode/insn.h"
+#include "backend/soft/fpu/code_arena.h"
 #include "husk/error.h"
+
 namespace husk::soft::fpu {
-struct FpuState { alignas(16) std::array<uint8_t,512> image{}; };
-class Unit { public: void leave(FpuState&) {} bool exhausted() const { return false; } void forget_code() {} };
-inline void save_image(const FpuState& s, std::array<uint8_t,512>& o) { o = s.image; }
-inline Result<void> load_image(FpuState& s, const std::array<uint8_t,512>& i) { s.image = i; return {}; }
-}
+
+// The FXSAVE64 image (Intel SDM vol. 1, 10.5.1), which XMM registers live in at all times.
+struct FpuState {
+  static constexpr size_t kXmm = 160, kMxcsr = 24;
+  alignas(64) std::array<uint8_t, 512> image{};
+  uint16_t control_word = 0x037f;  // the guest's; the host's has every exception masked
+  bool x87_live = false;           // the host's x87 registers are the guest's
+  bool mxcsr_live = false;
+
+  FpuState();
+};
+
+enum class UnitKind : uint8_t { kX87, kMmx, kSse, kState /* FXSAVE and its kin */ };
+enum class MemAccess : uint8_t { kNone, kRead, kWrite };
+
+// Host code: `image` is FpuState::image, `gpr` the guest's registers, `memory` the operand's bytes on the host, `flags`
+// in and out are RFLAGS.
+using Thunk = void (*)(void* image, uint64_t* gpr, void* memory, uint64_t* flags);
+
+// What is not a thunk but C++: instructions that read or load the units' own state.
+enum class Special : uint8_t {
+  kNone, kFxsave, kFxrstor, kLdmxcsr, kStmxcsr, kFldcw, kFnstcw, kFldenv, kFnstenv, kFrstor, kFnsave, kFninit, kFnclex,
+  kMaskedStore,
+};
+
+struct CompiledInsn {
+  Thunk thunk = nullptr;
+  UnitKind unit = UnitKind::kSse;
+  Special special = Special::kNone;
+  MemAccess memory = MemAccess::kNone;
+  uint16_t size = 0;         // bytes of the memory operand
+  uint8_t alignment = 1;     // 16: a misaligned operand is #GP(0)
+  bool arithmetic = false;   // reads MXCSR: may raise #XM
+  bool waiting = false;      // an x87 instruction that reports a pending #MF first
+  bool reads_flags = false, writes_flags = false;
+  bool wide = false;         // REX.W, of FXSAVE and FXRSTOR
+  bool narrow = false;       // 16-bit forms of the environment
+  uint8_t destination = 0xff;  // XMM register that `arithmetic` writes, to undo it
+};
+
+enum class Outcome : uint8_t { kDone, kMathFault /* #MF */, kSimdFault /* #XM */, kProtection /* #GP(0) */ };
+
+class Unit {
+ public:
+  // Null: no instruction of these units, or none that this host has. Valid until forget_code().
+  [[nodiscard]] const CompiledInsn* compile(const decode::Insn& insn);
+  // Code memory is used up; the caller drops everything that holds a CompiledInsn and calls forget_code().
+  [[nodiscard]] bool exhausted() const { return arena_.exhausted(); }
+  void forget_code();
+
+  // Runs it. `memory` is host memory that was checked for the access, or a bounce buffer. On a fault nothing has
+  // changed but MXCSR's flags. Unmasked x87 exceptions are reported by the next waiting instruction, as the
+  // architecture has it, but the instruction that met them has already given its masked result.
+  Outcome execute(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory, uint64_t& rflags);
+
+  void leave(FpuState& state);
+
+ private:
+  void enter_x87(FpuState& state);
+  void enter_mxcsr(FpuState& state);
+  Outcome run_special(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory);
+  bool math_fault_pending(FpuState& state);
+
+  CodeArena arena_;
+  std::unordered_map<uint64_t, std::unique_ptr<CompiledInsn>> compiled_;
+};
+
+// The canonical image, and back; an image whose MXCSR has reserved bits is refused.
+void save_image(const FpuState& state, std::array<uint8_t, 512>& image);
+[[nodiscard]] Result<void> load_image(FpuState& state, const std::array<uint8_t, 512>& image);
+
+}  // namespace husk::soft::fpu

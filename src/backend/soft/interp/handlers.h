@@ -54,7 +54,7 @@ Handler stale_handler();           // the code has changed here: back to the run
 // handlers_string.cc
 Handler string_handler(uint8_t opcode, int log2);
 // handlers_simd.cc
-Handler simd_handler();
+Handler simd_handler(const fpu::CompiledInsn& insn);
 // handlers_address.cc
 Handler touch_handler();    // reads a byte and forgets it
 Handler address_handler();  // computes an address that the fast form cannot express into kSlotAddress
