@@ -3,6 +3,7 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -47,7 +48,7 @@ template <class Ehdr, class Phdr>
 Image elf(uint8_t file_class, uint16_t machine, std::span<const std::byte> code, uint32_t pvh,
           uint64_t memory_size) {
   constexpr uint64_t kNotes = 0x100, kCode = 0x200;
-  Image image(kCode);
+  Image image(kCode + code.size());
   Ehdr header{};
   std::memcpy(header.e_ident, ELFMAG, SELFMAG);
   header.e_ident[EI_CLASS] = file_class;
@@ -76,7 +77,7 @@ Image elf(uint8_t file_class, uint16_t machine, std::span<const std::byte> code,
   put(image, kNotes + 20, Elf64_Nhdr{4, 4, 18});
   std::memcpy(image.data() + kNotes + 32, "Xen", 4);
   put(image, kNotes + 36, pvh);
-  image.insert(image.end(), code.begin(), code.end());
+  std::ranges::copy(code, image.begin() + kCode);
   return image;
 }
 
