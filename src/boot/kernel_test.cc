@@ -103,7 +103,7 @@ TEST(Load, RefusesInitrdsThatDoNotFit) {
   asked.initrd = initrd;
   asked.initrd_name = "initrd.img";
   EXPECT_EQ(load_error(asked, 32 * kMiB),
-            "kernel: no room for the initrd initrd.img of 20 MiB below 0x80000000 beside the "
+            "kernel: no room for the initrd initrd.img of 20 MiB beside the "
             "kernel, the guest has "
             "32 MiB of memory");
   EXPECT_EQ(load_error(asked, 40 * kMiB), "");
