@@ -86,15 +86,17 @@ TEST(BzImage, InitrdGoesAbove4GiBOnlyByXloadflags) {
   Image kernel = bzimage();
   KernelRequest asked = request(kernel);
   asked.initrd = initrd;
-  asked.initrd_name = "i";
+  asked.initrd_name = "initrd";
+  asked.initrd_name = "initrd";
   ASSERT_TRUE(load_kernel(*memory, asked));
   EXPECT_EQ(get<uint32_t>(*memory, kZeroPage + 0x218), 12 * kMiB);
   EXPECT_EQ(get<uint32_t>(*memory, kZeroPage + 0x0c0), 1u) << "ext_ramdisk_image";
   put(kernel, setup::kXloadFlags, uint16_t{1});
   asked.kernel = kernel;
   EXPECT_EQ(load_kernel(*memory, asked).error().message(),
-            "kernel: no room for the initrd i of 20 MiB below 0x80000000 beside the kernel, the "
-            "guest has 64 MiB of memory");
+            "kernel: no room for the initrd initrd of 20 MiB below 0x80000000 beside the kernel, "
+            "the guest has "
+            "64 MiB of memory");
 }
 
 TEST(BzImage, RefusesKernelsWithoutA64BitEntry) {

@@ -33,13 +33,16 @@ const Placement::Claim* Placement::overlapping(uint64_t start, uint64_t end) con
 
 Result<void> Placement::claim(std::string what, uint64_t start, uint64_t size) {
   if (memory_.find(Gpa{start}, size) == nullptr)
-    const memory::Region& last = memory_.regions().back();
-  const bool limited = limit < last.start.value + last.size;
-  return fail(
-      ErrorKind::kLimit, subject_,
-      fmt::format("no room for {} of {}{} beside the kernel, the guest has {} of memory", what,
-                  readable_size(size), limited ? fmt::format(" below {:#x}", limit) : "",
-                  readable_size(memory_.size())));
+    return fail(ErrorKind::kLimit, subject_,
+                fmt::format("{} needs {} at {:#x}, the guest has {} of memory", what,
+                            readable_size(size), start, readable_size(memory_.size())));
+  const uint64_t end = start + size;
+  if (const Claim* other = overlapping(start, end))
+    return fail(ErrorKind::kInvalidArgument, subject_,
+                fmt::format("{} at {:#x}-{:#x} overlaps {} at {:#x}-{:#x}", what, start, end,
+                            other->what, other->start, other->end));
+  claims_.push_back({start, end, std::move(what)});
+  return {};
 }
 
 Result<uint64_t> Placement::claim_highest(std::string what, uint64_t size, uint64_t limit) {
@@ -59,10 +62,13 @@ Result<uint64_t> Placement::claim_highest(std::string what, uint64_t size, uint6
       top = other->start;
     }
   }
+  const memory::Region& last = memory_.regions().back();
+  const bool limited = limit < last.start.value + last.size;
   return fail(
       ErrorKind::kLimit, subject_,
-      fmt::format("no room for {} of {} below {:#x} beside the kernel, the guest has {} of memory",
-                  what, readable_size(size), limit, readable_size(memory_.size())));
+      fmt::format("no room for {} of {}{} beside the kernel, the guest has {} of memory", what,
+                  readable_size(size), limited ? fmt::format(" below {:#x}", limit) : "",
+                  readable_size(memory_.size())));
 }
 
 }  // namespace husk::boot
