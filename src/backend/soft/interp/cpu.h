@@ -177,6 +177,8 @@ class Cpu {
   static constexpr size_t kJumpEntries = 4096;
   std::array<JumpEntry, kJumpEntries> jumps{};
 
+  alignas(64) std::array<std::byte, 64> scratch{};  // a missed access's value
+  WriteRef write_ref;
   fpu::FpuState fpu_state{};
   std::unique_ptr<fpu::Unit> fpu_unit;
 

@@ -13,22 +13,26 @@ using contract::x86::kRsp;
   return cpu.regs[kSlotBlockRip] + static_cast<uint64_t>(o->imm);
 }
 
-// Outside 64-bit mode, and with 16-bit operands, a target is cut to size and checked against CS.
-bool narrow_target(Cpu& cpu, const Op* o, uint64_t& target) {
-  if (cpu.code64()) {
-    if (o->size == 2) target &= 0xffff;
-    const bool canonical = static_cast<int64_t>(target << 16) >> 16 == static_cast<int64_t>(target);
-    if (!canonical) cpu.fault(o, kGp, 0);
-    return canonical;
-  }
+bool canonical(uint64_t linear) { return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear); }
+
+// Outside 64-bit mode a target is cut to the operand's size and checked against CS.
+bool narrow(Cpu& cpu, const Op* o, uint64_t& target) {
   target &= o->size == 2 ? 0xffffu : 0xffffffffu;
   if (target <= cpu.seg[contract::x86::kCs].limit) return true;
   cpu.fault(o, kGp, 0);
   return false;
 }
 
-const Op* jump_checked(Cpu& cpu, const Op* o, uint64_t target) {
-  if (!narrow_target(cpu, o, target)) return nullptr;
+// The slow ways of the handlers below go back to the run loop instead of chaining, so that the handlers themselves keep
+// no local in memory and end in tail calls.
+[[gnu::noinline]] const Op* jump_narrow(Cpu& cpu, const Op* o, uint64_t target) {
+  if (narrow(cpu, o, target)) cpu.rip = target;
+  return nullptr;
+}
+
+[[gnu::always_inline]] inline const Op* jump_checked(Cpu& cpu, const Op* o, uint64_t target) {
+  if (o->size != 8) [[unlikely]] return jump_narrow(cpu, o, target);
+  if (!canonical(target)) [[unlikely]] return cpu.fault(o, kGp, 0);
   return jump_to(cpu, target);
 }
 
@@ -53,11 +57,10 @@ const Op* stale(Cpu& cpu, const Op* o) {
   return nullptr;
 }
 
-bool indirect_target(Cpu& cpu, const Op* o, bool memory, uint64_t& target) {
-  if (!memory) {
-    target = reg<uint64_t>(cpu, o->src);
-    return true;
-  }
+const Op* jump_register(Cpu& cpu, const Op* o) { return jump_checked(cpu, o, reg<uint64_t>(cpu, o->src)); }
+
+// An indirect target in memory, zero-extended.
+bool target_in_memory(Cpu& cpu, const Op* o, uint64_t& target) {
   const uint64_t linear = linear_address(cpu, o);
   return with_size(o->size, [&]<class T>() {
     T value;
@@ -67,48 +70,65 @@ bool indirect_target(Cpu& cpu, const Op* o, bool memory, uint64_t& target) {
   });
 }
 
-const Op* jump_register(Cpu& cpu, const Op* o) { return jump_checked(cpu, o, reg<uint64_t>(cpu, o->src)); }
-const Op* jump_memory(Cpu& cpu, const Op* o) {
+[[gnu::noinline]] const Op* jump_memory_narrow(Cpu& cpu, const Op* o) {
   uint64_t target = 0;
-  if (!indirect_target(cpu, o, true, target)) return nullptr;
+  return target_in_memory(cpu, o, target) ? jump_narrow(cpu, o, target) : nullptr;
+}
+const Op* jump_memory(Cpu& cpu, const Op* o) {
+  if (o->size != 8) [[unlikely]] return jump_memory_narrow(cpu, o);
+  uint64_t target;
+  if (!load<uint64_t>(cpu, o, linear_address(cpu, o), target)) [[unlikely]] return nullptr;
   return jump_checked(cpu, o, target);
 }
 
-const Op* call_to(Cpu& cpu, const Op* o, uint64_t target) {
-  if (!narrow_target(cpu, o, target)) return nullptr;
-  if (o->size == 8) [[likely]] {
-    const uint64_t sp = cpu.regs[kRsp] - 8;
-    if (!store<uint64_t>(cpu, o, sp, cpu.next_ip(o))) [[unlikely]] return nullptr;
-    cpu.regs[kRsp] = sp;
-    return jump_to(cpu, target);
-  }
+[[gnu::noinline]] const Op* call_narrow(Cpu& cpu, const Op* o, uint64_t target) {
+  if (!narrow(cpu, o, target)) return nullptr;
   StackCursor stack(cpu, o);
   if (!stack.push_sized(cpu.next_ip(o) & cpu.ip_mask, o->size)) return nullptr;
   stack.commit();
+  cpu.rip = target;
+  return nullptr;
+}
+
+[[gnu::always_inline]] inline const Op* call_to(Cpu& cpu, const Op* o, uint64_t target) {
+  if (o->size != 8) [[unlikely]] return call_narrow(cpu, o, target);
+  if (!canonical(target)) [[unlikely]] return cpu.fault(o, kGp, 0);
+  const uint64_t sp = cpu.regs[kRsp] - 8;
+  if (!store<uint64_t>(cpu, o, sp, cpu.next_ip(o))) [[unlikely]] return nullptr;
+  cpu.regs[kRsp] = sp;
   return jump_to(cpu, target);
 }
 
 const Op* call_relative(Cpu& cpu, const Op* o) { return call_to(cpu, o, relative_target(cpu, o)); }
 const Op* call_register(Cpu& cpu, const Op* o) { return call_to(cpu, o, reg<uint64_t>(cpu, o->src)); }
-const Op* call_memory(Cpu& cpu, const Op* o) {
+[[gnu::noinline]] const Op* call_memory_narrow(Cpu& cpu, const Op* o) {
   uint64_t target = 0;
-  if (!indirect_target(cpu, o, true, target)) return nullptr;
+  return target_in_memory(cpu, o, target) ? call_narrow(cpu, o, target) : nullptr;
+}
+const Op* call_memory(Cpu& cpu, const Op* o) {
+  if (o->size != 8) [[unlikely]] return call_memory_narrow(cpu, o);
+  uint64_t target;
+  if (!load<uint64_t>(cpu, o, linear_address(cpu, o), target)) [[unlikely]] return nullptr;
   return call_to(cpu, o, target);
+}
+
+[[gnu::noinline]] const Op* ret_narrow(Cpu& cpu, const Op* o) {
+  StackCursor stack(cpu, o);
+  uint64_t target = 0;
+  if (!stack.pop_sized(target, o->size) || !narrow(cpu, o, target)) return nullptr;
+  stack.move(o->imm);
+  stack.commit();
+  cpu.rip = target;
+  return nullptr;
 }
 
 // `imm`: bytes of arguments to drop.
 const Op* ret(Cpu& cpu, const Op* o) {
-  StackCursor stack(cpu, o);
-  uint64_t target = 0;
-  if (o->size == 8) [[likely]] {
-    if (!load<uint64_t>(cpu, o, cpu.regs[kRsp], target)) [[unlikely]] return nullptr;
-    if (!narrow_target(cpu, o, target)) [[unlikely]] return nullptr;
-    cpu.regs[kRsp] += 8 + static_cast<uint64_t>(o->imm);
-    return jump_to(cpu, target);
-  }
-  if (!stack.pop_sized(target, o->size) || !narrow_target(cpu, o, target)) return nullptr;
-  stack.move(o->imm);
-  stack.commit();
+  if (o->size != 8) [[unlikely]] return ret_narrow(cpu, o);
+  uint64_t target;
+  if (!load<uint64_t>(cpu, o, cpu.regs[kRsp], target)) [[unlikely]] return nullptr;
+  if (!canonical(target)) [[unlikely]] return cpu.fault(o, kGp, 0);
+  cpu.regs[kRsp] += 8 + static_cast<uint64_t>(o->imm);
   return jump_to(cpu, target);
 }
 
@@ -121,10 +141,8 @@ const Op* loop(Cpu& cpu, const Op* o) {
   bool taken = jcxz ? count == 0 : count != 0;
   if (o->aux == 0) taken = taken && (cpu.status & kStZf) == 0;
   if (o->aux == 1) taken = taken && (cpu.status & kStZf) != 0;
-  uint64_t target = relative_target(cpu, o);
-  if (taken && !narrow_target(cpu, o, target)) return nullptr;
   if (!jcxz) cpu.regs[kRcx] = mask == 0xffffu ? (cpu.regs[kRcx] & ~mask) | count : count;
-  if (taken) return jump_to(cpu, target);
+  if (taken) return jump_checked(cpu, o, relative_target(cpu, o));
   HUSK_NEXT(cpu, o);
 }
 

@@ -256,11 +256,11 @@ const Op* mov_r_sreg(Cpu& cpu, const Op* o) {
   } else {
     set_reg<uint64_t>(cpu, o->dst, selector);
   }
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* mov_m_sreg(Cpu& cpu, const Op* o) {
   if (!store<uint16_t>(cpu, o, linear_address(cpu, o), cpu.seg[o->aux].selector)) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 // LDS LES LFS LGS LSS: a far pointer into a segment register (`aux`) and a general one.

@@ -62,7 +62,7 @@ const Op* simd_r(Cpu& cpu, const Op* o) {
   if (!available(cpu, o, insn)) [[unlikely]] return nullptr;
   const Outcome outcome = execute(cpu, insn, nullptr);
   if (outcome != Outcome::kDone) [[unlikely]] return report(cpu, o, outcome);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* simd_load(Cpu& cpu, const Op* o) {
@@ -78,7 +78,7 @@ const Op* simd_load(Cpu& cpu, const Op* o) {
   }
   const Outcome outcome = execute(cpu, insn, host);
   if (outcome != Outcome::kDone) [[unlikely]] return report(cpu, o, outcome);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* simd_store(Cpu& cpu, const Op* o) {
@@ -89,7 +89,7 @@ const Op* simd_store(Cpu& cpu, const Op* o) {
   if (std::byte* host = cpu.tlb.find(cpu.tlb.write, linear, insn.size, cpu.context)) [[likely]] {
     const Outcome outcome = execute(cpu, insn, host);
     if (outcome != Outcome::kDone) [[unlikely]] return report(cpu, o, outcome);
-    HUSK_NEXT(cpu, o);
+    return o + 1;
   }
   // A device may refuse only before the instruction has had an effect, so everything is checked first; what an
   // instruction leaves unwritten keeps its value.
@@ -101,7 +101,7 @@ const Op* simd_store(Cpu& cpu, const Op* o) {
   const Outcome outcome = execute(cpu, insn, bounce);
   if (outcome != Outcome::kDone) return report(cpu, o, outcome);
   if (!cpu.store_slow(o, linear, bounce, insn.size)) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 }  // namespace

@@ -9,29 +9,29 @@ namespace {
 
 using namespace contract::x86;  // NOLINT(google-build-using-namespace): the names of this subject
 
-const Op* nop(Cpu& cpu, const Op* o) { HUSK_NEXT(cpu, o); }
+const Op* nop(Cpu&, const Op* o) { return o + 1; }
 const Op* undefined(Cpu& cpu, const Op* o) { return cpu.fault(o, kUd); }
 const Op* overlong(Cpu& cpu, const Op* o) { return cpu.fault(o, kGp, 0); }
 
 const Op* clc(Cpu& cpu, const Op* o) {
   cpu.status &= static_cast<Status>(~kStCf);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* stc(Cpu& cpu, const Op* o) {
   cpu.status |= kStCf;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* cmc(Cpu& cpu, const Op* o) {
   cpu.status ^= kStCf;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* cld(Cpu& cpu, const Op* o) {
   cpu.rflags_rest &= ~kDf;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* std_(Cpu& cpu, const Op* o) {
   cpu.rflags_rest |= kDf;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 bool may_change_if(const Cpu& cpu) { return cpu.cpl() <= (cpu.rflags_rest >> 12 & 3); }
@@ -39,11 +39,11 @@ bool may_change_if(const Cpu& cpu) { return cpu.cpl() <= (cpu.rflags_rest >> 12 
 const Op* cli(Cpu& cpu, const Op* o) {
   if (!may_change_if(cpu)) return cpu.fault(o, kGp, 0);
   cpu.rflags_rest &= ~kIf;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* sti(Cpu& cpu, const Op* o) {
   if (!may_change_if(cpu)) return cpu.fault(o, kGp, 0);
-  if ((cpu.rflags_rest & kIf) != 0) HUSK_NEXT(cpu, o);
+  if ((cpu.rflags_rest & kIf) != 0) return o + 1;
   cpu.rflags_rest |= kIf;
   cpu.shadow = true;
   cpu.recheck_interrupts = true;
@@ -58,12 +58,12 @@ const Op* hlt(Cpu& cpu, const Op* o) {
 
 const Op* lahf(Cpu& cpu, const Op* o) {
   set_reg<uint8_t>(cpu, 1, static_cast<uint8_t>(cpu.status >> 8) | 2);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* sahf(Cpu& cpu, const Op* o) {
   constexpr Status kHigh = kStCf | kStPf | kStAf | kStZf | kStSf;
   cpu.status = static_cast<Status>((cpu.status & kStOf) | (reg<uint8_t>(cpu, 1) << 8 & kHigh));
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 // `disp` is zero; the table's register is in `base`, AL is added here.
@@ -73,7 +73,7 @@ const Op* xlat(Cpu& cpu, const Op* o) {
   const uint64_t offset = (cpu.regs[kRbx] + reg<uint8_t>(cpu, 0)) & mask;
   if (!load<uint8_t>(cpu, o, offset + cpu.seg_base[o->segment], value)) return nullptr;
   set_reg<uint8_t>(cpu, 0, value);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 // `aux`: 1 when the port is in `imm`, otherwise it is DX. `size`: 1, 2 or 4.
@@ -87,12 +87,12 @@ const Op* in(Cpu& cpu, const Op* o) {
   if (o->size == 1) set_reg<uint8_t>(cpu, 0, static_cast<uint8_t>(value));
   if (o->size == 2) set_reg<uint16_t>(cpu, 0, static_cast<uint16_t>(value));
   if (o->size == 4) set_reg<uint32_t>(cpu, 0, value);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* out(Cpu& cpu, const Op* o) {
   const uint16_t port = port_of(cpu, o);
   if (!cpu.io_permitted(o, port, o->size) || !cpu.port_out(o, port, o->size, reg<uint32_t>(cpu, 0))) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* int3(Cpu& cpu, const Op* o) {
@@ -108,7 +108,7 @@ const Op* int_n(Cpu& cpu, const Op* o) {
   return nullptr;
 }
 const Op* into(Cpu& cpu, const Op* o) {
-  if ((cpu.status & kStOf) == 0) HUSK_NEXT(cpu, o);
+  if ((cpu.status & kStOf) == 0) return o + 1;
   cpu.software_interrupt(o, kOfTrap, true);
   return nullptr;
 }
@@ -130,7 +130,7 @@ const Op* decimal_adjust(Cpu& cpu, const Op* o) {
   const bool borrowed = subtract && adjust && old < 6;
   set_reg<uint8_t>(cpu, 0, value);
   set_szp(cpu, value, carry || borrowed, adjust);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 template <bool subtract>
 const Op* ascii_adjust(Cpu& cpu, const Op* o) {
@@ -141,7 +141,7 @@ const Op* ascii_adjust(Cpu& cpu, const Op* o) {
   value &= 0xff0f;
   set_reg<uint16_t>(cpu, 0, value);
   set_szp(cpu, static_cast<uint8_t>(value), adjust, adjust);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* aam(Cpu& cpu, const Op* o) {
   const auto base = static_cast<uint8_t>(o->imm);
@@ -150,17 +150,17 @@ const Op* aam(Cpu& cpu, const Op* o) {
   set_reg<uint8_t>(cpu, 1, al / base);
   set_reg<uint8_t>(cpu, 0, al % base);
   set_szp(cpu, al % base, false, false);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* aad(Cpu& cpu, const Op* o) {
   const auto value = static_cast<uint8_t>(reg<uint8_t>(cpu, 0) + reg<uint8_t>(cpu, 1) * static_cast<uint8_t>(o->imm));
   set_reg<uint16_t>(cpu, 0, value);
   set_szp(cpu, value, false, false);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* salc(Cpu& cpu, const Op* o) {
   set_reg<uint8_t>(cpu, 0, (cpu.status & kStCf) != 0 ? 0xff : 0);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* rdtsc(Cpu& cpu, const Op* o) {
@@ -169,7 +169,7 @@ const Op* rdtsc(Cpu& cpu, const Op* o) {
   cpu.regs[kRax] = static_cast<uint32_t>(now);
   cpu.regs[kRdx] = now >> 32;
   if (o->aux == 1) cpu.regs[kRcx] = static_cast<uint32_t>(cpu.tsc_aux);  // RDTSCP
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* cpuid(Cpu& cpu, const Op* o) {
@@ -179,12 +179,12 @@ const Op* cpuid(Cpu& cpu, const Op* o) {
   cpu.regs[kRbx] = out_regs[1];
   cpu.regs[kRcx] = out_regs[2];
   cpu.regs[kRdx] = out_regs[3];
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
-const Op* fence(Cpu& cpu, const Op* o) {
+const Op* fence(Cpu&, const Op* o) {
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 }  // namespace

@@ -32,11 +32,11 @@ bool push_value(Cpu& cpu, const Op* o, uint64_t value) {
 
 const Op* push_r(Cpu& cpu, const Op* o) {
   if (!push_value(cpu, o, reg<uint64_t>(cpu, o->src))) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* push_i(Cpu& cpu, const Op* o) {
   if (!push_value(cpu, o, static_cast<uint64_t>(o->imm))) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* push_m(Cpu& cpu, const Op* o) {
   uint64_t value = 0;
@@ -48,17 +48,17 @@ const Op* push_m(Cpu& cpu, const Op* o) {
     return true;
   });
   if (!loaded || !push_value(cpu, o, value)) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* push_segment(Cpu& cpu, const Op* o) {
   if (!push_value(cpu, o, cpu.seg[o->aux].selector)) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* push_flags(Cpu& cpu, const Op* o) {
   if (cpu.vm86() && (cpu.rflags_rest & kIopl) != kIopl) return cpu.fault(o, kGp, 0);
   if (!push_value(cpu, o, cpu.rflags() & ~(kRf | kVm))) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* pop_r(Cpu& cpu, const Op* o) {
@@ -71,7 +71,7 @@ const Op* pop_r(Cpu& cpu, const Op* o) {
   } else {
     set_reg<uint64_t>(cpu, o->dst, value);
   }
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 // The address is computed with the stack pointer as it is after the pop.
@@ -89,7 +89,7 @@ const Op* pop_m(Cpu& cpu, const Op* o) {
     cpu.regs[kRsp] = before;
     return nullptr;
   }
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* pop_segment(Cpu& cpu, const Op* o) {
@@ -116,7 +116,7 @@ const Op* pop_flags(Cpu& cpu, const Op* o) {
   const uint64_t before = cpu.rflags();
   cpu.set_rflags((before & ~changeable & ~kRf) | (value & changeable));
   const uint64_t changed = before ^ cpu.rflags();
-  if ((changed & (kIf | kTf | kAc)) == 0) HUSK_NEXT(cpu, o);
+  if ((changed & (kIf | kTf | kAc)) == 0) return o + 1;
   if ((changed & kAc) != 0) cpu.update_mode();
   cpu.recheck_interrupts = true;
   return cpu.leave(o);
@@ -128,7 +128,7 @@ const Op* push_all(Cpu& cpu, const Op* o) {
     if (!stack.push_sized(cpu.regs[static_cast<size_t>(i)], o->size)) return nullptr;
   }
   stack.commit();
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* pop_all(Cpu& cpu, const Op* o) {
   StackCursor stack(cpu, o);
@@ -145,7 +145,7 @@ const Op* pop_all(Cpu& cpu, const Op* o) {
       set_reg<uint32_t>(cpu, i * 8, static_cast<uint32_t>(values[i]));
     }
   }
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* leave_any(Cpu& cpu, const Op* o) {
@@ -159,7 +159,7 @@ const Op* leave_any(Cpu& cpu, const Op* o) {
   } else {
     set_reg<uint64_t>(cpu, kRbp * 8, value);
   }
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* leave_64(Cpu& cpu, const Op* o) {
   uint64_t value;
@@ -194,7 +194,7 @@ const Op* enter(Cpu& cpu, const Op* o) {
     set_reg<T>(cpu, kRbp * 8, static_cast<T>(frame));
     return 0;
   });
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 }  // namespace

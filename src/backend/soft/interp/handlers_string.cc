@@ -206,7 +206,7 @@ const Op* run(Cpu& cpu, const Op* o) {
   StringOp s(cpu, o);
   if (!s.repeated()) {
     if (step(cpu, o, s) == Step::kFault) return nullptr;
-    HUSK_NEXT(cpu, o);
+    return o + 1;
   }
   while (s.count() != 0) {
     const Step outcome = step(cpu, o, s);
@@ -218,7 +218,7 @@ const Op* run(Cpu& cpu, const Op* o) {
       return nullptr;
     }
   }
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 template <class T>

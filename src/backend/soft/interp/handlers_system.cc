@@ -27,7 +27,7 @@ const Op* mov_from_cr(Cpu& cpu, const Op* o) {
     default: return cpu.fault(o, kUd);
   }
   set_reg<uint64_t>(cpu, o->dst, cpu.code64() ? value : static_cast<uint32_t>(value));
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* mov_to_cr(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
@@ -42,7 +42,7 @@ const Op* mov_from_dr(Cpu& cpu, const Op* o) {
   if (index >= 8 || ((index == 4 || index == 5) && (cpu.cr4 & kCr4De) != 0)) return cpu.fault(o, kUd);
   if (index == 4 || index == 5) index += 2;
   set_reg<uint64_t>(cpu, o->dst, index == 6 ? cpu.dr6 : index == 7 ? cpu.dr7 : cpu.dr[index & 3]);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* mov_to_dr(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
@@ -67,7 +67,7 @@ const Op* rdmsr(Cpu& cpu, const Op* o) {
   if (!cpu.read_msr(reg<uint32_t>(cpu, kRcx * 8), value)) return cpu.fault(o, kGp, 0);
   cpu.regs[kRax] = static_cast<uint32_t>(value);
   cpu.regs[kRdx] = value >> 32;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* wrmsr(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
@@ -86,7 +86,7 @@ const Op* clts(Cpu& cpu, const Op* o) {
 // Nothing is cached that memory does not know.
 const Op* cache_control(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 // SGDT and SIDT; `aux` 0 or 1.
@@ -100,7 +100,7 @@ const Op* store_table(Cpu& cpu, const Op* o) {
   const bool done = base_size == 8 ? store<uint64_t>(cpu, o, linear + 2, table.base)
                                    : store<uint32_t>(cpu, o, linear + 2, static_cast<uint32_t>(table.base));
   if (!done) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* load_table(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
@@ -116,7 +116,7 @@ const Op* load_table(Cpu& cpu, const Op* o) {
     table.base = o->size == 2 ? base & 0xffffff : base;
   }
   (o->aux == 0 ? cpu.gdtr : cpu.idtr) = table;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 // SLDT STR SMSW: into a register of the operand's size or 16 bits of memory. `aux`: 0 LDTR, 1 TR, 2 CR0.
@@ -130,13 +130,13 @@ const Op* store_word_r(Cpu& cpu, const Op* o) {
     set_reg<T>(cpu, o->dst, static_cast<T>(system_word(cpu, o)));
     return 0;
   });
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* store_word_m(Cpu& cpu, const Op* o) {
   if ((cpu.cr4 & kCr4Umip) != 0 && cpu.cpl() != 0) return cpu.fault(o, kGp, 0);
   if (o->aux < 2 && cpu.real_mode()) return cpu.fault(o, kUd);
   if (!store<uint16_t>(cpu, o, linear_address(cpu, o), static_cast<uint16_t>(system_word(cpu, o)))) return nullptr;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 template <bool memory>
@@ -169,7 +169,7 @@ const Op* load_system_segment(Cpu& cpu, const Op* o) {
     if (task) return cpu.fault(o, kGp, 0);
     cpu.ldtr = {};
     cpu.ldtr.selector = selector;
-    HUSK_NEXT(cpu, o);
+    return o + 1;
   }
   if ((selector & 4) != 0) return cpu.fault(o, kGp, selector & 0xfffcu);
   uint64_t descriptor = 0;
@@ -194,7 +194,7 @@ const Op* load_system_segment(Cpu& cpu, const Op* o) {
   } else {
     cpu.ldtr = segment;
   }
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 // The descriptor of `selector` if VERR, VERW, LAR or LSL may look at it; they never fault on a bad one.
@@ -233,7 +233,7 @@ const Op* verify(Cpu& cpu, const Op* o) {
   const bool readable = !code || (type & kSegWritable) != 0;
   const bool writable = !code && (type & kSegWritable) != 0;
   set_zf(cpu, visible && (type & kSegNotSystem) != 0 && (o->aux == 0 ? readable : writable));
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 // `aux`: 0 LAR, 1 LSL.
@@ -261,7 +261,7 @@ const Op* load_rights(Cpu& cpu, const Op* o) {
       return 0;
     });
   }
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 const Op* invlpg(Cpu& cpu, const Op* o) {
@@ -297,7 +297,7 @@ const Op* swapgs(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
   std::swap(cpu.seg[kGs].base, cpu.kernel_gs_base);
   cpu.seg_base[kGs] = cpu.seg[kGs].base;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 // RDFSBASE RDGSBASE WRFSBASE WRGSBASE; `aux` is the segment.
@@ -305,7 +305,7 @@ const Op* read_segment_base(Cpu& cpu, const Op* o) {
   if (!cpu.code64() || (cpu.cr4 & kCr4Fsgsbase) == 0) return cpu.fault(o, kUd);
   const uint64_t base = cpu.seg[o->aux].base;
   set_reg<uint64_t>(cpu, o->dst, o->size == 8 ? base : static_cast<uint32_t>(base));
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 const Op* write_segment_base(Cpu& cpu, const Op* o) {
   if (!cpu.code64() || (cpu.cr4 & kCr4Fsgsbase) == 0) return cpu.fault(o, kUd);
@@ -313,7 +313,7 @@ const Op* write_segment_base(Cpu& cpu, const Op* o) {
   if (!canonical(base)) return cpu.fault(o, kGp, 0);
   cpu.seg[o->aux].base = base;
   cpu.seg_base[o->aux] = base;
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 template <bool set>
@@ -325,7 +325,7 @@ const Op* change_ac(Cpu& cpu, const Op* o) {
     cpu.rflags_rest &= ~kAc;
   }
   cpu.update_context();
-  HUSK_NEXT(cpu, o);
+  return o + 1;
 }
 
 void set_flat(Segment& segment, uint16_t selector, bool code, bool wide, uint8_t dpl) {

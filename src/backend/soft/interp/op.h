@@ -48,6 +48,8 @@ struct Block {
   }
 };
 
+// HUSK_NEXT ends a handler with its successor's call. It is for handlers whose locals stay in registers: one whose
+// locals have addresses would not be left before the next one runs, and the stack would grow. Those return op + 1.
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
 #define HUSK_NEXT(cpu, op) return (op)[1].fn((cpu), (op) + 1)
 #else

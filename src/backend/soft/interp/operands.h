@@ -36,6 +36,21 @@ template <class T>
          static_cast<uint64_t>(static_cast<int64_t>(op->disp)) + cpu.seg_base[op->segment];
 }
 
+// The misses go out of line, by value and through Cpu::scratch: a local whose address escapes would keep its handler
+// from ending in a tail call.
+template <class T>
+[[gnu::noinline]] bool load_missed(Cpu& cpu, const Op* op, uint64_t linear) {
+  return cpu.load_slow(op, linear, cpu.scratch.data(), sizeof(T));
+}
+template <class T>
+[[gnu::noinline]] bool store_missed(Cpu& cpu, const Op* op, uint64_t linear, T value) {
+  return cpu.store_slow(op, linear, &value, sizeof(T));
+}
+template <class T>
+[[gnu::always_inline]] inline T& scratch_as(Cpu& cpu) {
+  return *reinterpret_cast<T*>(cpu.scratch.data());
+}
+
 template <class T>
 HUSK_GUEST_ACCESS bool load(Cpu& cpu, const Op* op, uint64_t linear, T& value) {
   const std::byte* host = cpu.tlb.find(cpu.tlb.read, linear, sizeof(T), cpu.context);
@@ -43,7 +58,9 @@ HUSK_GUEST_ACCESS bool load(Cpu& cpu, const Op* op, uint64_t linear, T& value) {
     value = *reinterpret_cast<const volatile T*>(host);
     return true;
   }
-  return cpu.load_slow(op, linear, &value, sizeof(T));
+  if (!load_missed<T>(cpu, op, linear)) return false;
+  value = scratch_as<T>(cpu);
+  return true;
 }
 
 template <class T>
@@ -53,7 +70,7 @@ HUSK_GUEST_ACCESS bool store(Cpu& cpu, const Op* op, uint64_t linear, T value) {
     *reinterpret_cast<volatile T*>(host) = value;
     return true;
   }
-  return cpu.store_slow(op, linear, &value, sizeof(T));
+  return store_missed<T>(cpu, op, linear, value);
 }
 
 // Reads a value, changes it and writes it back: `change` maps the old to the new value. False: nothing happened.
@@ -66,10 +83,9 @@ HUSK_GUEST_ACCESS bool modify(Cpu& cpu, const Op* op, uint64_t linear, Change ch
     return true;
   }
   const Status saved = cpu.status;
-  T value;
-  if (!cpu.probe_write(op, linear, sizeof(T)) || !cpu.load_slow(op, linear, &value, sizeof(T))) return false;
-  value = change(value);
-  if (cpu.store_slow(op, linear, &value, sizeof(T))) return true;
+  if (!cpu.probe_write(op, linear, sizeof(T)) || !load_missed<T>(cpu, op, linear)) return false;
+  const T value = change(scratch_as<T>(cpu));
+  if (store_missed<T>(cpu, op, linear, value)) return true;
   cpu.status = saved;
   return false;
 }
@@ -83,18 +99,16 @@ HUSK_GUEST_ACCESS bool modify_locked(Cpu& cpu, const Op* op, uint64_t linear, At
     atomic(reinterpret_cast<T*>(host));
     return true;
   }
-  Cpu::WriteRef ref;
-  if (!cpu.resolve_write(op, linear, sizeof(T), ref)) return false;
-  if (ref.host != nullptr) {
-    atomic(reinterpret_cast<T*>(ref.host));
-    cpu.finish_write(op, ref);
+  if (!cpu.resolve_write(op, linear, sizeof(T), cpu.write_ref)) return false;
+  if (cpu.write_ref.host != nullptr) {
+    atomic(reinterpret_cast<T*>(cpu.write_ref.host));
+    cpu.finish_write(op, cpu.write_ref);
     return true;
   }
   const Status saved = cpu.status;
-  alignas(16) T value;
-  if (!cpu.load_slow(op, linear, &value, sizeof(T))) return false;
-  atomic(&value);
-  if (cpu.store_slow(op, linear, &value, sizeof(T))) return true;
+  if (!load_missed<T>(cpu, op, linear)) return false;
+  atomic(&scratch_as<T>(cpu));
+  if (cpu.store_slow(op, linear, cpu.scratch.data(), sizeof(T))) return true;
   cpu.status = saved;
   return false;
 }
