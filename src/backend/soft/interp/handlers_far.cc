@@ -154,11 +154,14 @@ bool read_outer_stack(Cpu& cpu, const Op* o, uint16_t selector, uint8_t new_cpl,
 // Data segments that the outer level may not use become null.
 void drop_privileged_segments(Cpu& cpu) {
   for (const uint8_t index : {kEs, kDs, kFs, kGs}) {
-    const Segment& segment = cpu.seg[index];
+    Segment& segment = cpu.seg[index];
+    if ((segment.attributes & kSegPresent) == 0) continue;  // null already: FS and GS keep the bases that MSRs gave them
     const bool conforming_code = (segment.attributes & kSegCode) != 0 && (segment.attributes & kSegConforming) != 0;
     const bool kept = (segment.attributes & kSegNotSystem) != 0 &&
                       (conforming_code || (segment.attributes >> 5 & 3) >= cpu.cpl());
-    if (!kept) cpu.seg[index] = {};
+    if (kept) continue;
+    segment.selector = 0;
+    segment.attributes = 0;
   }
 }
 
