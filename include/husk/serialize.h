@@ -30,7 +30,7 @@ template <Serializable T>
 [[nodiscard]] Result<std::string> to_json(const T& value);
 
 // The text is not trusted: kCorrupt, naming the field, for what is malformed, missing, of another
-// type or out of range; kLimit beyond 64 MiB. Unknown fields are ignored, an absent optional may be
+// type or out of range; kLimit beyond 16 MiB. Unknown fields are ignored, an absent optional may be
 // left out.
 template <Serializable T>
 [[nodiscard]] Result<T> from_json(std::string_view text);
