@@ -9,7 +9,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 std::string with_rootfs(const std::string& members) {
   return R"({"rootfs":{"type":"layers","diff_ids":[]})" + members + "}";

@@ -13,15 +13,15 @@ constexpr size_t kMagicBytes = 6;
 // Gives back the first bytes, which were read to look at them.
 class PeekedSource final : public ByteSource {
  public:
-  static Result<std::unique_ptr<PeekedSource>> create(std::unique_ptr<ByteSource> inner) {
-    auto peeked = std::make_unique<PeekedSource>();
-    while (peeked->end_ < kMagicBytes) {
-      const size_t n = HUSK_TRY(inner->read(std::span(peeked->head_).subspan(peeked->end_)));
+  explicit PeekedSource(std::unique_ptr<ByteSource> inner) : inner_(std::move(inner)) {}
+
+  [[nodiscard]] Result<void> peek() {
+    while (end_ < kMagicBytes) {
+      const size_t n = HUSK_TRY(inner_->read(std::span(head_).subspan(end_)));
       if (n == 0) break;
-      peeked->end_ += n;
+      end_ += n;
     }
-    peeked->inner_ = std::move(inner);
-    return peeked;
+    return {};
   }
 
   [[nodiscard]] std::string_view head() const {
@@ -87,20 +87,19 @@ const char* compression_name(Compression compression) {
 }
 
 Result<Decompressed> decompress(std::unique_ptr<ByteSource> source, const std::string& subject) {
-  auto peeked = HUSK_TRY(PeekedSource::create(std::move(source)));
+  auto peeked = std::make_unique<PeekedSource>(std::move(source));
+  HUSK_TRY(peeked->peek());
   const std::string_view head = peeked->head();
-  if (starts_with(head, {0x1f, 0x8b}))  // RFC 1952 2.3.1
-    return Decompressed{HUSK_TRY(DecompressedSource::create(
-                            std::move(peeked), ArchiveReader::Content::kGzip, subject)),
-                        Compression::kGzip};
-  if (starts_with(head, {0x28, 0xb5, 0x2f, 0xfd}))  // RFC 8878 3.1.1
-    return Decompressed{HUSK_TRY(DecompressedSource::create(
-                            std::move(peeked), ArchiveReader::Content::kZstd, subject)),
-                        Compression::kZstd};
   if (starts_with(head, {'B', 'Z', 'h'}) || starts_with(head, {0xfd, '7', 'z', 'X', 'Z', 0}))
     return fail(ErrorKind::kUnsupported, subject,
                 "compressed with bzip2 or xz; expected gzip or zstd");
-  return Decompressed{std::move(peeked), Compression::kNone};
+  const bool is_gzip = starts_with(head, {0x1f, 0x8b});              // RFC 1952 2.3.1
+  const bool is_zstd = starts_with(head, {0x28, 0xb5, 0x2f, 0xfd});  // RFC 8878 3.1.1
+  if (!is_gzip && !is_zstd) return Decompressed{std::move(peeked), Compression::kNone};
+  auto plain = HUSK_TRY(DecompressedSource::create(
+      std::move(peeked), is_gzip ? ArchiveReader::Content::kGzip : ArchiveReader::Content::kZstd,
+      subject));
+  return Decompressed{std::move(plain), is_gzip ? Compression::kGzip : Compression::kZstd};
 }
 
 }  // namespace husk::oci

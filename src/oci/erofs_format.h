@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <type_traits>
@@ -76,7 +77,7 @@ struct ExtendedInode {
   uint32_t nlink = 0;
   uint8_t reserved2[16] = {};
 };
-static_assert(sizeof(ExtendedInode) == 2 * kSlotSize);
+static_assert(sizeof(ExtendedInode) == size_t{2} * kSlotSize);
 
 struct XattrHeader {
   uint32_t name_filter = 0;

@@ -66,9 +66,9 @@ Result<ImageSource> open_layout(std::unique_ptr<BlobStore> store, const Referenc
   const std::string& subject = reference.text;
   HUSK_TRY(check_layout_version(*store, subject));
   const std::string index_text = HUSK_TRY(read_document(*store, "index.json"));
-  auto index = HUSK_TRY(parse_index(index_text, subject + ": index.json"));
+  const auto index = HUSK_TRY(parse_index(index_text, subject + ": index.json"));
   const Descriptor chosen = HUSK_TRY(select_manifest(
-      std::move(index), {.tag = reference.name, .architecture = options.architecture}, subject,
+      index, {.tag = reference.name, .architecture = options.architecture}, subject,
       [&store](const Descriptor& descriptor) { return read_blob(*store, descriptor); }));
   const std::string manifest_text = HUSK_TRY(read_blob(*store, chosen));
   const Manifest manifest = HUSK_TRY(parse_manifest(manifest_text, subject + ": manifest"));
@@ -90,6 +90,7 @@ Result<ImageSource> open_docker_archive(std::unique_ptr<BlobStore> store,
   HUSK_TRY(check_platform(config.config, options.architecture, subject));
   HUSK_TRY(check_layer_count(image.layers.size(), config, subject));
   std::vector<LayerSource> layers;
+  layers.reserve(image.layers.size());
   for (size_t i = 0; i < image.layers.size(); ++i)
     layers.push_back(
         {image.layers[i], std::nullopt, std::nullopt, config.diff_ids[i], std::nullopt});

@@ -1,5 +1,7 @@
 #include "oci/layer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -128,9 +130,9 @@ Result<void> apply_layer(Layer layer, Tree& tree, const std::string& label) {
   for (const std::string& path : layer.emptied) tree.clear(path);
   for (const std::string& path : layer.removed) tree.remove(path);
   for (TarEntry& entry : layer.entries) {
-    const std::string name = printable(entry.path);
+    const std::string name = fmt::format("{}: {}", label, printable(entry.path));
     auto applied = apply_entry(std::move(entry), tree);
-    if (!applied) return fail(applied.error().kind, label + ": " + name, applied.error().why);
+    if (!applied) return fail(applied.error().kind, name, applied.error().why);
   }
   return {};
 }

@@ -32,8 +32,8 @@ using ReadDocument = std::function<Result<std::string>(const Descriptor&)>;
 // The descriptor of the one manifest that `wanted` means, starting from a layout's index.json and
 // following nested indexes (at most kMaxIndexDepth deep). The tag is looked for at the top level
 // only, as skopeo does; below it only the platform decides. Errors list the tags that exist.
-[[nodiscard]] Result<Descriptor> select_manifest(std::vector<Descriptor> top, const Wanted& wanted,
-                                                 const std::string& subject,
+[[nodiscard]] Result<Descriptor> select_manifest(const std::vector<Descriptor>& top,
+                                                 const Wanted& wanted, const std::string& subject,
                                                  const ReadDocument& read);
 
 }  // namespace husk::oci

@@ -16,8 +16,9 @@ constexpr int kRounds = 60;
 
 std::string large_layer() {
   testing::TarBuilder tar;
-  for (int i = 0; i < 400; ++i)
-    tar.file("d" + std::to_string(i % 7) + "/f" + std::to_string(i), std::string(i * 50, 'x'));
+  for (unsigned i = 0; i < 400; ++i)
+    tar.file("d" + std::to_string(i % 7) + "/f" + std::to_string(i),
+             std::string(size_t{50} * i, 'x'));
   return tar.bytes();
 }
 
@@ -60,11 +61,12 @@ TEST(PrepareKilled, LeavesNoPartialEntryAndNoTemporaryFile) {
   const auto images = directory / "cache/images";
   ASSERT_EQ(testing::listed(images).size(), 1U);
   const std::string entry = testing::listed(images)[0];
-  const std::string complete = testing::read_whole_file(images + "/" + entry);
+  const std::string path = directory / "cache/images/" + entry;
+  const std::string complete = testing::read_whole_file(path);
 
   int killed_early = 0;
   for (int round = 1; round <= kRounds; ++round) {
-    std::filesystem::remove(images + "/" + entry);
+    std::filesystem::remove(path);
     victim.run(1 + whole_us * 11 / 10 * round / kRounds);
     const auto left = testing::listed(images);
     if (left.empty()) {
@@ -72,7 +74,7 @@ TEST(PrepareKilled, LeavesNoPartialEntryAndNoTemporaryFile) {
       continue;
     }
     ASSERT_EQ(left, std::vector{entry});
-    EXPECT_TRUE(testing::read_whole_file(images + "/" + entry) == complete);
+    EXPECT_TRUE(testing::read_whole_file(path) == complete);
   }
   EXPECT_GT(killed_early, kRounds / 10);
 }

@@ -230,6 +230,7 @@ TEST_F(PrepareTest, OddLayoutsAreRefused) {
 TEST_F(PrepareTest, ManyBuildersOfOneImageAgree) {
   LayoutBuilder().image(two_layers()).write(directory_ / "layout");
   std::vector<std::thread> threads;
+  threads.reserve(8);
   std::array<std::string, 8> paths;
   for (std::string& path : paths)
     threads.emplace_back([&] {

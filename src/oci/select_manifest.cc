@@ -72,7 +72,7 @@ const Descriptor* best(const std::vector<Descriptor>& candidates, const Wanted& 
 
 }  // namespace
 
-Result<Descriptor> select_manifest(std::vector<Descriptor> top, const Wanted& wanted,
+Result<Descriptor> select_manifest(const std::vector<Descriptor>& top, const Wanted& wanted,
                                    const std::string& subject, const ReadDocument& read) {
   std::vector<Descriptor> candidates = HUSK_TRY(tagged(top, wanted, subject));
   for (int depth = 0; depth <= kMaxIndexDepth; ++depth) {

@@ -82,9 +82,9 @@ TEST_F(ToolsTest, FsckExtractsWhatWasWritten) {
   tar.pax({{"SCHILY.xattr.user.a", "value"}, {"mtime", "77.25"}}).file("attributes", "x");
   tar.pax({{"SCHILY.xattr.user.b", std::string(5000, 'v')}})
       .file("many attributes", std::string(9000, 'y'));
-  for (int i = 0; i < 700; ++i)
+  for (unsigned i = 0; i < 700; ++i)
     tar.file("names/" + std::string(i % 200 + 1, 'n') + std::to_string(i),
-             std::string(i * 13, 'f'));
+             std::string(size_t{13} * i, 'f'));
   LayoutBuilder().image({testing::gzip_layer(tar.bytes())}).write(directory_ / "layout");
   const auto image = prepare_text("oci:" + directory_ / "layout");
   ASSERT_TRUE(image) << image.error().message();
@@ -135,7 +135,10 @@ TEST_F(ImageToolsTest, EveryFormatOfSkopeoGivesUmocisTree) {
         std::string("docker-archive:docker.tar:eco/app:v2"), std::string("oci:zstd:v2")}) {
     const std::string options =
         copy.starts_with("oci:zstd") ? "--dest-compress --dest-compress-format zstd " : "";
-    ASSERT_TRUE(in_directory("skopeo --insecure-policy copy " + options + "oci:im:v2 " + copy));
+    ASSERT_TRUE(in_directory(std::string("skopeo --insecure-policy copy ")
+                                 .append(options)
+                                 .append("oci:im:v2 ")
+                                 .append(copy)));
     std::string text = copy;
     text.insert(text.find(':') + 1, directory_.path() + "/");
     const auto image = prepare_text(text);

@@ -133,7 +133,7 @@ TEST_F(TreeTest, RemovesAndClears) {
 
 TEST_F(TreeTest, ImpliedDirectoriesCount) {
   std::string path = "x";
-  for (int i = 0; i < 200; ++i) path = "d/" + path;
+  for (int i = 0; i < 200; ++i) path.insert(0, "d/");
   EXPECT_EQ(tree_.put(path, file()).error().kind, ErrorKind::kLimit);
 }
 

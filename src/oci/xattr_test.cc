@@ -40,6 +40,7 @@ TEST(Xattr, FieldWidthsAreLimits) {
   EXPECT_EQ(xattr_problem({{"user." + std::string(255, 'n'), ""}}), nullptr);
   EXPECT_NE(xattr_problem({{"user." + std::string(256, 'n'), ""}}), nullptr);
   std::vector<Xattr> many;
+  many.reserve(6);
   for (int i = 0; i < 3; ++i)
     many.push_back({"user." + std::to_string(i), std::string(65000, 'v')});
   EXPECT_EQ(xattr_problem(many), nullptr);

@@ -86,7 +86,7 @@ class ErofsReader {
 
   uint64_t read_xattrs(uint64_t offset, uint32_t count, ReadFile& file) const {
     require(count > 1, "empty xattr area");
-    const uint64_t end = offset + sizeof(erofs::XattrHeader) + (count - 1) * 4;
+    const uint64_t end = offset + sizeof(erofs::XattrHeader) + uint64_t{count - 1} * 4;
     for (offset += sizeof(erofs::XattrHeader); offset < end;) {
       const auto entry = at<erofs::XattrEntry>(offset);
       static const std::map<int, std::string> kPrefixes{{1, "user."},
@@ -139,7 +139,8 @@ class ErofsReader {
       previous = name;
       if (name == ".") require(entry[0].nid == nid, "'.'");
       if (name == "..") require(entry[0].nid == parent, "'..'");
-      if (name != "." && name != "..") add(path.empty() ? name : path + "/" + name, entry[0], nid);
+      if (name != "." && name != "..")
+        add(path.empty() ? name : std::string(path).append("/").append(name), entry[0], nid);
     }
   }
 

@@ -75,7 +75,8 @@ class LayoutBuilder {
 
   std::map<std::string, std::string>& files() { return files_; }
   void write(const std::string& directory) const {
-    for (const auto& [name, content] : files_) write_file(directory + "/" + name, content);
+    for (const auto& [name, content] : files_)
+      write_file(std::string(directory).append("/").append(name), content);
   }
   [[nodiscard]] std::string tar() const {
     TarBuilder builder;
