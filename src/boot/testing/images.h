@@ -127,7 +127,7 @@ inline Image bzimage(std::span<const std::byte> payload = {}, uint32_t init_size
   put(image, setup::kPrefAddress, kLoadAddress);
   put(image, setup::kInitSize, init_size);
   std::memcpy(image.data() + 0x300, "9.8.7-test (someone) #1", 24);
-  std::memcpy(image.data() + kSetup + kPayload, payload.data(), payload.size());
+  std::ranges::copy(payload, image.begin() + kSetup + kPayload);
   std::memset(image.data() + kSetup + 0x200, 0x90,
               16);  // something to be found at the 64-bit entry
   return image;
