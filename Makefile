@@ -1,0 +1,38 @@
+# Husk's front door. Each target brings what it needs; CMake does the work.
+JOBS ?= $(shell nproc)
+
+.PHONY: all build setup guest test lint bench asan tsan fuzz clean
+
+all: build
+
+build: setup
+	cmake --preset release >/dev/null
+	cmake --build build/release -j $(JOBS)
+
+setup:
+	tools/setup.sh
+
+# The guest kernel and the initial RAM disk that tests boot.
+guest: setup
+	tools/fetch_kernel.sh
+	tools/make_test_initrd.sh
+
+test: build guest
+	ctest --test-dir build/release --output-on-failure -j $(JOBS) -LE guest
+	ctest --test-dir build/release --output-on-failure -L guest
+
+lint: setup
+	tools/lint.sh
+
+asan tsan: setup
+	cmake --preset $@ >/dev/null
+	cmake --build build/$@ -j $(JOBS)
+	ctest --test-dir build/$@ --output-on-failure -j $(JOBS) -LE guest
+
+# Each fuzz target for SECONDS_EACH seconds under ASan.
+SECONDS_EACH ?= 600
+fuzz: setup
+	tools/fuzz.sh $(SECONDS_EACH)
+
+clean:
+	rm -rf build

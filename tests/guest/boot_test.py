@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Boots Debian's kernel with `husk boot` and looks at what comes out. Usage: boot_test.py HUSK GUEST_DIR"""
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HUSK, GUEST = sys.argv[1], sys.argv[2]
+KERNEL = os.path.join(GUEST, "vmlinuz")
+INITRD = os.path.join(GUEST, "test-initrd")
+
+
+def husk(*args, stdin=None, timeout=120):
+    return subprocess.run([HUSK, *args], input=stdin, stdin=None if stdin else subprocess.DEVNULL,
+                          capture_output=True, timeout=timeout)
+
+
+def boot(test, *args, **kwargs):
+    return husk("boot", "--kernel", KERNEL, "--initrd", INITRD,
+                "--append", "console=ttyS0 quiet husk.test=" + test, *args, **kwargs)
+
+
+class Boots(unittest.TestCase):
+    def test_reaches_init_and_powers_off(self):
+        run = boot("none")
+        self.assertEqual(run.returncode, 0, run.stdout[-2000:])
+        self.assertIn(b"HUSK-INIT kernel 6.1", run.stdout)
+
+    def test_one_and_two_vcpus_see_what_they_were_given(self):
+        for cpus, memory in ((1, 256), (2, 512)):
+            run = boot("facts", "--cpus", str(cpus), "--memory", f"{memory}M")
+            out = run.stdout.decode(errors="replace")
+            self.assertEqual(run.returncode, 0, out[-2000:])
+            self.assertIn(f"HUSK cpus {cpus}", out)
+            total = int(re.search(r"HUSK memory-kb (\d+)", out).group(1))
+            self.assertTrue(memory * 1024 * 0.7 < total < memory * 1024, total)
+            self.assertRegex(out, r"HUSK clocksource (tsc|kvm-clock)")
+            self.assertIn("HUSK sum 750750.0", out)
+            self.assertIn("HUSK sha " + hashlib.sha256(b"husk\n").hexdigest(), out)
+
+    def test_many_processes_on_two_vcpus(self):
+        run = boot("processes", "--cpus", "2")
+        self.assertEqual(run.returncode, 0, run.stdout[-2000:])
+        self.assertIn(b"HUSK processes done", run.stdout)
+
+    def test_panic_is_a_failure_with_its_reason(self):
+        run = boot("panic")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn(b"husk: guest kernel panic: sysrq triggered crash", run.stderr)
+
+    def test_reboot_ends_the_run(self):
+        self.assertEqual(boot("reboot").returncode, 0)
+
+    def test_input_reaches_the_console(self):
+        run = boot("echo", stdin=b"hello from outside\n")
+        self.assertIn(b"HUSK read hello from outside", run.stdout)
+
+
+class Refuses(unittest.TestCase):
+    def refused(self, *args, says):
+        run = husk("boot", *args)
+        self.assertEqual(run.returncode, 125, run.stderr)
+        text = run.stderr.decode()
+        self.assertEqual(text.count("\n"), 1, text)
+        self.assertRegex(text, says)
+
+    def test_missing_kernel(self):
+        self.refused("--kernel", "/nonexistent/kernel", says="/nonexistent/kernel: cannot open kernel: No such file")
+
+    def test_kernel_that_is_a_directory(self):
+        self.refused("--kernel", "/", says="/: kernel is not a file")
+
+    def test_file_that_is_no_kernel(self):
+        self.refused("--kernel", sys.executable, says="PVH")
+
+    def test_truncated_kernel(self):
+        with open(KERNEL, "rb") as kernel, tempfile.NamedTemporaryFile() as cut:
+            cut.write(kernel.read(100_000))
+            cut.flush()
+            self.refused("--kernel", cut.name, says="truncated")
+
+    def test_missing_initrd(self):
+        self.refused("--kernel", KERNEL, "--initrd", "/nonexistent", says="/nonexistent: cannot open initrd")
+
+    def test_too_little_and_too_much_memory(self):
+        self.refused("--kernel", KERNEL, "--memory", "16M", says="needs [0-9]+ MiB")
+        self.refused("--kernel", KERNEL, "--memory", "64000G", says="more than the host's")
+        self.refused("--kernel", KERNEL, "--memory", "lots", says="--memory: \"lots\" is not a size")
+
+    def test_bad_cpus_and_unknown_flag(self):
+        self.refused("--kernel", KERNEL, "--cpus", "0", says="--cpus: must be 1 to 64")
+        self.refused("--kernel", KERNEL, "--frobnicate", says="frobnicate")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
