@@ -68,7 +68,7 @@ void put_extended_ports(Bytes& out, const AcpiConfig& config) {
 
 Bytes fadt(const AcpiConfig& config, uint64_t facs, uint64_t dsdt) {
   Bytes out;
-  put(out, facs, 4);
+  put(out, 0, 4);  // FIRMWARE_CTRL: the wide field has it, and both would be taken for two tables
   put(out, dsdt, 4);
   put_zeros(out, 2);  // reserved; no preferred profile
   put(out, config.sci_gsi, 2);
