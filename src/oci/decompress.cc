@@ -45,14 +45,17 @@ class PeekedSource final : public ByteSource {
 
 class DecompressedSource final : public ByteSource {
  public:
-  static Result<std::unique_ptr<ByteSource>> create(std::unique_ptr<ByteSource> inner,
-                                                    ArchiveReader::Content content,
-                                                    const std::string& subject) {
+  static Result<Decompressed> open(std::unique_ptr<ByteSource> inner, Compression compression,
+                                   const std::string& subject) {
     auto source = std::make_unique<DecompressedSource>();
     source->inner_ = std::move(inner);
-    source->reader_ = HUSK_TRY(ArchiveReader::open(*source->inner_, content, subject));
+    source->reader_ = HUSK_TRY(ArchiveReader::open(*source->inner_,
+                                                   compression == Compression::kGzip
+                                                       ? ArchiveReader::Content::kGzip
+                                                       : ArchiveReader::Content::kZstd,
+                                                   subject));
     source->ended_ = HUSK_TRY(source->reader_->next()) == nullptr;
-    return source;
+    return Decompressed{std::move(source), compression};
   }
 
   [[nodiscard]] Result<size_t> read(std::span<std::byte> buffer) override {
@@ -93,13 +96,11 @@ Result<Decompressed> decompress(std::unique_ptr<ByteSource> source, const std::s
   if (starts_with(head, {'B', 'Z', 'h'}) || starts_with(head, {0xfd, '7', 'z', 'X', 'Z', 0}))
     return fail(ErrorKind::kUnsupported, subject,
                 "compressed with bzip2 or xz; expected gzip or zstd");
-  const bool is_gzip = starts_with(head, {0x1f, 0x8b});              // RFC 1952 2.3.1
-  const bool is_zstd = starts_with(head, {0x28, 0xb5, 0x2f, 0xfd});  // RFC 8878 3.1.1
-  if (!is_gzip && !is_zstd) return Decompressed{std::move(peeked), Compression::kNone};
-  auto plain = HUSK_TRY(DecompressedSource::create(
-      std::move(peeked), is_gzip ? ArchiveReader::Content::kGzip : ArchiveReader::Content::kZstd,
-      subject));
-  return Decompressed{std::move(plain), is_gzip ? Compression::kGzip : Compression::kZstd};
+  if (starts_with(head, {0x1f, 0x8b}))  // RFC 1952 2.3.1
+    return DecompressedSource::open(std::move(peeked), Compression::kGzip, subject);
+  if (starts_with(head, {0x28, 0xb5, 0x2f, 0xfd}))  // RFC 8878 3.1.1
+    return DecompressedSource::open(std::move(peeked), Compression::kZstd, subject);
+  return Decompressed{std::move(peeked), Compression::kNone};
 }
 
 }  // namespace husk::oci

@@ -189,6 +189,9 @@ TEST_F(ErofsTest, HolesStayHoles) {
   ASSERT_TRUE(spool_.write(sparse.content.offset + sparse.content.size - 5000,
                            std::as_bytes(std::span(end))));
   put("sparse", sparse);
+  Inode empty = special(FileType::kRegular);
+  empty.content = spool_.reserve(uint64_t{1} << 30).value();
+  put("nothing but a hole", empty);
   const base::Fd fd(::memfd_create("image", MFD_CLOEXEC));
   ASSERT_TRUE(write_root_image(tree_, spool_, kUuid, fd.get(), "image"));
   struct stat st{};

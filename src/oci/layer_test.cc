@@ -83,13 +83,16 @@ TEST_F(LayerTest, ReadsPaxAndGnuExtensions) {
                         .file("short2", "gnu")
                         .pax({{"path", "na\xc3\xafve"}, {"linkpath", "\xe2\x98\x83"}})
                         .symlink("x", "y")
-                        .file("latin\xe9", "raw")));
+                        .file("latin\xe9", "raw")
+                        .pax({{"path", "bad\xe9utf8"}})
+                        .file("x2", "kept")));
   EXPECT_EQ(content(long_name), "pax");
   EXPECT_EQ(at(long_name).attributes.uid, 3000000000U);
   EXPECT_EQ(at(long_name).attributes.mtime, (Timestamp{12, 500000000}));
   EXPECT_EQ(content("gnu/" + std::string(150, 'g')), "gnu");
   EXPECT_EQ(at("na\xc3\xafve").target, "\xe2\x98\x83");
   EXPECT_EQ(content("latin\xe9"), "raw");
+  EXPECT_EQ(content("bad\xe9utf8"), "kept");
 }
 
 TEST_F(LayerTest, KeepsExtendedAttributes) {

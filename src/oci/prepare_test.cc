@@ -180,6 +180,15 @@ TEST_F(PrepareTest, TheUncompressedLayerIsVerified) {
               ::testing::AllOf(HasSubstr("layer 2"), HasSubstr("digest mismatch")));
 }
 
+// Another compressor's header, the same tar: only the blob's own digest can tell.
+TEST_F(PrepareTest, TheStoredBlobIsVerifiedToo) {
+  LayoutBuilder layout;
+  layout.image({two_layers()[0]});
+  std::string& blob = layout.files()[digest_of(two_layers()[0].blob).blob_path()];
+  blob[9] = static_cast<char>(blob[9] + 1);  // RFC 1952: the operating system
+  EXPECT_THAT(refusal(layout), HasSubstr("digest mismatch"));
+}
+
 TEST_F(PrepareTest, LayersAreWhatTheyAreDeclared) {
   auto layers = two_layers();
   layers[0].media_type = layers[1].media_type;

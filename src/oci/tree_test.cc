@@ -81,6 +81,9 @@ TEST_F(TreeTest, LinkedParentsStayInside) {
   ASSERT_TRUE(tree_.put("abs", symlink("/etc")));
   ASSERT_TRUE(tree_.put("abs/passwd", file(2)));
   EXPECT_EQ(uid("etc/passwd"), 2U);
+  ASSERT_TRUE(tree_.put("usr/abs", symlink("/etc")));
+  ASSERT_TRUE(tree_.put("usr/abs/group", file(4)));
+  EXPECT_EQ(uid("etc/group"), 4U);
   ASSERT_TRUE(tree_.put("usr/up", symlink("../../../../..")));
   ASSERT_TRUE(tree_.put("usr/up/top", file(3)));
   EXPECT_EQ(uid("top"), 3U);
@@ -98,6 +101,14 @@ TEST_F(TreeTest, LinkLoopsEnd) {
   while (target.size() < 4000) target += "./../";
   ASSERT_TRUE(tree_.put("d/s0", symlink(target + "d")));
   EXPECT_FALSE(tree_.put("d/s0/s0/s0/s0/s0/s0/s0/s0/s0/s0/x", file()));
+}
+
+TEST_F(TreeTest, AsManyLinksAsLinuxFollows) {
+  ASSERT_TRUE(tree_.put("l0", directory()));
+  for (int i = 1; i <= 41; ++i)
+    ASSERT_TRUE(tree_.put("l" + std::to_string(i), symlink("l" + std::to_string(i - 1))));
+  EXPECT_TRUE(tree_.put("l40/x", file()));
+  EXPECT_THAT(tree_.put("l41/y", file()).error().message(), HasSubstr("symbolic links"));
 }
 
 TEST_F(TreeTest, HardLinksShareTheInode) {
