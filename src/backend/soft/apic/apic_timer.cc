@@ -37,10 +37,12 @@ void ApicTimer::resume(uint32_t initial, uint32_t current, uint64_t now_ns) {
   }
 }
 
-// Rounded up: the count reaches 0 when the timer expires, not before.
+// Rounded up: the count reaches 0 when the timer expires, not before. Where expiries are left out
+// the counter still goes around its own period.
 uint32_t ApicTimer::current_count(uint64_t now_ns) const {
   if (!counts() || now_ns >= deadline_) return 0;
-  return static_cast<uint32_t>((deadline_ - now_ns + divisor_ - 1) / divisor_);
+  const uint64_t left = (deadline_ - now_ns - 1) % period() + 1;
+  return static_cast<uint32_t>((left + divisor_ - 1) / divisor_);
 }
 
 void ApicTimer::set_tsc_deadline(uint64_t tsc, uint64_t tsc_offset, uint64_t now_ns) {

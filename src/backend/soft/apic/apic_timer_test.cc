@@ -44,6 +44,8 @@ TEST(ApicTimer, TinyPeriodIsHeldToTheLeastButKeepsItsGrid) {
   EXPECT_GE(timer.deadline(), kStart + 7 + ApicTimer::kMinPeriodNs);
   EXPECT_LT(timer.deadline(), kStart + 14 + ApicTimer::kMinPeriodNs);
   EXPECT_EQ((timer.deadline() - kStart) % 7, 0u);
+  EXPECT_EQ(timer.current_count(kStart + 14), 7u) << "the count stays within the initial one";
+  EXPECT_EQ(timer.current_count(kStart + 16), 5u);
 }
 
 TEST(ApicTimer, NewDivisorKeepsTheCount) {

@@ -227,6 +227,20 @@ TEST(SavedPage, AnExpiryThatWasDueFiresAfterwards) {
   EXPECT_EQ(apic.take_interrupt(), 0xec);
 }
 
+TEST(SavedPage, ATimerThatStandsDoesNotStart) {
+  Machine machine(1);
+  LocalApic& apic = machine[0];
+  put(apic, kLvtTimer, 0xec);
+  put(apic, kInitialCount, 1000);
+  fake_now_ns += 10'000;
+  apic.update_timer(fake_now_ns);
+  put(apic, kLvtTimer, 0x200ec);
+  std::array<uint8_t, 1024> page;
+  apic.save(page);
+  ASSERT_TRUE(apic.load(page));
+  EXPECT_EQ(apic.timer_deadline(), 0u);
+}
+
 TEST(SavedPage, RefusesAnotherVcpus) {
   Machine machine(2);
   std::array<uint8_t, 1024> page;

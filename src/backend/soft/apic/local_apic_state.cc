@@ -25,11 +25,15 @@ void LocalApic::save(std::span<uint8_t, 1024> page) const {
   const uint64_t now = clock_();
   std::ranges::fill(page, uint8_t{0});
   for (uint32_t reg = kId; reg <= kDivide; ++reg) set_word(page, reg, peek(reg, now));
-  // An expiry that is due but was not fired yet must fire after the restore: 0 would say that it
-  // has.
-  const bool due =
-      timer_.deadline() != 0 && timer_.initial_count() != 0 && timer_.current_count(now) == 0;
-  if (due) set_word(page, kCurrentCount, 1);
+  // A count of 0 says that a one-shot timer has expired and a periodic one is about to start again.
+  // An expiry that is due but was not fired yet must fire after the restore; a periodic timer that
+  // stands must not start.
+  if (timer_.initial_count() == 0 || timer_.current_count(now) != 0) return;
+  if (timer_.deadline() != 0) {
+    set_word(page, kCurrentCount, 1);
+  } else if (timer_.mode() == ApicTimer::Mode::kPeriodic) {
+    set_word(page, kInitialCount, 0);
+  }
 }
 
 Result<void> LocalApic::load(std::span<const uint8_t, 1024> page) {
