@@ -1,0 +1,63 @@
+// A case while it is being generated: its start state, and what is known of each register at the
+// present point.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "cpu_diff/engine.h"
+#include "cpu_diff/plan.h"
+#include "cpu_diff/rng.h"
+
+namespace husk::cpu_diff {
+
+class CaseBuilder {
+ public:
+  CaseBuilder(CpuCase& test, Rng& random, bool segment_bases)
+      : rng(random), has_segment_bases(segment_bases), test_(test) {}
+
+  // A register's value at this point; meaningful while known().
+  [[nodiscard]] uint64_t value(uint8_t reg) const { return test_.start.gpr[reg]; }
+  // No earlier instruction of the case may have changed it.
+  [[nodiscard]] bool known(uint8_t reg) const { return (changed_ >> reg & 1) == 0; }
+  [[nodiscard]] bool settable(uint8_t reg) const {
+    return ((changed_ | relied_on_) >> reg & 1) == 0;
+  }
+  // Gives a register the start value that an instruction needs. False: it is no longer free, nor
+  // has it that value.
+  bool set(uint8_t reg, uint64_t value);
+
+  // Start contents of the data window; what is outside of it is left out.
+  void patch(uint64_t address, const void* bytes, size_t size);
+  [[nodiscard]] uint64_t peek(uint64_t address) const;
+  void ignore(uint64_t start, uint64_t length);
+
+  [[nodiscard]] const CpuCase& test() const { return test_; }
+  [[nodiscard]] uint64_t next_address() const { return test_.start.rip + test_.code_length; }
+  void append(const Plan& plan);
+  [[nodiscard]] bool full() const;
+  [[nodiscard]] uint32_t undefined() const { return undefined_; }
+
+  Rng& rng;
+  bool has_segment_bases;
+  bool segment_bases_known = true;
+  bool stack_trusted = true;  // RSP is as set, but for pushes and pops
+
+ private:
+  CpuCase& test_;
+  uint16_t changed_ = 0;
+  uint16_t relied_on_ = 0;
+  uint32_t undefined_ = 0;
+};
+
+// Where an access of `bytes` bytes should go: mostly into the data window, at times across its
+// pages, into the unmapped page behind it, or out of the address space.
+uint64_t choose_target(Rng& rng, uint64_t bytes, bool aligned);
+
+// An operand that reaches `target` from what the registers are or can be made to be.
+MemoryRef reach(CaseBuilder& builder, uint64_t target, bool low_registers_only);
+
+// An operand that is never accessed: any registers, any displacement.
+MemoryRef any_address(Rng& rng, bool low_registers_only);
+
+}  // namespace husk::cpu_diff
