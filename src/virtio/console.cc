@@ -1,0 +1,206 @@
+#include "virtio/console.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/try.h"
+
+namespace husk::virtio {
+namespace {
+
+constexpr uint64_t kFeatureMultiport = 1u << 1;
+constexpr uint32_t kControlReceive = 2, kControlTransmit = 3;  // queues
+enum Event : uint16_t {
+  kDeviceReady = 0, kPortAdd = 1, kPortRemove = 2, kPortReady = 3, kConsolePort = 4, kResize = 5, kPortOpen = 6,
+  kPortName = 7,
+};
+constexpr size_t kControlLimit = 256;  // messages that wait for a guest that takes none
+constexpr size_t kOutputPiece = 4096;
+
+// Port 0 has queues 0 and 1; the control queues are 2 and 3; port n has 2n + 2 and 2n + 3.
+uint32_t receive_queue(size_t port) { return port == 0 ? 0 : static_cast<uint32_t>(2 * port + 2); }
+
+}  // namespace
+
+class Console::Port : public contract::ByteInput {
+ public:
+  Port(Console& console, uint32_t index, PortSpec port_spec)
+      : spec(std::move(port_spec)), index_(index), console_(console) {}
+
+  size_t push(std::span<const std::byte> data) override {
+    const std::lock_guard lock(console_.mutex());
+    const size_t n = std::min(data.size(), kInputLimit - std::min(kInputLimit, pending.size()));
+    pending.insert(pending.end(), data.begin(), data.begin() + static_cast<ptrdiff_t>(n));
+    was_full = n < data.size();
+    console_.from_host([&] { return console_.give_input(*this); });
+    return n;
+  }
+  [[nodiscard]] uint32_t index() const { return index_; }
+
+  PortSpec spec;
+  std::deque<std::byte> pending;
+  std::function<void()> on_room;
+  bool was_full = false;
+  bool guest_open = false;
+
+ private:
+  uint32_t index_;
+  Console& console_;
+};
+
+Console::Console(std::vector<PortSpec> ports) {
+  for (PortSpec& spec : ports)
+    ports_.push_back(std::make_unique<Port>(*this, static_cast<uint32_t>(ports_.size()), std::move(spec)));
+}
+
+Console::~Console() = default;
+
+contract::ByteInput& Console::input(size_t index) { return *ports_[index]; }
+void Console::set_on_room(size_t index, std::function<void()> on_room) { ports_[index]->on_room = std::move(on_room); }
+uint64_t Console::features() const { return kFeatureMultiport; }
+
+// struct virtio_console_config: columns, rows, max_nr_ports.
+uint8_t Console::read_config(uint64_t offset) const {
+  return offset >= 4 && offset < 8 ? static_cast<uint8_t>(ports_.size() >> 8 * (offset - 4)) : 0;
+}
+
+void Console::activate(uint64_t, std::vector<Queue>& queues, Notifier& notifier) {
+  queues_ = &queues;
+  notifier_ = &notifier;
+}
+
+void Console::reset() {
+  queues_ = nullptr;
+  notifier_ = nullptr;
+  control_out_.clear();
+  for (const auto& port : ports_) {
+    port->guest_open = false;
+    port->pending.clear();
+  }
+}
+
+void Console::signal(uint32_t queue) {
+  if ((*queues_)[queue].needs_interrupt()) notifier_->used_buffer();
+}
+
+void Console::from_host(const std::function<Result<void>()>& step) {
+  if (queues_ == nullptr) return;
+  if (!step()) notifier_->needs_reset();
+}
+
+Result<void> Console::notified(uint32_t queue) {
+  if (queue == kControlReceive) return give_control();
+  if (queue == kControlTransmit) return take_control();
+  const size_t port = queue < 2 ? 0 : (queue - 2) / 2;
+  return queue % 2 == 0 ? give_input(*ports_[port]) : take_output(*ports_[port]);
+}
+
+Result<void> Console::take_output(Port& port) {
+  const uint32_t number = receive_queue(port.index()) + 1;
+  Queue& queue = (*queues_)[number];
+  do {
+    while (auto chain = HUSK_TRY(queue.pop())) {
+      if (port.spec.output != nullptr) {
+        // Copied piece by piece: what the guest changes meanwhile is its own output.
+        std::array<std::byte, kOutputPiece> piece;
+        for (size_t at = 0; const size_t n = chain->read(at, piece); at += n)
+          port.spec.output->write(std::span(piece).first(n));
+      }
+      HUSK_TRY(queue.push(*chain, 0));
+    }
+  } while (!queue.arm_notification());
+  signal(number);
+  return {};
+}
+
+Result<void> Console::give_input(Port& port) {
+  const uint32_t number = receive_queue(port.index());
+  Queue& queue = (*queues_)[number];
+  if (!queue.ready() || !port.guest_open) return {};
+  const size_t before = port.pending.size();
+  while (!port.pending.empty()) {
+    const auto chain = HUSK_TRY(queue.pop());
+    if (!chain) {
+      if (queue.arm_notification()) break;
+      continue;
+    }
+    const size_t n = std::min<size_t>(port.pending.size(), chain->writable_bytes());
+    const std::vector<std::byte> data(port.pending.begin(), port.pending.begin() + static_cast<ptrdiff_t>(n));
+    chain->write(0, data);
+    port.pending.erase(port.pending.begin(), port.pending.begin() + static_cast<ptrdiff_t>(n));
+    HUSK_TRY(queue.push(*chain, static_cast<uint32_t>(n)));
+  }
+  signal(number);
+  if (port.was_full && port.pending.size() < before && port.on_room) {
+    port.was_full = false;
+    port.on_room();
+  }
+  return {};
+}
+
+Result<void> Console::take_control() {
+  Queue& queue = (*queues_)[kControlTransmit];
+  do {
+    while (auto chain = HUSK_TRY(queue.pop())) {
+      Control message{};
+      if (chain->read(0, std::as_writable_bytes(std::span(&message, 1))) == sizeof(message)) handle_control(message);
+      HUSK_TRY(queue.push(*chain, 0));
+    }
+  } while (!queue.arm_notification());
+  signal(kControlTransmit);
+  return give_control();
+}
+
+void Console::handle_control(const Control& message) {
+  if (message.event == kDeviceReady) {
+    for (const auto& port : ports_) announce(port->index(), kPortAdd, 1);
+    return;
+  }
+  if (message.port >= ports_.size()) return;
+  Port& port = *ports_[message.port];
+  if (message.event == kPortReady && message.value == 1) {
+    if (port.spec.is_console) announce(port.index(), kConsolePort, 1);
+    announce(port.index(), kPortName, 1, port.spec.name);
+    announce(port.index(), kPortOpen, 1);
+  } else if (message.event == kPortOpen) {
+    port.guest_open = message.value == 1;
+    if (port.guest_open) from_host([&] { return give_input(port); });
+  }
+}
+
+void Console::announce(uint32_t port, uint16_t event, uint16_t value, std::string_view text) {
+  if (control_out_.size() >= kControlLimit) return;
+  const Control message{port, event, value};
+  std::vector<std::byte> bytes(sizeof(message) + text.size());
+  std::memcpy(bytes.data(), &message, sizeof(message));
+  std::memcpy(bytes.data() + sizeof(message), text.data(), text.size());
+  control_out_.push_back(std::move(bytes));
+}
+
+Result<void> Console::give_control() {
+  Queue& queue = (*queues_)[kControlReceive];
+  if (!queue.ready()) return {};
+  while (!control_out_.empty()) {
+    const auto chain = HUSK_TRY(queue.pop());
+    if (!chain) {
+      if (queue.arm_notification()) break;
+      continue;
+    }
+    const size_t n = chain->write(0, control_out_.front());
+    control_out_.pop_front();
+    HUSK_TRY(queue.push(*chain, static_cast<uint32_t>(n)));
+  }
+  signal(kControlReceive);
+  return {};
+}
+
+void Console::resize(size_t index, uint16_t rows, uint16_t columns) {
+  const std::lock_guard lock(mutex());
+  if (queues_ == nullptr) return;
+  const uint16_t size[2] = {rows, columns};
+  announce(static_cast<uint32_t>(index), kResize, 0, {reinterpret_cast<const char*>(size), sizeof(size)});
+  from_host([&] { return give_control(); });
+}
+
+}  // namespace husk::virtio

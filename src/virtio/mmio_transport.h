@@ -1,0 +1,54 @@
+// The virtio-mmio transport, version 2 (virtio 1.2, section 4.2). One window of a page.
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "contract/io_handler.h"
+#include "contract/irq_line.h"
+#include "virtio/device.h"
+
+namespace husk::virtio {
+
+class MmioTransport : public contract::IoHandler, public Notifier {
+ public:
+  MmioTransport(std::unique_ptr<Device> device, memory::GuestMemory& memory, contract::IrqLine irq);
+  ~MmioTransport() override;
+
+  [[nodiscard]] std::string_view name() const override { return "virtio-mmio"; }
+  uint64_t read(uint64_t offset, uint32_t size) override;
+  void write(uint64_t offset, uint32_t size, uint64_t value) override;
+
+  void used_buffer() override { raise(1); }
+  void needs_reset() override;
+
+ private:
+  struct QueueSetup {
+    uint16_t size = 0;
+    bool ready = false;
+    uint64_t descriptors = 0, driver = 0, device = 0;
+  };
+
+  uint32_t read_register(uint64_t offset);
+  void write_register(uint64_t offset, uint32_t value);
+  void write_status(uint32_t value);
+  void write_queue_register(uint64_t offset, uint32_t value);
+  void activate();
+  void reset();
+  void raise(uint32_t cause);
+  void acknowledge(uint32_t causes);
+  [[nodiscard]] uint64_t offered() const;
+
+  std::unique_ptr<Device> device_;
+  memory::GuestMemory& memory_;
+  contract::IrqLine irq_;
+  std::mutex irq_mutex_;  // taken last
+  uint32_t interrupt_status_ = 0;
+  uint32_t status_ = 0;
+  uint32_t device_features_select_ = 0, driver_features_select_ = 0, queue_select_ = 0;
+  uint64_t driver_features_ = 0;
+  std::vector<QueueSetup> setups_;
+  std::vector<Queue> queues_;
+};
+
+}  // namespace husk::virtio

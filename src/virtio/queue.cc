@@ -1,0 +1,178 @@
+#include "virtio/queue.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/checked.h"
+#include "base/try.h"
+
+namespace husk::virtio {
+namespace {
+
+struct Descriptor {
+  uint64_t address;
+  uint32_t length;
+  uint16_t flags;
+  uint16_t next;
+};
+static_assert(sizeof(Descriptor) == 16);
+
+constexpr uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
+constexpr uint16_t kNoInterrupt = 1;
+constexpr uint64_t kRingHeader = 4;
+constexpr uint32_t kMaxIndirect = 1024;                  // descriptors in an indirect table
+constexpr uint64_t kMaxChainBytes = uint64_t{1} << 30;   // of one chain, so that no request is unbounded
+
+std::unexpected<Error> malformed(const char* why) { return fail(ErrorKind::kCorrupt, "virtqueue", why); }
+
+uint64_t total(const auto& spans) {
+  uint64_t sum = 0;
+  for (const auto& span : spans) sum += span.size();
+  return sum;
+}
+
+}  // namespace
+
+uint64_t Chain::readable_bytes() const { return total(readable); }
+uint64_t Chain::writable_bytes() const { return total(writable); }
+
+size_t Chain::read(size_t offset, std::span<std::byte> out) const {
+  size_t done = 0;
+  for (const auto& part : readable) {
+    if (offset >= part.size()) {
+      offset -= part.size();
+      continue;
+    }
+    const size_t n = std::min(part.size() - offset, out.size() - done);
+    std::memcpy(out.data() + done, part.data() + offset, n);
+    done += n;
+    offset = 0;
+    if (done == out.size()) break;
+  }
+  return done;
+}
+
+size_t Chain::write(size_t offset, std::span<const std::byte> in) const {
+  size_t done = 0;
+  for (const auto& part : writable) {
+    if (offset >= part.size()) {
+      offset -= part.size();
+      continue;
+    }
+    const size_t n = std::min(part.size() - offset, in.size() - done);
+    std::memcpy(part.data() + offset, in.data() + done, n);
+    done += n;
+    offset = 0;
+    if (done == in.size()) break;
+  }
+  return done;
+}
+
+Result<Queue> Queue::create(memory::GuestMemory& memory, const QueueConfig& config) {
+  if (config.size == 0 || config.size > kMaxQueueSize || !std::has_single_bit(config.size))
+    return malformed("bad size");
+  if (config.descriptors.value % 16 != 0 || config.driver.value % 2 != 0 || config.device.value % 4 != 0)
+    return malformed("misaligned ring");
+  Queue queue;
+  queue.config_ = config;
+  const uint64_t size = config.size;
+  queue.descriptors_ = HUSK_TRY(memory.host_span(config.descriptors, size * sizeof(Descriptor))).data();
+  queue.available_ = HUSK_TRY(memory.host_span(config.driver, kRingHeader + size * 2 + 2)).data();
+  queue.used_ = HUSK_TRY(memory.host_span(config.device, kRingHeader + size * 8 + 2)).data();
+  queue.memory_ = &memory;
+  return queue;
+}
+
+uint16_t Queue::load_index(const std::byte* at) const {
+  return __atomic_load_n(reinterpret_cast<const uint16_t*>(at), __ATOMIC_ACQUIRE);
+}
+
+Result<void> Queue::add_buffer(Chain& chain, uint64_t address, uint32_t length, bool writable) {
+  if (!writable && !chain.writable.empty()) return malformed("readable buffer behind a writable one");
+  if (length == 0) return {};
+  std::byte* host = memory_->find(Gpa{address}, length);
+  if (host == nullptr) return malformed("buffer outside RAM");
+  if (writable) {
+    memory_->mark_dirty(Gpa{address}, length);
+    chain.writable.emplace_back(host, length);
+  } else {
+    chain.readable.emplace_back(host, length);
+  }
+  return {};
+}
+
+Result<void> Queue::follow(uint16_t head, Chain& chain) {
+  const std::byte* table = descriptors_;
+  uint32_t table_size = config_.size;
+  uint32_t index = head;
+  uint32_t budget = config_.size;  // a longer chain is a loop
+  uint64_t bytes = 0;
+  for (bool indirect = false;;) {
+    if (index >= table_size) return malformed("descriptor index out of range");
+    if (budget-- == 0) return malformed("descriptor chain loops");
+    Descriptor descriptor;
+    std::memcpy(&descriptor, table + index * sizeof(Descriptor), sizeof(descriptor));
+    if ((descriptor.flags & kIndirect) != 0) {
+      const uint32_t count = descriptor.length / sizeof(Descriptor);
+      if (!config_.indirect || indirect) return malformed("indirect descriptor where none may be");
+      if ((descriptor.flags & kNext) != 0) return malformed("indirect descriptor with a successor");
+      if (descriptor.length % sizeof(Descriptor) != 0 || count == 0 || count > kMaxIndirect)
+        return malformed("bad indirect table size");
+      table = memory_->find(Gpa{descriptor.address}, descriptor.length);
+      if (table == nullptr) return malformed("indirect table outside RAM");
+      table_size = budget = count;
+      index = 0;
+      indirect = true;
+      continue;
+    }
+    bytes += descriptor.length;
+    if (bytes > kMaxChainBytes) return malformed("descriptor chain too large");
+    HUSK_TRY(add_buffer(chain, descriptor.address, descriptor.length, (descriptor.flags & kWrite) != 0));
+    if ((descriptor.flags & kNext) == 0) return {};
+    index = descriptor.next;
+  }
+}
+
+Result<std::optional<Chain>> Queue::pop() {
+  const uint16_t available = load_index(available_ + 2);
+  if (available == next_available_) return std::nullopt;
+  if (static_cast<uint16_t>(available - next_available_) > config_.size)
+    return malformed("more chains available than the queue holds");
+  Chain chain;
+  std::memcpy(&chain.head, available_ + kRingHeader + next_available_ % config_.size * 2, 2);
+  HUSK_TRY(follow(chain.head, chain));
+  ++next_available_;
+  return chain;
+}
+
+Result<void> Queue::push(const Chain& chain, uint32_t written) {
+  const uint32_t element[2] = {chain.head, written};
+  const uint64_t offset = kRingHeader + next_used_ % config_.size * 8;
+  std::memcpy(used_ + offset, element, sizeof(element));
+  ++next_used_;
+  __atomic_store_n(reinterpret_cast<uint16_t*>(used_ + 2), next_used_, __ATOMIC_RELEASE);
+  memory_->mark_dirty(config_.device, kRingHeader + config_.size * 8 + 2);
+  return {};
+}
+
+bool Queue::needs_interrupt() {
+  if (next_used_ == signalled_used_) return false;
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  const uint16_t old = signalled_used_;
+  signalled_used_ = next_used_;
+  if (!config_.event_index) return (load_index(available_) & kNoInterrupt) == 0;
+  const uint16_t event = load_index(available_ + kRingHeader + config_.size * 2);
+  return static_cast<uint16_t>(next_used_ - event - 1) < static_cast<uint16_t>(next_used_ - old);
+}
+
+bool Queue::arm_notification() {
+  if (config_.event_index) {
+    __atomic_store_n(reinterpret_cast<uint16_t*>(used_ + kRingHeader + config_.size * 8), next_available_,
+                     __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  }
+  return load_index(available_ + 2) == next_available_;
+}
+
+}  // namespace husk::virtio

@@ -1,0 +1,74 @@
+// The device's side of a split virtqueue (virtio 1.2, section 2.7), with indirect descriptors and event indices.
+//
+// Everything in guest memory is the guest's to change at any time: each descriptor and index is read once, checked, and
+// used as it was read. A rule that the driver breaks is an Error; the device then marks itself as needing a reset and
+// looks at the queue no more.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "contract/address.h"
+#include "husk/error.h"
+#include "memory/guest_memory.h"
+
+namespace husk::virtio {
+
+constexpr uint16_t kMaxQueueSize = 256;
+
+// A chain of descriptors that the driver has made available: host views of its buffers, in order. It is returned with
+// Queue::push(); until then its head is in flight.
+struct Chain {
+  uint16_t head = 0;
+  std::vector<std::span<const std::byte>> readable;
+  std::vector<std::span<std::byte>> writable;
+
+  [[nodiscard]] uint64_t readable_bytes() const;
+  [[nodiscard]] uint64_t writable_bytes() const;
+  // Copy out of the readable part and into the writable one; at most what is there. Return how much that was.
+  size_t read(size_t offset, std::span<std::byte> out) const;
+  size_t write(size_t offset, std::span<const std::byte> in) const;
+};
+
+struct QueueConfig {
+  uint16_t size = 0;
+  Gpa descriptors, driver, device;
+  bool event_index = false;
+  bool indirect = false;
+};
+
+// One thread at a time: the device's lock is held.
+class Queue {
+ public:
+  Queue() = default;
+  // Checks alignment and that all three areas are RAM.
+  [[nodiscard]] static Result<Queue> create(memory::GuestMemory& memory, const QueueConfig& config);
+
+  [[nodiscard]] bool ready() const { return memory_ != nullptr; }
+  // The next chain, or nothing when the driver has made none available.
+  [[nodiscard]] Result<std::optional<Chain>> pop();
+  // Gives a chain back, `written` bytes of its writable part filled.
+  [[nodiscard]] Result<void> push(const Chain& chain, uint32_t written);
+  // Whether the driver wants an interrupt for what was pushed since the last call.
+  [[nodiscard]] bool needs_interrupt();
+  // Asks for a notification when more is available; false when there is more already.
+  [[nodiscard]] bool arm_notification();
+  // Takes the last popped chain back: the next pop() yields it again.
+  void unpop() { --next_available_; }
+
+ private:
+  Result<void> follow(uint16_t head, Chain& chain);
+  Result<void> add_buffer(Chain& chain, uint64_t address, uint32_t length, bool writable);
+  [[nodiscard]] uint16_t load_index(const std::byte* at) const;
+
+  memory::GuestMemory* memory_ = nullptr;
+  QueueConfig config_;
+  std::byte* descriptors_ = nullptr;
+  std::byte* available_ = nullptr;
+  std::byte* used_ = nullptr;
+  uint16_t next_available_ = 0, next_used_ = 0, signalled_used_ = 0;
+};
+
+}  // namespace husk::virtio
