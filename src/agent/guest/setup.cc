@@ -1,0 +1,160 @@
+#include "agent/guest/setup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "agent/protocol/message.h"
+
+namespace husk::agent {
+namespace {
+
+constexpr int kWaitStepUs = 2000;
+constexpr int kWaitSteps = 5000;  // ten seconds in all
+
+std::string read_small(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  std::string text(4096, '\0');
+  const ssize_t n = ::read(fd, text.data(), text.size());
+  ::close(fd);
+  text.resize(n < 0 ? 0 : static_cast<size_t>(n));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+std::string failure(const std::string& what) { return what + ": " + std::strerror(errno); }
+
+// The entry of a sysfs directory whose attribute has a value, e.g. the block device with a serial number.
+std::string find_by_attribute(const char* directory, const char* attribute, std::string_view value) {
+  DIR* dir = ::opendir(directory);
+  if (dir == nullptr) return {};
+  std::string found;
+  while (const dirent* entry = ::readdir(dir)) {
+    if (entry->d_name[0] == '.') continue;
+    if (read_small(std::string(directory) + "/" + entry->d_name + "/" + attribute) != value) continue;
+    found = entry->d_name;
+    break;
+  }
+  ::closedir(dir);
+  return found;
+}
+
+std::string wait_for(const char* directory, const char* attribute, std::string_view value) {
+  for (int step = 0; step < kWaitSteps; ++step) {
+    std::string name = find_by_attribute(directory, attribute, value);
+    if (!name.empty()) return name;
+    ::usleep(kWaitStepUs);
+  }
+  return {};
+}
+
+void write_if_empty(const char* path, const std::string& text) {
+  struct stat st {};
+  if (::lstat(path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_size != 0)) return;
+  const int fd = ::open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (fd < 0) return;
+  [[maybe_unused]] const ssize_t n = ::write(fd, text.data(), text.size());
+  ::close(fd);
+}
+
+void bring_loopback_up() {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  if (::ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
+    request.ifr_flags |= IFF_UP | IFF_RUNNING;
+    ::ioctl(fd, SIOCSIFFLAGS, &request);
+  }
+  ::close(fd);
+}
+
+// The file systems that a container expects, in its new root.
+void mount_container_file_systems() {
+  for (const char* path : {"/proc", "/sys", "/dev"}) ::mkdir(path, 0755);
+  ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  ::mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  ::mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
+  for (const char* path : {"/dev/pts", "/dev/shm", "/dev/mqueue"}) ::mkdir(path, 0755);
+  ::mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+  ::mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777");
+  ::mount("mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  ::mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  ::unlink("/dev/ptmx");
+  constexpr const char* kLinks[][2] = {{"pts/ptmx", "/dev/ptmx"}, {"/proc/self/fd", "/dev/fd"},
+                                       {"/proc/self/fd/0", "/dev/stdin"}, {"/proc/self/fd/1", "/dev/stdout"},
+                                       {"/proc/self/fd/2", "/dev/stderr"}};
+  for (const auto& link : kLinks) [[maybe_unused]] const int result = ::symlink(link[0], link[1]);
+}
+
+}  // namespace
+
+void mount_early() {
+  ::mkdir("/proc", 0755);
+  ::mkdir("/sys", 0755);
+  ::mkdir("/dev", 0755);
+  ::mount("proc", "/proc", "proc", 0, nullptr);
+  ::mount("sysfs", "/sys", "sysfs", 0, nullptr);
+  ::mount("devtmpfs", "/dev", "devtmpfs", 0, nullptr);
+}
+
+void console_line(const std::string& text) {
+  int fd = ::open("/dev/ttyS0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) fd = ::open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return;
+  const std::string line = text + "\n";
+  [[maybe_unused]] const ssize_t n = ::write(fd, line.data(), line.size());
+  ::close(fd);
+}
+
+void load_modules() {
+  const std::string list = read_small("/etc/husk/modules");
+  for (size_t at = 0; at < list.size();) {
+    const size_t end = std::min(list.find('\n', at), list.size());
+    const std::string path = list.substr(at, end - at);
+    at = end + 1;
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || (::syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST))
+      console_line("husk-agent: " + failure(path));
+    if (fd >= 0) ::close(fd);
+  }
+}
+
+int open_control_port() {
+  const std::string name = wait_for("/sys/class/virtio-ports", "name", kPortName);
+  if (name.empty()) return -1;
+  return ::open(("/dev/" + name).c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+}
+
+std::string enter_root(const std::string& hostname) {
+  const std::string disk = wait_for("/sys/block", "serial", "husk-root");
+  if (disk.empty()) return "no root disk appeared";
+  for (const char* path : {"/lower", "/upper", "/root"}) ::mkdir(path, 0755);
+  if (::mount(("/dev/" + disk).c_str(), "/lower", "erofs", MS_RDONLY, nullptr) != 0)
+    return failure("cannot mount the root image");
+  if (::mount("upper", "/upper", "tmpfs", 0, "mode=0755,size=75%") != 0) return failure("cannot mount the writable layer");
+  ::mkdir("/upper/data", 0755);
+  ::mkdir("/upper/work", 0755);
+  if (::mount("root", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work") != 0)
+    return failure("cannot mount the overlay");
+  if (::chdir("/root") != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0 || ::chdir("/") != 0)
+    return failure("cannot change to the new root");
+  mount_container_file_systems();
+  bring_loopback_up();
+  [[maybe_unused]] const int named = ::sethostname(hostname.data(), hostname.size());
+  write_if_empty("/etc/hostname", hostname + "\n");
+  write_if_empty("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t" + hostname + "\n");
+  return {};
+}
+
+}  // namespace husk::agent

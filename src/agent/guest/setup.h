@@ -1,0 +1,24 @@
+// From an initial RAM disk to a container's root: mounts, kernel modules, the root overlay.
+#pragma once
+
+#include <string>
+
+namespace husk::agent {
+
+// /proc, /sys and /dev of the initial RAM disk.
+void mount_early();
+
+// Loads the modules that /etc/husk/modules lists, in order. One that fails is reported on the console and left out.
+void load_modules();
+
+// Waits, bounded, for the control port and opens it. -1: there is none.
+int open_control_port();
+
+// Mounts the root image with a writable layer over it and makes it the root directory. An empty string on success, or
+// what went wrong.
+std::string enter_root(const std::string& hostname);
+
+// Prints a line on the serial console.
+void console_line(const std::string& text);
+
+}  // namespace husk::agent

@@ -1,0 +1,132 @@
+#include "agent/host/client.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace husk::agent {
+namespace {
+
+constexpr auto kRetry = std::chrono::milliseconds(2);  // until the port takes more
+constexpr size_t kIncomingLimit = 8 << 20;
+
+}  // namespace
+
+Client::Client(Output on_stdout, Output on_stderr)
+    : on_stdout_(std::move(on_stdout)), on_stderr_(std::move(on_stderr)), thread_([this] { deliver(); }) {}
+
+Client::~Client() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+// On a vCPU's thread: only hands over. When the consumer is far behind, the vCPU waits, and with it the guest.
+void Client::write(std::span<const std::byte> data) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return incoming_.size() < kIncomingLimit || stopping_; });
+  incoming_.append(reinterpret_cast<const char*>(data.data()), data.size());
+  changed_.notify_all();
+}
+
+void Client::deliver() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (!incoming_.empty()) {
+      const std::string bytes = std::exchange(incoming_, {});
+      changed_.notify_all();
+      lock.unlock();
+      parser_.feed(bytes);
+      while (auto frame = parser_.next()) handle(*frame);
+      lock.lock();
+      continue;
+    }
+    pump_out();
+    if (outgoing_.empty() || port_ == nullptr) {
+      changed_.wait(lock);
+    } else {
+      changed_.wait_for(lock, kRetry);
+    }
+  }
+}
+
+// With the lock held, which it lets go of while the device takes bytes: the device may be calling write().
+void Client::pump_out() {
+  if (port_ == nullptr || outgoing_.empty()) return;
+  const std::string bytes = std::exchange(outgoing_, {});
+  mutex_.unlock();
+  const size_t taken = port_->push(std::as_bytes(std::span(bytes)));
+  mutex_.lock();
+  outgoing_.insert(0, bytes.substr(taken));
+}
+
+void Client::handle(const Frame& frame) {
+  switch (frame.type) {
+    case Type::kStdout: return on_stdout_(frame.payload);
+    case Type::kStderr: return on_stderr_(frame.payload);
+    default: break;
+  }
+  const auto numbered = decode_number(frame.payload);
+  bool finished = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (frame.type == Type::kHello && numbered && !hello_) {
+      hello_ = true;
+      release_ = numbered->text;
+      outgoing_ += std::exchange(waiting_run_, {});
+    } else if (frame.type == Type::kCredit && numbered) {
+      credit_ = std::min(kStdinWindow, credit_ + numbered->number);
+    } else if (frame.type == Type::kExited && numbered) {
+      result_ = {true, false, static_cast<int>(numbered->number & 0xff), std::string(numbered->text)};
+      finished = true;
+    } else if (frame.type == Type::kFailed) {
+      result_ = {true, true, 0, frame.payload};
+      finished = true;
+    }
+    changed_.notify_all();
+  }
+  if (finished && on_finished_) on_finished_();
+}
+
+void Client::send(std::string bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    (hello_ ? outgoing_ : waiting_run_) += bytes;
+  }
+  changed_.notify_all();
+}
+
+void Client::run(const RunRequest& request) { send(encode(Type::kRun, encode_run(request))); }
+void Client::send_signal(int number) { send(encode_number(Type::kSignal, static_cast<uint32_t>(number))); }
+void Client::close_input() { send(encode(Type::kStdinClose, {})); }
+
+void Client::send_window_size(uint32_t rows, uint32_t columns) {
+  const std::string second = encode_number(Type::kWindowSize, columns).substr(kHeaderSize);
+  send(encode_number(Type::kWindowSize, rows, second));
+}
+
+size_t Client::send_input(std::span<const std::byte> data) {
+  size_t n = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    n = std::min({data.size(), credit_, kMaxPayload});
+    credit_ -= n;
+  }
+  if (n != 0) send(encode(Type::kStdin, {reinterpret_cast<const char*>(data.data()), n}));
+  return n;
+}
+
+RunResult Client::result() {
+  const std::lock_guard lock(mutex_);
+  return result_;
+}
+
+std::string Client::guest_release() {
+  const std::lock_guard lock(mutex_);
+  return release_;
+}
+
+}  // namespace husk::agent

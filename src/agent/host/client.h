@@ -1,0 +1,68 @@
+// The host's side of the conversation with a guest agent.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "agent/protocol/message.h"
+#include "contract/byte_channel.h"
+
+namespace husk::agent {
+
+// What a run came to.
+struct RunResult {
+  bool finished = false;  // the agent said how it ended
+  bool failed = false;    // ... that it could not even begin: `reason`
+  int code = 0;
+  std::string reason;
+};
+
+// Give it to the control port as its output, and attach() the port's input. The callbacks run on a thread of the
+// client's own, one at a time, so they may block.
+class Client : public contract::ByteSink {
+ public:
+  using Output = std::function<void(std::string_view)>;
+  Client(Output on_stdout, Output on_stderr);
+  ~Client() override;
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  void attach(contract::ByteInput& port) { port_ = &port; }
+  // Sent as soon as the agent has said hello.
+  void run(const RunRequest& request);
+  void send_signal(int number);
+  void send_window_size(uint32_t rows, uint32_t columns);
+  // Takes as much input as the guest has credit for; 0: none now.
+  size_t send_input(std::span<const std::byte> data);
+  void close_input();
+
+  // What came of it; waits at most until `stop` says so or the agent has reported. Output up to then was delivered.
+  [[nodiscard]] RunResult result();
+  void set_on_finished(std::function<void()> hook) { on_finished_ = std::move(hook); }
+  [[nodiscard]] std::string guest_release();
+
+  void write(std::span<const std::byte> data) override;  // from the device
+
+ private:
+  void deliver();
+  void handle(const Frame& frame);
+  void send(std::string bytes);
+  void pump_out();
+
+  Output on_stdout_, on_stderr_;
+  std::function<void()> on_finished_;
+  contract::ByteInput* port_ = nullptr;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string incoming_, outgoing_, waiting_run_, release_;
+  FrameParser parser_;
+  RunResult result_;
+  size_t credit_ = kStdinWindow;
+  bool hello_ = false, stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace husk::agent

@@ -1,0 +1,85 @@
+// The wire between host and guest agent: frames over one byte stream, in both directions.
+//
+//   u32 payload length (little-endian, at most kMaxPayload) | u8 type | 3 bytes zero | payload
+//
+// Shared by the static guest agent, so it uses nothing but plain values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace husk::agent {
+
+constexpr uint32_t kProtocolVersion = 1;
+constexpr size_t kHeaderSize = 8;
+constexpr size_t kMaxPayload = 64 * 1024;
+constexpr size_t kMaxRunPayload = 2 * 1024 * 1024;  // argument and environment lists are longer than data
+constexpr size_t kStdinWindow = 64 * 1024;          // bytes of input that may be on their way
+constexpr std::string_view kPortName = "husk.agent";
+
+enum class Type : uint8_t {
+  // host to guest
+  kRun = 1,
+  kStdin = 2,
+  kStdinClose = 3,
+  kSignal = 4,      // u32 number
+  kWindowSize = 5,  // u32 rows, u32 columns
+  // guest to host
+  kHello = 16,   // u32 protocol version, then the kernel's release
+  kStdout = 17,
+  kStderr = 18,
+  kStarted = 19,  // u32 process id
+  kExited = 20,   // u32 exit code, then a reason or nothing
+  kFailed = 21,   // text: the agent could not set the container up
+  kCredit = 22,   // u32 bytes of input taken
+};
+
+struct Frame {
+  Type type = Type::kRun;
+  std::string payload;
+};
+
+[[nodiscard]] std::string encode(Type type, std::string_view payload);
+[[nodiscard]] std::string encode_number(Type type, uint32_t number, std::string_view text = {});
+
+// The number at the front of a payload, and what follows it. nullopt: too short.
+struct Numbered {
+  uint32_t number = 0;
+  std::string_view text;
+};
+[[nodiscard]] std::optional<Numbered> decode_number(std::string_view payload);
+
+// What to run.
+struct RunRequest {
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;  // KEY=VALUE
+  std::string working_directory;
+  std::string user;      // as in an image's configuration; empty: root
+  std::string hostname;
+  bool terminal = false;
+  bool input = false;    // stdin stays open
+  uint32_t rows = 0, columns = 0;
+};
+[[nodiscard]] std::string encode_run(const RunRequest& request);  // the payload
+[[nodiscard]] std::optional<RunRequest> decode_run(std::string_view payload);
+
+// Cuts a byte stream into frames.
+class FrameParser {
+ public:
+  void feed(std::span<const char> bytes) { buffer_.append(bytes.data(), bytes.size()); }
+  // The next whole frame, if there is one.
+  [[nodiscard]] std::optional<Frame> next();
+  // The peer sent something that is no frame; nothing comes any more.
+  [[nodiscard]] bool broken() const { return broken_; }
+
+ private:
+  std::string buffer_;
+  bool broken_ = false;
+};
+
+}  // namespace husk::agent
