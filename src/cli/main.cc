@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "husk 0.1.0");
   app.add_flag_callback("--debug", [] { base::set_log_level(base::LogLevel::kDebug); }, "Say more about what happens");
   cli::Action chosen;
+  cli::add_run(app, chosen);
   cli::add_boot(app, chosen);
   cli::add_doctor(app, chosen);
   try {

@@ -47,7 +47,8 @@ void ConsoleOutput::scan(char c) {
   line_.clear();
 }
 
-InputPump::InputPump(int fd, Take take) : fd_(fd), take_(std::move(take)) {
+InputPump::InputPump(int fd, Take take, std::function<void()> at_end)
+    : fd_(fd), take_(std::move(take)), at_end_(std::move(at_end)) {
   if (::pipe2(wake_, O_CLOEXEC) != 0) return;
   thread_ = std::thread([this] { run(); });
 }
@@ -71,7 +72,10 @@ void InputPump::run() {
     if (stopping_ || fds[1].revents != 0) return;
     if (fds[0].revents == 0) continue;
     const ssize_t n = ::read(fd_, buffer.data(), buffer.size());
-    if (n <= 0) return;
+    if (n <= 0) {
+      if (at_end_) at_end_();
+      return;
+    }
     std::span<const std::byte> rest(buffer.data(), static_cast<size_t>(n));
     while (!rest.empty() && !stopping_) {
       const size_t taken = take_(rest);

@@ -40,11 +40,12 @@ class ConsoleOutput : public contract::ByteSink {
   std::string panic_;
 };
 
-// Reads a descriptor on a thread of its own and gives the bytes to `take`, which returns how many it took.
+// Reads a descriptor on a thread of its own and gives the bytes to `take`, which returns how many it took; `at_end` is
+// called when there are no more.
 class InputPump {
  public:
   using Take = std::function<size_t(std::span<const std::byte>)>;
-  InputPump(int fd, Take take);
+  InputPump(int fd, Take take, std::function<void()> at_end = {});
   ~InputPump();
   InputPump(const InputPump&) = delete;
   InputPump& operator=(const InputPump&) = delete;
@@ -54,6 +55,7 @@ class InputPump {
   int fd_;
   int wake_[2] = {-1, -1};
   Take take_;
+  std::function<void()> at_end_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

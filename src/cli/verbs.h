@@ -10,6 +10,7 @@ namespace husk::cli {
 using Action = std::function<int()>;
 
 // `chosen` is set to the verb's action when it is the one on the command line.
+void add_run(CLI::App& app, Action& chosen);
 void add_boot(CLI::App& app, Action& chosen);
 void add_doctor(CLI::App& app, Action& chosen);
 

@@ -79,6 +79,8 @@ void Client::handle(const Frame& frame) {
       outgoing_ += std::exchange(waiting_run_, {});
     } else if (frame.type == Type::kCredit && numbered) {
       credit_ = std::min(kStdinWindow, credit_ + numbered->number);
+    } else if (frame.type == Type::kStarted) {
+      started_ = true;
     } else if (frame.type == Type::kExited && numbered) {
       result_ = {true, false, static_cast<int>(numbered->number & 0xff), std::string(numbered->text)};
       finished = true;

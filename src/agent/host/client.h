@@ -1,6 +1,7 @@
 // The host's side of the conversation with a guest agent.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -39,10 +40,12 @@ class Client : public contract::ByteSink {
   size_t send_input(std::span<const std::byte> data);
   void close_input();
 
-  // What came of it; waits at most until `stop` says so or the agent has reported. Output up to then was delivered.
+  // What came of it so far. Once it has finished, all output was delivered.
   [[nodiscard]] RunResult result();
   void set_on_finished(std::function<void()> hook) { on_finished_ = std::move(hook); }
   [[nodiscard]] std::string guest_release();
+  // The command runs.
+  [[nodiscard]] bool started() const { return started_.load(std::memory_order_acquire); }
 
   void write(std::span<const std::byte> data) override;  // from the device
 
@@ -61,6 +64,7 @@ class Client : public contract::ByteSink {
   FrameParser parser_;
   RunResult result_;
   size_t credit_ = kStdinWindow;
+  std::atomic<bool> started_{false};
   bool hello_ = false, stopping_ = false;
   std::thread thread_;
 };
