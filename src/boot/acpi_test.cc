@@ -180,6 +180,21 @@ TEST_F(Iasl, ReadsTheDevices) {
   EXPECT_THAT(text, HasSubstr("Name (\\_S5, Package (0x04)"));
 }
 
+// Lengths beyond 4095 and 63 bytes have other encodings.
+TEST_F(Iasl, ReadsAsManyDevicesAsWanted) {
+  for (const size_t count : {size_t{0}, size_t{80}, size_t{1000}}) {
+    AcpiConfig config = board();
+    config.virtio.assign(count, {0xd0000000, 0x1000, 16});
+    const std::string text = disassemble(dsdt(config));
+    EXPECT_THAT(text, Not(HasSubstr("rror"))) << count;
+    EXPECT_THAT(text, HasSubstr("Device (RTC)")) << count;
+    EXPECT_EQ(text.find("Device (V000)") != std::string::npos, count != 0);
+    if (count != 0) {
+      EXPECT_THAT(text, HasSubstr(fmt::format("Device (V{:03X})", count - 1)));
+    }
+  }
+}
+
 TEST_F(Iasl, ReadsTheFixedHardware) {
   const std::string text = disassemble(fadt(board(), 0xe0040, 0xe0080));
   EXPECT_THAT(text, Not(HasSubstr("nvalid"))) << text;

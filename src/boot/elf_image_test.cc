@@ -134,6 +134,12 @@ TEST(ElfImage, NotesWithHostileLengthsEnd) {
   }
 }
 
+TEST(ElfImage, EmptyPvhNotesAreNone) {
+  Image image = elf64(kCode, 0x1000000);
+  put(image, 0x118, uint32_t{0});  // n_descsz
+  EXPECT_FALSE(parse_elf("k", image)->pvh_entry);
+}
+
 TEST(ElfImage, RefusesEveryTruncation) {
   const Image image = elf64(kCode, 0x1000000);
   for (size_t size = 0; size < image.size(); ++size)

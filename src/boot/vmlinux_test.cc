@@ -158,6 +158,12 @@ TEST(Vmlinux, BombsStopAtTheLimit) {
   EXPECT_EQ(extract(payload, 1 << 30).error().kind, ErrorKind::kCorrupt) << "not an ELF file";
 }
 
+TEST(Vmlinux, KernelsLargerThanTheirOwnClaimAreRefused) {
+  const Image payload = pack_lz4(elf64(bytes(3 << 20), 0, 4 << 20));
+  EXPECT_TRUE(extract(payload, 4 << 20));
+  EXPECT_FALSE(extract(payload, 2 << 20));
+}
+
 TEST(Vmlinux, NoTruncationIsTaken) {
   const Image plain = elf64(bytes(0x4000));
   for (const auto& [compression, pack] : kPackers) {
