@@ -1,7 +1,7 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest test lint bench asan tsan fuzz clean
+.PHONY: all build setup guest demo test lint bench asan tsan fuzz clean
 
 all: build
 
@@ -16,6 +16,9 @@ setup:
 guest: setup
 	tools/fetch_kernel.sh
 	tools/make_test_initrd.sh
+
+demo: build guest
+	tools/demo.sh
 
 test: build guest
 	ctest --test-dir build/release --output-on-failure -j $(JOBS) -LE guest
