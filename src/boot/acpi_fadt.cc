@@ -61,7 +61,7 @@ void put_extended_ports(Bytes& out, const AcpiConfig& config) {
   put_port(out, 0, 0, 0);  // PM1b_CNT
   put_port(out, 0, 0, 0);  // PM2_CNT
   put_port(out, config.pm_timer, 32, 3);
-  put_zeros(out, 4 * 12);  // GPE0, GPE1, sleep control, sleep status
+  put_zeros(out, 48);  // GPE0, GPE1, sleep control, sleep status
 }
 
 }  // namespace
