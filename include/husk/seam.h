@@ -4,8 +4,8 @@
 // backend and calls it directly: no virtual call and no allocation between two exits. Everything a
 // guest-visible machine needs beyond this (devices, boot, lifecycle) is written once, above.
 //
-// Threads: a vCPU belongs to the thread that created it; all of its members are called there. A vCPU's
-// handle and an IrqLine may be used from any thread.
+// Threads: a vCPU belongs to the thread that created it; all of its members are called there. A
+// vCPU's handle and an IrqLine may be used from any thread.
 #pragma once
 
 #include <concepts>
@@ -31,8 +31,9 @@ enum class Prot : uint8_t {
   kReadWriteExec = 7,
 };
 
-// A core register by role. On aarch64 x(n) is Xn; on x86-64 x(n) is the general register with encoding n
-// (rax rcx rdx rbx rsp rbp rsi rdi r8..r15), kPc is RIP and kCpsr RFLAGS; the others are refused there.
+// A core register by role. On aarch64 x(n) is Xn; on x86-64 x(n) is the general register with
+// encoding n (rax rcx rdx rbx rsp rbp rsi rdi r8..r15), kPc is RIP and kCpsr RFLAGS; the others are
+// refused there.
 struct CoreReg {
   enum class Role : uint8_t { kX, kFp, kLr, kPc, kCpsr, kFpsr, kFpcr };
   Role role = Role::kX;
@@ -46,8 +47,8 @@ struct CoreReg {
 // kMpidrEl1 identifies the vCPU; on x86-64 it is the APIC ID, read-only.
 enum class SysReg : uint8_t { kMpidrEl1 };
 
-// Why step() returned. Trivially copyable. For a read (kIo or kMmio with write == false) the value is
-// handed back with set_read_data() before the next step().
+// Why step() returned. Trivially copyable. For a read (kIo or kMmio with write == false) the value
+// is handed back with set_read_data() before the next step().
 struct VcpuExit {
   enum class Kind : uint8_t {
     kCanceled,         // force_exit, or a host signal: nothing happened, step again when ready
@@ -55,25 +56,25 @@ struct VcpuExit {
     kVtimerActivated,  // aarch64 without an in-kernel timer
     kIo,               // x86 port access
     kMmio,             // access to guest-physical space that is not RAM
-    kHalt,             // the vCPU can never wake by itself: its last instruction stopped it for good
-    kShutdown,         // triple fault
-    kUnknown,          // raw: the backend's own number
+    kHalt,      // the vCPU can never wake by itself: its last instruction stopped it for good
+    kShutdown,  // triple fault
+    kUnknown,   // raw: the backend's own number
   };
   Kind kind = Kind::kCanceled;
   bool write = false;
-  uint8_t size = 0;         // bytes: 1, 2, 4 (and 8 for kMmio)
-  uint16_t port = 0;        // kIo
-  uint32_t raw = 0;         // kUnknown
-  uint64_t phys_addr = 0;   // kMmio, kException
-  uint64_t virt_addr = 0;   // kException
-  uint64_t syndrome = 0;    // kException
-  uint64_t data = 0;        // a write's value
+  uint8_t size = 0;        // bytes: 1, 2, 4 (and 8 for kMmio)
+  uint16_t port = 0;       // kIo
+  uint32_t raw = 0;        // kUnknown
+  uint64_t phys_addr = 0;  // kMmio, kException
+  uint64_t virt_addr = 0;  // kException
+  uint64_t syndrome = 0;   // kException
+  uint64_t data = 0;       // a write's value
 };
 static_assert(std::is_trivially_copyable_v<VcpuExit>);
 
-// What runtime::boot_linux() needs, which puts a kernel into memory and its entry state into the boot vCPU through
-// restore_snapshot(): the same code for every backend of an architecture, so it is not the backend's business. The
-// guest RAM the guest RAM that starts at ram_gpa.
+// What runtime::boot_linux() needs, which puts a kernel into memory and its entry state into the
+// boot vCPU through restore_snapshot(): the same code for every backend of an architecture, so it
+// is not the backend's business. The guest RAM the guest RAM that starts at ram_gpa.
 struct LinuxBootConfig {
   std::span<const std::byte> kernel;
   std::span<const std::byte> initrd;  // empty: none
@@ -83,8 +84,8 @@ struct LinuxBootConfig {
   std::span<const std::byte> fdt;  // ignored on x86
 };
 
-// A point in guest time, to continue from. The seed keeps one number, which cannot tell how long the machine
-// was frozen; the host's clocks at the capture are kept beside it.
+// A point in guest time, to continue from. The seed keeps one number, which cannot tell how long
+// the machine was frozen; the host's clocks at the capture are kept beside it.
 struct ClockRef {
   uint64_t guest_ns = 0;           // the guest's monotonic clock at the capture
   uint64_t host_monotonic_ns = 0;  // the host's, at the same moment
@@ -99,29 +100,31 @@ concept VcpuHandle = std::copyable<H> && requires(std::span<const H> batch) {
 };
 
 template <class V>
-concept HypervisorVcpu = requires(V& vcpu, const typename V::SnapshotState& state, CoreReg core, SysReg sys,
-                                  uint64_t value, std::ostream& out, std::istream& in, ClockRef ref) {
-  requires VcpuHandle<typename V::Handle>;
-  { vcpu.exit_token() } -> std::same_as<typename V::Handle>;
-  { vcpu.capture_snapshot() } -> std::same_as<Result<typename V::SnapshotState>>;
-  { vcpu.restore_snapshot(state) } -> std::same_as<Result<void>>;
-  { V::write_snapshot_state(state, out) } -> std::same_as<Result<void>>;
-  // Consumes exactly the bytes that write_snapshot_state() wrote.
-  { V::read_snapshot_state(in) } -> std::same_as<Result<typename V::SnapshotState>>;
-  { V::capture_clock_ref(state, value) } -> std::same_as<ClockRef>;
-  // Guest monotonic time goes on from `ref`; returns the offset that was applied. Never jumps back.
-  { vcpu.restore_clock(ref, value) } -> std::same_as<uint64_t>;
-  { vcpu.get_core(core) } -> std::same_as<Result<uint64_t>>;
-  { vcpu.set_core(core, value) } -> std::same_as<Result<void>>;
-  { vcpu.get_sys(sys) } -> std::same_as<Result<uint64_t>>;
-  { vcpu.set_sys(sys, value) } -> std::same_as<Result<void>>;
-  { vcpu.step() } -> std::same_as<VcpuExit>;
-  { vcpu.set_read_data(value) } -> std::same_as<void>;
-};
+concept HypervisorVcpu =
+    requires(V& vcpu, const typename V::SnapshotState& state, CoreReg core, SysReg sys,
+             uint64_t value, std::ostream& out, std::istream& in, ClockRef ref) {
+      requires VcpuHandle<typename V::Handle>;
+      { vcpu.exit_token() } -> std::same_as<typename V::Handle>;
+      { vcpu.capture_snapshot() } -> std::same_as<Result<typename V::SnapshotState>>;
+      { vcpu.restore_snapshot(state) } -> std::same_as<Result<void>>;
+      { V::write_snapshot_state(state, out) } -> std::same_as<Result<void>>;
+      // Consumes exactly the bytes that write_snapshot_state() wrote.
+      { V::read_snapshot_state(in) } -> std::same_as<Result<typename V::SnapshotState>>;
+      { V::capture_clock_ref(state, value) } -> std::same_as<ClockRef>;
+      // Guest monotonic time goes on from `ref`; returns the offset that was applied. Never jumps
+      // back.
+      { vcpu.restore_clock(ref, value) } -> std::same_as<uint64_t>;
+      { vcpu.get_core(core) } -> std::same_as<Result<uint64_t>>;
+      { vcpu.set_core(core, value) } -> std::same_as<Result<void>>;
+      { vcpu.get_sys(sys) } -> std::same_as<Result<uint64_t>>;
+      { vcpu.set_sys(sys, value) } -> std::same_as<Result<void>>;
+      { vcpu.step() } -> std::same_as<VcpuExit>;
+      { vcpu.set_read_data(value) } -> std::same_as<void>;
+    };
 
 template <class M>
-concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t length, Prot prot, uint32_t irq,
-                                bool level, std::span<const std::byte> bytes) {
+concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t length, Prot prot,
+                                uint32_t irq, bool level, std::span<const std::byte> bytes) {
   requires HypervisorVcpu<typename M::Vcpu>;
   // `host` stays mapped until unmap_ram() or the end of the VM; sizes are multiples of 4 KiB.
   { vm.map_ram(host, gpa, length, prot) } -> std::same_as<Result<void>>;

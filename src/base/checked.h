@@ -1,4 +1,5 @@
-// Arithmetic on numbers that a guest, an image or a file chose. Everything that can overflow says so.
+// Arithmetic on numbers that a guest, an image or a file chose. Everything that can overflow says
+// so.
 #pragma once
 
 #include <bit>

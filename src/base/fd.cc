@@ -24,11 +24,12 @@ Result<Fd> open_file(const std::string& path, int flags, const std::string& role
 
 Result<std::string> read_file(const std::string& path, const std::string& role, size_t limit) {
   Fd fd = HUSK_TRY(open_file(path, O_RDONLY, role));
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd.get(), &st) != 0) return fail_errno(path, "cannot stat " + role);
   if (!S_ISREG(st.st_mode)) return fail(ErrorKind::kInvalidArgument, path, role + " is not a file");
   if (static_cast<uint64_t>(st.st_size) > limit)
-    return fail(ErrorKind::kLimit, path, role + " is larger than " + std::to_string(limit) + " bytes");
+    return fail(ErrorKind::kLimit, path,
+                role + " is larger than " + std::to_string(limit) + " bytes");
   std::string text(static_cast<size_t>(st.st_size), '\0');
   HUSK_TRY(read_exact(fd.get(), std::as_writable_bytes(std::span(text)), 0, path));
   return text;
@@ -62,7 +63,8 @@ Result<void> write_exact(int fd, std::span<const std::byte> data, uint64_t offse
 Result<Mapping> Mapping::map(size_t size, int prot, int flags, int fd, uint64_t offset,
                              const std::string& subject) {
   void* start = ::mmap(nullptr, size, prot, flags, fd, static_cast<off_t>(offset));
-  if (start == MAP_FAILED) return fail_errno(subject, "cannot map " + std::to_string(size) + " bytes");
+  if (start == MAP_FAILED)
+    return fail_errno(subject, "cannot map " + std::to_string(size) + " bytes");
   return Mapping(start, size);
 }
 

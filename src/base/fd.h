@@ -40,7 +40,8 @@ class Fd {
 // The whole file, refused beyond `limit` bytes.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, const std::string& role,
                                             size_t limit);
-// Reads/writes all of `data` at `offset`, retrying short transfers; a read past the end is an error.
+// Reads/writes all of `data` at `offset`, retrying short transfers; a read past the end is an
+// error.
 [[nodiscard]] Result<void> read_exact(int fd, std::span<std::byte> data, uint64_t offset,
                                       const std::string& subject);
 [[nodiscard]] Result<void> write_exact(int fd, std::span<const std::byte> data, uint64_t offset,

@@ -12,10 +12,14 @@ std::atomic<LogLevel> g_level{LogLevel::kWarn};
 
 std::string_view prefix(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "husk: debug: ";
-    case LogLevel::kInfo: return "husk: ";
-    case LogLevel::kWarn: return "husk: warning: ";
-    default: return "husk: error: ";
+    case LogLevel::kDebug:
+      return "husk: debug: ";
+    case LogLevel::kInfo:
+      return "husk: ";
+    case LogLevel::kWarn:
+      return "husk: warning: ";
+    default:
+      return "husk: error: ";
   }
 }
 

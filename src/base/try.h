@@ -14,9 +14,9 @@ T release(Result<T>& result) {
 inline void release(Result<void>&) {}
 }  // namespace husk::base
 
-#define HUSK_TRY(...)                                                              \
-  ({                                                                               \
-    auto husk_try_result = (__VA_ARGS__);                                          \
+#define HUSK_TRY(...)                                                                 \
+  ({                                                                                  \
+    auto husk_try_result = (__VA_ARGS__);                                             \
     if (!husk_try_result) return std::unexpected(std::move(husk_try_result.error())); \
-    ::husk::base::release(husk_try_result);                                        \
+    ::husk::base::release(husk_try_result);                                           \
   })

@@ -35,11 +35,12 @@ struct BootOptions {
 // A file mapped read-only.
 Result<base::Mapping> map_file(const std::string& path, const std::string& role) {
   const base::Fd fd = HUSK_TRY(base::open_file(path, O_RDONLY, role));
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd.get(), &st) != 0) return fail_errno(path, "cannot stat " + role);
   if (!S_ISREG(st.st_mode)) return fail(ErrorKind::kInvalidArgument, path, role + " is not a file");
   if (st.st_size == 0) return fail(ErrorKind::kCorrupt, path, "empty " + role);
-  return base::Mapping::map(static_cast<size_t>(st.st_size), PROT_READ, MAP_PRIVATE, fd.get(), 0, path);
+  return base::Mapping::map(static_cast<size_t>(st.st_size), PROT_READ, MAP_PRIVATE, fd.get(), 0,
+                            path);
 }
 
 // A guest that panics restarts at once, which ends the run, unless the user wants it otherwise.
@@ -50,8 +51,10 @@ std::string command_line(const BootOptions& options) {
 
 int exit_code(const runtime::MachineEnd& end, const ConsoleOutput& console) {
   switch (end.reason()) {
-    case runtime::EndReason::kPowerOff: return 0;
-    case runtime::EndReason::kDebugExit: return static_cast<int>((end.code() << 1 | 1) & 0xff);
+    case runtime::EndReason::kPowerOff:
+      return 0;
+    case runtime::EndReason::kDebugExit:
+      return static_cast<int>((end.code() << 1 | 1) & 0xff);
     case runtime::EndReason::kReset:
     case runtime::EndReason::kTripleFault:
       if (!console.panic().empty()) {
@@ -61,7 +64,8 @@ int exit_code(const runtime::MachineEnd& end, const ConsoleOutput& console) {
       if (end.reason() == runtime::EndReason::kReset) return 0;
       report("guest stopped by a triple fault");
       return kGuestPanic;
-    default: return report("the built-in CPU stopped unexpectedly");
+    default:
+      return report("the built-in CPU stopped unexpectedly");
   }
 }
 
@@ -92,7 +96,9 @@ Result<int> boot(const BootOptions& options) {
   const RawTerminal terminal;
   machine->start();
   {
-    const InputPump input(STDIN_FILENO, [&](std::span<const std::byte> data) { return machine->board().serial().push(data); });
+    const InputPump input(STDIN_FILENO, [&](std::span<const std::byte> data) {
+      return machine->board().serial().push(data);
+    });
     machine->end().wait_until_reached();
   }
   machine->join();
@@ -109,12 +115,14 @@ int run(const BootOptions& options) {
 void add_boot(CLI::App& app, Action& chosen) {
   auto options = std::make_shared<BootOptions>();
   auto* verb = app.add_subcommand("boot", "Boot a kernel with its serial console on the terminal");
-  verb->add_option("--kernel", options->kernel, "bzImage, ELF with PVH, or Multiboot kernel")->required();
+  verb->add_option("--kernel", options->kernel, "bzImage, ELF with PVH, or Multiboot kernel")
+      ->required();
   verb->add_option("--initrd", options->initrd, "Initial RAM disk");
   verb->add_option("--append", options->append, "Kernel command line")->capture_default_str();
   verb->add_option("--memory", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", options->cpus, "Number of vCPUs")->capture_default_str();
-  verb->add_option("--backend", options->backend, "auto or soft")->check(CLI::IsMember({"auto", "soft"}));
+  verb->add_option("--backend", options->backend, "auto or soft")
+      ->check(CLI::IsMember({"auto", "soft"}));
   verb->add_flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4");
   verb->add_flag("--test-device", options->test_device, "QEMU's pc-testdev ports");
   verb->callback([options, &chosen] { chosen = [options] { return run(*options); }; });

@@ -18,7 +18,9 @@ int doctor() {
   if (kvm.valid()) {
     fmt::print("kvm   not used  /dev/kvm opens, but this build has no KVM backend yet\n");
   } else if (errno == EACCES) {
-    fmt::print("kvm   not used  no permission on /dev/kvm (join the group that owns it, usually kvm), and this build has no KVM backend yet\n");
+    fmt::print(
+        "kvm   not used  no permission on /dev/kvm (join the group that owns it, usually kvm), and "
+        "this build has no KVM backend yet\n");
   } else {
     fmt::print("kvm   not used  /dev/kvm: {}\n", std::strerror(errno));
   }

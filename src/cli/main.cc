@@ -11,7 +11,9 @@ int main(int argc, char** argv) {
   CLI::App app("Runs OCI images and kernels as microVMs.", "husk");
   app.require_subcommand(1);
   app.set_version_flag("--version", "husk 0.1.0");
-  app.add_flag_callback("--debug", [] { base::set_log_level(base::LogLevel::kDebug); }, "Say more about what happens");
+  app.add_flag_callback(
+      "--debug", [] { base::set_log_level(base::LogLevel::kDebug); },
+      "Say more about what happens");
   cli::Action chosen;
   cli::add_run(app, chosen);
   cli::add_boot(app, chosen);

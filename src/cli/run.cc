@@ -39,7 +39,8 @@ void write_all(int fd, std::string_view text) {
   }
 }
 
-// Takes the process's signals on a thread of its own and passes them on to the command; the terminal's size too.
+// Takes the process's signals on a thread of its own and passes them on to the command; the
+// terminal's size too.
 class SignalForwarder {
  public:
   static void block() {
@@ -47,7 +48,8 @@ class SignalForwarder {
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
   }
-  explicit SignalForwarder(runtime::Container& container) : container_(container), thread_([this] { run(); }) {}
+  explicit SignalForwarder(runtime::Container& container)
+      : container_(container), thread_([this] { run(); }) {}
   ~SignalForwarder() {
     stopping_ = true;
     ::pthread_kill(thread_.native_handle(), SIGTERM);
@@ -60,7 +62,8 @@ class SignalForwarder {
   static sigset_t forwarded() {
     sigset_t set;
     sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH}) sigaddset(&set, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH})
+      sigaddset(&set, signal);
     return set;
   }
   void run() {
@@ -68,7 +71,8 @@ class SignalForwarder {
     for (int signal = 0; ::sigwait(&set, &signal) == 0 && !stopping_;) {
       if (signal == SIGWINCH) {
         winsize size{};
-        if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) container_.resize(size.ws_row, size.ws_col);
+        if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
+          container_.resize(size.ws_row, size.ws_col);
       } else {
         container_.send_signal(signal);
       }
@@ -91,7 +95,8 @@ Result<int> run(RunOptions& options) {
   container.command.assign(options.words.begin() + 1, options.words.end());
   for (std::string& entry : container.environment) {
     if (entry.find('=') != std::string::npos) continue;
-    const char* value = std::getenv(entry.c_str());  // as Docker: a name alone passes the host's value on
+    const char* value =
+        std::getenv(entry.c_str());  // as Docker: a name alone passes the host's value on
     entry += std::string("=") + (value == nullptr ? "" : value);
   }
   winsize size{};
@@ -103,16 +108,21 @@ Result<int> run(RunOptions& options) {
   runtime::ContainerOutput output;
   output.out = [](std::string_view text) { write_all(STDOUT_FILENO, text); };
   output.err = [](std::string_view text) { write_all(STDERR_FILENO, text); };
-  output.serial = [](std::string_view line) { base::log(base::LogLevel::kDebug, "serial: {}", line); };
-  output.state = [](const lifecycle::VmState& state) { base::log(base::LogLevel::kDebug, "state: {}", state.to_string()); };
+  output.serial = [](std::string_view line) {
+    base::log(base::LogLevel::kDebug, "serial: {}", line);
+  };
+  output.state = [](const lifecycle::VmState& state) {
+    base::log(base::LogLevel::kDebug, "state: {}", state.to_string());
+  };
   const auto running = HUSK_TRY(runtime::Container::start(container, output));
   std::optional<RawTerminal> raw;
   if (container.terminal) raw.emplace();
   const SignalForwarder signals(*running);
   std::optional<InputPump> input;
   if (container.input)
-    input.emplace(STDIN_FILENO, [&](std::span<const std::byte> data) { return running->send_input(data); },
-                  [&] { running->close_input(); });
+    input.emplace(
+        STDIN_FILENO, [&](std::span<const std::byte> data) { return running->send_input(data); },
+        [&] { running->close_input(); });
   const runtime::ContainerExit exit = HUSK_TRY(running->wait());
   input.reset();
   raw.reset();
@@ -129,23 +139,31 @@ void add_run(CLI::App& app, Action& chosen) {
   auto& container = options->container;
   verb->add_option("--memory,-m", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", container.vcpus, "Number of vCPUs")->capture_default_str();
-  verb->add_option("--env,-e", container.environment, "Set a variable: KEY=VALUE")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("--workdir,-w", container.working_directory, "Working directory in the container");
+  verb->add_option("--env,-e", container.environment, "Set a variable: KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb->add_option("--workdir,-w", container.working_directory,
+                   "Working directory in the container");
   verb->add_option("--user,-u", container.user, "User: name or uid, with :group");
-  options->entrypoint_given = verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");
+  options->entrypoint_given =
+      verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");
   verb->add_option("--kernel", container.kernel, "Guest kernel instead of the default one");
-  verb->add_option("--backend", options->backend, "auto or soft")->check(CLI::IsMember({"auto", "soft"}));
+  verb->add_option("--backend", options->backend, "auto or soft")
+      ->check(CLI::IsMember({"auto", "soft"}));
   verb->add_option("--name", container.name, "Name of the machine");
   verb->add_flag("-i,--interactive", container.input, "Keep standard input open");
   verb->add_flag("-t,--tty", container.terminal, "Give the command a terminal");
   verb->add_flag("--rm", options->remove, "Remove everything afterwards (always so)");
   verb->callback([verb, options, &chosen] {
     options->words = verb->remaining();
-    if (!options->words.empty() && options->words.front() == "--") options->words.erase(options->words.begin());
-    if (options->words.size() > 1 && options->words[1] == "--") options->words.erase(options->words.begin() + 1);
+    if (!options->words.empty() && options->words.front() == "--")
+      options->words.erase(options->words.begin());
+    if (options->words.size() > 1 && options->words[1] == "--")
+      options->words.erase(options->words.begin() + 1);
     chosen = [options] {
       if (options->words.empty()) return report("run: no image given");
-      if (options->words.front().starts_with("-")) return report("run: unknown flag " + options->words.front());
+      if (options->words.front().starts_with("-"))
+        return report("run: unknown flag " + options->words.front());
       const auto code = run(*options);
       return code ? *code : report(code.error());
     };

@@ -14,11 +14,20 @@ namespace {
 
 int shift_of(char unit) {
   switch (unit) {
-    case 'b': case 'B': return 0;
-    case 'k': case 'K': return 10;
-    case 'm': case 'M': return 20;
-    case 'g': case 'G': return 30;
-    default: return -1;
+    case 'b':
+    case 'B':
+      return 0;
+    case 'k':
+    case 'K':
+      return 10;
+    case 'm':
+    case 'M':
+      return 20;
+    case 'g':
+    case 'G':
+      return 30;
+    default:
+      return -1;
   }
 }
 
@@ -31,13 +40,15 @@ Result<uint64_t> parse_size(const std::string& flag, const std::string& text) {
   const int shift = unit.empty() ? 0 : unit.size() == 1 ? shift_of(unit[0]) : -1;
   const auto size = shift < 0 ? std::nullopt : base::checked_mul(number, uint64_t{1} << shift);
   if (error != std::errc{} || !size)
-    return fail(ErrorKind::kInvalidArgument, flag, fmt::format("\"{}\" is not a size such as 512M", text));
+    return fail(ErrorKind::kInvalidArgument, flag,
+                fmt::format("\"{}\" is not a size such as 512M", text));
   return *size;
 }
 
 Result<uint64_t> parse_memory(const std::string& text, uint64_t least) {
   const uint64_t size = base::align_down(HUSK_TRY(parse_size("--memory", text)), kPageSize);
-  const auto host = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const auto host = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                    static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   if (size < least)
     return fail(ErrorKind::kInvalidArgument, "--memory",
                 fmt::format("{} is too little, a guest needs {}M at least", text, least >> 20));

@@ -30,7 +30,8 @@ class ConsoleOutput : public contract::ByteSink {
  public:
   explicit ConsoleOutput(int fd) : fd_(fd) {}
   void write(std::span<const std::byte> data) override;
-  // The reason of the last panic that the kernel printed; empty for none. Once the machine has ended.
+  // The reason of the last panic that the kernel printed; empty for none. Once the machine has
+  // ended.
   [[nodiscard]] const std::string& panic() const { return panic_; }
 
  private:
@@ -40,8 +41,8 @@ class ConsoleOutput : public contract::ByteSink {
   std::string panic_;
 };
 
-// Reads a descriptor on a thread of its own and gives the bytes to `take`, which returns how many it took; `at_end` is
-// called when there are no more.
+// Reads a descriptor on a thread of its own and gives the bytes to `take`, which returns how many
+// it took; `at_end` is called when there are no more.
 class InputPump {
  public:
   using Take = std::function<size_t(std::span<const std::byte>)>;

@@ -7,8 +7,9 @@
 
 namespace husk::contract {
 
-// One alarm. Setting it again moves it; the callback runs on the machine's I/O thread, after the deadline
-// (CLOCK_MONOTONIC nanoseconds). Destroying it waits until a running callback has returned.
+// One alarm. Setting it again moves it; the callback runs on the machine's I/O thread, after the
+// deadline (CLOCK_MONOTONIC nanoseconds). Destroying it waits until a running callback has
+// returned.
 class Alarm {
  public:
   virtual ~Alarm() = default;

@@ -19,7 +19,8 @@ class BlockStore {
   [[nodiscard]] virtual Result<void> read(uint64_t offset, std::span<std::byte> out) = 0;
   [[nodiscard]] virtual Result<void> write(uint64_t offset, std::span<const std::byte> in) = 0;
   [[nodiscard]] virtual Result<void> flush() = 0;
-  // Both make the range read as zeroes or, for discard, as anything; `unmap` allows to free the space.
+  // Both make the range read as zeroes or, for discard, as anything; `unmap` allows to free the
+  // space.
   [[nodiscard]] virtual Result<void> discard(uint64_t offset, uint64_t length) = 0;
   [[nodiscard]] virtual Result<void> write_zeroes(uint64_t offset, uint64_t length, bool unmap) = 0;
 };

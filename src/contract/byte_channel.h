@@ -1,4 +1,5 @@
-// A stream of bytes between a console port of the guest and whoever holds its other end on the host.
+// A stream of bytes between a console port of the guest and whoever holds its other end on the
+// host.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +14,8 @@ class ByteSink {
   virtual void write(std::span<const std::byte> data) = 0;
 };
 
-// Host to guest. The device takes what it has room for and returns how much that was; when room appears
-// again it calls the `on_room` hook that was given to it. Thread-safe.
+// Host to guest. The device takes what it has room for and returns how much that was; when room
+// appears again it calls the `on_room` hook that was given to it. Thread-safe.
 class ByteInput {
  public:
   virtual ~ByteInput() = default;

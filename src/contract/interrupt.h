@@ -1,5 +1,6 @@
-// How an interrupt controller (platform/) and a CPU backend's local APICs meet, neither knowing the other.
-// The names follow the Intel SDM, volume 3, chapter 11 (APIC) and the 82093AA (I/O APIC) data sheet.
+// How an interrupt controller (platform/) and a CPU backend's local APICs meet, neither knowing the
+// other. The names follow the Intel SDM, volume 3, chapter 11 (APIC) and the 82093AA (I/O APIC)
+// data sheet.
 #pragma once
 
 #include <cstddef>
@@ -39,8 +40,8 @@ class InterruptSink {
   virtual void set_extint(bool asserted) = 0;
 };
 
-// The chipset side: what a backend without an interrupt controller of its own is given (like a split
-// irqchip on KVM). Thread-safe.
+// The chipset side: what a backend without an interrupt controller of its own is given (like a
+// split irqchip on KVM). Thread-safe.
 class InterruptController {
  public:
   virtual ~InterruptController() = default;

@@ -8,7 +8,8 @@ namespace {
 constexpr uint32_t kVersion = 1;
 constexpr uint32_t kMaxMsrs = 1024;
 
-// Visits every field in order with `visit`, which reads or writes it. MSRs have their count before them.
+// Visits every field in order with `visit`, which reads or writes it. MSRs have their count before
+// them.
 template <class State, class Visit>
 void visit_fields(State& state, Visit&& visit) {
   for (auto& value : state.gpr) visit(value);
@@ -27,15 +28,17 @@ void visit_fields(State& state, Visit&& visit) {
     visit(table->base);
     visit(table->limit);
   }
-  for (auto* value : {&state.cr0, &state.cr2, &state.cr3, &state.cr4, &state.cr8, &state.efer, &state.xcr0})
+  for (auto* value :
+       {&state.cr0, &state.cr2, &state.cr3, &state.cr4, &state.cr8, &state.efer, &state.xcr0})
     visit(*value);
   for (auto& value : state.dr) visit(value);
   visit(state.dr6);
   visit(state.dr7);
   for (auto& byte : state.fxsave) visit(byte);
   for (auto& byte : state.lapic) visit(byte);
-  for (auto* flag : {&state.events.nmi_pending, &state.events.nmi_blocked, &state.events.interrupt_shadow,
-                     &state.events.halted, &state.events.waiting_for_sipi})
+  for (auto* flag :
+       {&state.events.nmi_pending, &state.events.nmi_blocked, &state.events.interrupt_shadow,
+        &state.events.halted, &state.events.waiting_for_sipi})
     visit(*flag);
   for (auto& msr : state.msrs) {
     visit(msr.index);
@@ -45,7 +48,8 @@ void visit_fields(State& state, Visit&& visit) {
 
 template <class T>
 void put(std::ostream& out, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) out.put(static_cast<char>(static_cast<uint64_t>(value) >> 8 * i));
+  for (size_t i = 0; i < sizeof(T); ++i)
+    out.put(static_cast<char>(static_cast<uint64_t>(value) >> 8 * i));
 }
 
 template <class T>
@@ -70,7 +74,8 @@ Result<VcpuState> read_state(std::istream& in) {
   uint32_t msrs = 0;
   get(in, version);
   get(in, msrs);
-  if (!in || version != kVersion) return fail(ErrorKind::kCorrupt, "vCPU state", "has an unknown version");
+  if (!in || version != kVersion)
+    return fail(ErrorKind::kCorrupt, "vCPU state", "has an unknown version");
   if (msrs > kMaxMsrs) return fail(ErrorKind::kCorrupt, "vCPU state", "claims too many MSRs");
   VcpuState state;
   state.msrs.resize(msrs);

@@ -20,7 +20,8 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::span<const RegionS
     if (!aligned || spec.size == 0 || spec.start.value < end || !region_end)
       return fail(ErrorKind::kInvalidArgument, "guest memory",
                   fmt::format("bad region at {:#x}, {} bytes", spec.start.value, spec.size));
-    memory->regions_.push_back({spec.start, spec.size, nullptr, memory->size_, memory->size_ / kPageSize});
+    memory->regions_.push_back(
+        {spec.start, spec.size, nullptr, memory->size_, memory->size_ / kPageSize});
     memory->size_ += spec.size;
     end = *region_end;
   }
@@ -29,10 +30,11 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::span<const RegionS
   if (!memory->file_.valid()) return fail_errno("guest memory", "cannot create a memory file");
   if (::ftruncate(memory->file_.get(), static_cast<off_t>(memory->size_)) != 0)
     return fail_errno("guest memory", fmt::format("cannot reserve {} bytes", memory->size_));
-  memory->mapping_ = HUSK_TRY(base::Mapping::map(memory->size_, PROT_READ | PROT_WRITE,
-                                                 MAP_SHARED | MAP_NORESERVE, memory->file_.get(), 0,
-                                                 "guest memory"));
-  for (Region& region : memory->regions_) region.host = memory->mapping_.data() + region.file_offset;
+  memory->mapping_ =
+      HUSK_TRY(base::Mapping::map(memory->size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                                  memory->file_.get(), 0, "guest memory"));
+  for (Region& region : memory->regions_)
+    region.host = memory->mapping_.data() + region.file_offset;
   memory->dirty_ = std::vector<std::atomic<uint64_t>>((memory->size_ / kPageSize + 63) / 64);
   return memory;
 }

@@ -1,8 +1,8 @@
 // The one checked door to guest memory. Owns the guest's RAM (a memfd, mapped) and its dirty log.
 //
-// Every access is bounds-checked and returns an error for what is not RAM; nothing a guest chooses can
-// make it abort. Reads and writes are plain copies, not atomic with respect to running vCPUs, except
-// load/store of naturally aligned 1, 2, 4 and 8 bytes, which are single accesses.
+// Every access is bounds-checked and returns an error for what is not RAM; nothing a guest chooses
+// can make it abort. Reads and writes are plain copies, not atomic with respect to running vCPUs,
+// except load/store of naturally aligned 1, 2, 4 and 8 bytes, which are single accesses.
 // Thread-safe once built; regions do not change while vCPUs run.
 #pragma once
 
@@ -15,9 +15,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "husk/error.h"
+
 #include "base/fd.h"
 #include "contract/address.h"
-#include "husk/error.h"
 
 namespace husk::memory {
 
@@ -41,9 +42,10 @@ struct Region {
 
 class GuestMemory {
  public:
-  // Regions are sorted, page-aligned and do not overlap. Memory is zero and is only taken from the host
-  // as it is touched.
-  [[nodiscard]] static Result<std::unique_ptr<GuestMemory>> create(std::span<const RegionSpec> specs);
+  // Regions are sorted, page-aligned and do not overlap. Memory is zero and is only taken from the
+  // host as it is touched.
+  [[nodiscard]] static Result<std::unique_ptr<GuestMemory>> create(
+      std::span<const RegionSpec> specs);
 
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
@@ -92,9 +94,12 @@ class GuestMemory {
     if (dirty_tracking()) mark_dirty_pages(gpa, length);
   }
   // The start of every page written since the last call, which also clears them. Each call raises
-  // dirty_epoch(); a backend that caches writable translations drops them when it sees the epoch move.
+  // dirty_epoch(); a backend that caches writable translations drops them when it sees the epoch
+  // move.
   [[nodiscard]] std::vector<Gpa> take_dirty_pages();
-  [[nodiscard]] uint64_t dirty_epoch() const { return dirty_epoch_.load(std::memory_order_acquire); }
+  [[nodiscard]] uint64_t dirty_epoch() const {
+    return dirty_epoch_.load(std::memory_order_acquire);
+  }
 
  private:
   GuestMemory() = default;

@@ -22,7 +22,8 @@ uint64_t AcpiPm::read(uint64_t offset, uint32_t) {
   if (offset == kEnable) return enable_;
   if (offset == kControl) return control_ | kSciEnable;
   if (offset == kTimer)
-    return static_cast<uint32_t>(static_cast<unsigned __int128>(clock_()) * kTimerHz / 1'000'000'000);
+    return static_cast<uint32_t>(static_cast<unsigned __int128>(clock_()) * kTimerHz /
+                                 1'000'000'000);
   return 0;
 }
 
@@ -34,7 +35,8 @@ void AcpiPm::write(uint64_t offset, uint32_t size, uint64_t value) {
     enable_ = static_cast<uint16_t>(value);
   } else if (offset == kControl) {
     control_ = static_cast<uint16_t>(value & ~uint64_t{kSleepEnable});
-    if ((value & kSleepEnable) != 0 && (value >> 10 & 7) == s5_) events_.raise(contract::MachineEvent::kPowerOff, 0);
+    if ((value & kSleepEnable) != 0 && (value >> 10 & 7) == s5_)
+      events_.raise(contract::MachineEvent::kPowerOff, 0);
   }
   update_sci();
 }

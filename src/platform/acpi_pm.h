@@ -1,4 +1,5 @@
-// ACPI fixed hardware (ACPI 6.5, 4.8.3): PM1a event and control blocks, the power-management timer; and the reset port.
+// ACPI fixed hardware (ACPI 6.5, 4.8.3): PM1a event and control blocks, the power-management timer;
+// and the reset port.
 #pragma once
 
 #include <atomic>
@@ -15,7 +16,8 @@ class AcpiPm : public contract::IoHandler {
   using Clock = uint64_t (*)();
   static constexpr uint16_t kPorts = 12;
 
-  AcpiPm(contract::MachineEventSink& events, contract::IrqLine sci, Clock clock, uint8_t s5_sleep_type)
+  AcpiPm(contract::MachineEventSink& events, contract::IrqLine sci, Clock clock,
+         uint8_t s5_sleep_type)
       : events_(events), sci_(sci), clock_(clock), s5_(s5_sleep_type) {}
 
   [[nodiscard]] std::string_view name() const override { return "acpi-pm"; }

@@ -1,12 +1,13 @@
-// Port and memory-mapped buses: which device answers where. Built once, then immutable, so that vCPUs share it without
-// a lock.
+// Port and memory-mapped buses: which device answers where. Built once, then immutable, so that
+// vCPUs share it without a lock.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "contract/io_handler.h"
 #include "husk/error.h"
+
+#include "contract/io_handler.h"
 
 namespace husk::platform {
 

@@ -8,7 +8,9 @@ namespace {
 class Recorder : public contract::IoHandler {
  public:
   std::string_view name() const override { return "recorder"; }
-  uint64_t read(uint64_t offset, uint32_t size) override { return 0x1122334455667700 + offset * 16 + size; }
+  uint64_t read(uint64_t offset, uint32_t size) override {
+    return 0x1122334455667700 + offset * 16 + size;
+  }
   void write(uint64_t offset, uint32_t, uint64_t value) override {
     last_offset = offset;
     last_value = value;

@@ -27,7 +27,8 @@ std::vector<std::byte> Chipset::capture() const {
     out.insert(out.end(), bytes, bytes + sizeof(value));
   };
   put(kVersion);
-  auto& self = const_cast<Chipset&>(*this);  // the visitor serves both directions; here it only reads
+  auto& self =
+      const_cast<Chipset&>(*this);  // the visitor serves both directions; here it only reads
   visit_all(self.pic_, self.ioapic_, put);
   return out;
 }
@@ -41,7 +42,8 @@ Result<void> Chipset::restore(std::span<const std::byte> state) {
   };
   uint32_t version = 0;
   get(version);
-  if (version != kVersion) return fail(ErrorKind::kCorrupt, "interrupt controller state", "has an unknown version");
+  if (version != kVersion)
+    return fail(ErrorKind::kCorrupt, "interrupt controller state", "has an unknown version");
   visit_all(pic_, ioapic_, get);
   return {};
 }

@@ -1,5 +1,5 @@
-// The interrupt controllers of the board as one: the 8259 pair and the I/O APIC side by side on the same lines, as on a
-// PC. ISA interrupt 0 is wired to I/O APIC pin 2.
+// The interrupt controllers of the board as one: the 8259 pair and the I/O APIC side by side on the
+// same lines, as on a PC. ISA interrupt 0 is wired to I/O APIC pin 2.
 #pragma once
 
 #include "contract/interrupt.h"
@@ -8,8 +8,8 @@
 
 namespace husk::platform {
 
-// Locks: each chip has its own, and neither calls the other; the sink is called with the 8259's lock held (it only sets
-// a flag) and without the I/O APIC's.
+// Locks: each chip has its own, and neither calls the other; the sink is called with the 8259's
+// lock held (it only sets a flag) and without the I/O APIC's.
 class Chipset : public contract::InterruptController {
  public:
   explicit Chipset(contract::InterruptSink& sink) : pic_(sink), ioapic_(sink) {}

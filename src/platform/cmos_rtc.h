@@ -1,5 +1,5 @@
-// The MC146818 real-time clock: the time of day in UTC, and 128 bytes of CMOS memory. It has no interrupts: the guest's
-// clocks tick elsewhere.
+// The MC146818 real-time clock: the time of day in UTC, and 128 bytes of CMOS memory. It has no
+// interrupts: the guest's clocks tick elsewhere.
 #pragma once
 
 #include <array>

@@ -8,7 +8,8 @@ using contract::InterruptMessage;
 namespace {
 
 enum Window : uint64_t { kSelect = 0x00, kData = 0x10, kEoi = 0x40 };
-constexpr uint32_t kIdRegister = 0, kVersionRegister = 1, kArbitrationRegister = 2, kFirstEntry = 0x10;
+constexpr uint32_t kIdRegister = 0, kVersionRegister = 1, kArbitrationRegister = 2,
+                   kFirstEntry = 0x10;
 constexpr uint32_t kVersion = 0x20 | (IoApic::kPins - 1) << 16;
 constexpr uint64_t kReadOnly = 1u << 12 | 1u << 14;  // delivery status, remote IRR
 

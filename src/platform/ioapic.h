@@ -11,8 +11,8 @@
 
 namespace husk::platform {
 
-// Lines are logical: asserted or not; the polarity bit is kept and has no effect. Thread-safe. Messages go out without
-// the lock held, so that the sink may call back.
+// Lines are logical: asserted or not; the polarity bit is kept and has no effect. Thread-safe.
+// Messages go out without the lock held, so that the sink may call back.
 class IoApic : public contract::IoHandler {
  public:
   static constexpr uint64_t kBase = 0xfec00000, kSize = 0x1000;

@@ -1,5 +1,5 @@
-// What is left of a PC's odds and ends: the keyboard controller's reset line, fast A20, and the devices that test
-// kernels for QEMU expect.
+// What is left of a PC's odds and ends: the keyboard controller's reset line, fast A20, and the
+// devices that test kernels for QEMU expect.
 #pragma once
 
 #include "contract/interrupt.h"
@@ -8,16 +8,19 @@
 
 namespace husk::platform {
 
-// An 8042 without keyboard or mouse: commands that reset the machine, and silence. One port at 0x60 and one at 0x64.
+// An 8042 without keyboard or mouse: commands that reset the machine, and silence. One port at 0x60
+// and one at 0x64.
 class I8042 : public contract::IoHandler {
  public:
-  I8042(contract::MachineEventSink& events, bool command_port) : events_(events), command_port_(command_port) {}
+  I8042(contract::MachineEventSink& events, bool command_port)
+      : events_(events), command_port_(command_port) {}
   [[nodiscard]] std::string_view name() const override { return "i8042"; }
   // Status: nothing to read, ready for a command. Data: nothing.
   uint64_t read(uint64_t, uint32_t) override { return command_port_ ? 0x14 : 0; }
   void write(uint64_t, uint32_t, uint64_t value) override {
     constexpr uint64_t kPulseReset = 0xfe;
-    if (command_port_ && (value & 0xff) == kPulseReset) events_.raise(contract::MachineEvent::kReset, 0);
+    if (command_port_ && (value & 0xff) == kPulseReset)
+      events_.raise(contract::MachineEvent::kReset, 0);
   }
 
  private:
@@ -54,8 +57,8 @@ class DebugExit : public contract::IoHandler {
   contract::MachineEventSink& events_;
 };
 
-// QEMU's pc-testdev: a scratch register at port 0xe0, a page flush at 0xe4 that has nothing to flush here, and
-// interrupt lines as ports from 0x2000.
+// QEMU's pc-testdev: a scratch register at port 0xe0, a page flush at 0xe4 that has nothing to
+// flush here, and interrupt lines as ports from 0x2000.
 class TestScratch : public contract::IoHandler {
  public:
   static constexpr uint16_t kBase = 0xe0, kPorts = 8;

@@ -12,7 +12,8 @@ int Pic8259::Chip::pending() const {
   const uint8_t wanted = requested & ~mask;
   for (int i = 1; i <= 8; ++i) {
     const int input = (lowest + i) & 7;
-    if ((in_service >> input & 1) != 0 && !special_mask) return -1;  // busy with something as important
+    if ((in_service >> input & 1) != 0 && !special_mask)
+      return -1;  // busy with something as important
     if ((wanted >> input & 1) != 0 && (in_service >> input & 1) == 0) return input;
   }
   return -1;
@@ -77,12 +78,16 @@ void Pic8259::Chip::data(uint8_t value) {
       base = value & 0xf8;
       init_step = 3;
       return;
-    case 3: init_step = needs_icw4 ? 4 : 0; return;
+    case 3:
+      init_step = needs_icw4 ? 4 : 0;
+      return;
     case 4:
       auto_eoi = (value & 2) != 0;
       init_step = 0;
       return;
-    default: mask = value; return;
+    default:
+      mask = value;
+      return;
   }
 }
 
@@ -160,7 +165,8 @@ uint64_t Pic8259::ElcrPort::read(uint64_t offset, uint32_t) {
 
 void Pic8259::ElcrPort::write(uint64_t offset, uint32_t, uint64_t value) {
   const std::lock_guard lock(pic_.mutex_);
-  pic_.chips_[offset].level = static_cast<uint8_t>(value) & static_cast<uint8_t>(~kElcrFixed[offset]);
+  pic_.chips_[offset].level =
+      static_cast<uint8_t>(value) & static_cast<uint8_t>(~kElcrFixed[offset]);
 }
 
 }  // namespace husk::platform

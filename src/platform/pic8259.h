@@ -11,14 +11,16 @@ namespace husk::platform {
 
 class Pic8259 {
  public:
-  explicit Pic8259(contract::InterruptSink& sink) : sink_(sink), master_port_(*this, 0), slave_port_(*this, 1), elcr_port_(*this) {}
+  explicit Pic8259(contract::InterruptSink& sink)
+      : sink_(sink), master_port_(*this, 0), slave_port_(*this, 1), elcr_port_(*this) {}
 
   contract::IoHandler& master_port() { return master_port_; }
   contract::IoHandler& slave_port() { return slave_port_; }
   contract::IoHandler& elcr_port() { return elcr_port_; }
 
   void set_line(uint32_t irq, bool level);
-  // The interrupt acknowledge cycle: the vector, which is the spurious one when the request is gone.
+  // The interrupt acknowledge cycle: the vector, which is the spurious one when the request is
+  // gone.
   uint8_t acknowledge();
 
   template <class Visit>
@@ -47,7 +49,8 @@ class Pic8259 {
     uint8_t lines = 0, requested = 0, in_service = 0, mask = 0xff, level = 0, base = 0;
     uint8_t init_step = 0;  // the next ICW, 0 when initialised
     uint8_t lowest = 7;     // the input of lowest priority
-    bool needs_icw4 = false, auto_eoi = false, rotate_on_auto_eoi = false, read_in_service = false, poll = false;
+    bool needs_icw4 = false, auto_eoi = false, rotate_on_auto_eoi = false, read_in_service = false,
+         poll = false;
     bool special_mask = false;
 
     [[nodiscard]] int pending() const;  // the input to serve, -1 for none

@@ -8,28 +8,39 @@ namespace {
 constexpr uint64_t kFrequency = 1'193'182;
 constexpr uint64_t kNsPerSecond = 1'000'000'000;
 
-uint64_t ns_to_ticks(uint64_t ns) { return static_cast<uint64_t>(static_cast<unsigned __int128>(ns) * kFrequency / kNsPerSecond); }
+uint64_t ns_to_ticks(uint64_t ns) {
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(ns) * kFrequency / kNsPerSecond);
+}
 uint64_t ticks_to_ns(uint64_t ticks) {
-  return static_cast<uint64_t>((static_cast<unsigned __int128>(ticks) * kNsPerSecond + kFrequency - 1) / kFrequency);
+  return static_cast<uint64_t>(
+      (static_cast<unsigned __int128>(ticks) * kNsPerSecond + kFrequency - 1) / kFrequency);
 }
 
 bool periodic(uint8_t mode) { return mode == 2 || mode == 3; }
 
 uint32_t from_bcd(uint32_t value) {
-  return (value >> 12 & 15) * 1000 + (value >> 8 & 15) * 100 + (value >> 4 & 15) * 10 + (value & 15);
+  return (value >> 12 & 15) * 1000 + (value >> 8 & 15) * 100 + (value >> 4 & 15) * 10 +
+         (value & 15);
 }
 uint16_t to_bcd(uint32_t value) {
-  return static_cast<uint16_t>((value / 1000 % 10) << 12 | (value / 100 % 10) << 8 | (value / 10 % 10) << 4 | value % 10);
+  return static_cast<uint16_t>((value / 1000 % 10) << 12 | (value / 100 % 10) << 8 |
+                               (value / 10 % 10) << 4 | value % 10);
 }
 
 }  // namespace
 
 Pit8254::Pit8254(contract::AlarmFactory& alarms, contract::IrqLine irq, Clock clock)
-    : clock_(clock), irq_(irq), ports_(*this), system_control_(*this), alarm_(alarms.create_alarm([this] { expired(); })) {
+    : clock_(clock),
+      irq_(irq),
+      ports_(*this),
+      system_control_(*this),
+      alarm_(alarms.create_alarm([this] { expired(); })) {
   counters_[2].gate = false;
 }
 
-uint64_t Pit8254::ticks(const Counter& counter) const { return ns_to_ticks(clock_() - counter.start_ns); }
+uint64_t Pit8254::ticks(const Counter& counter) const {
+  return ns_to_ticks(clock_() - counter.start_ns);
+}
 
 uint16_t Pit8254::value(const Counter& counter) const {
   if (!counter.counting) return static_cast<uint16_t>(counter.reload);
@@ -49,10 +60,15 @@ bool Pit8254::output(const Counter& counter) const {
   if (!counter.counting) return counter.mode != 0;
   const uint64_t passed = ticks(counter);
   switch (counter.mode) {
-    case 0: case 1: return passed >= counter.reload;
-    case 2: return passed % counter.reload != counter.reload - 1;
-    case 3: return passed % counter.reload < (counter.reload + 1) / 2;
-    default: return passed != counter.reload;
+    case 0:
+    case 1:
+      return passed >= counter.reload;
+    case 2:
+      return passed % counter.reload != counter.reload - 1;
+    case 3:
+      return passed % counter.reload < (counter.reload + 1) / 2;
+    default:
+      return passed != counter.reload;
   }
 }
 
@@ -69,9 +85,14 @@ void Pit8254::load(size_t index, uint32_t count) {
 void Pit8254::write_count(size_t index, uint8_t value) {
   Counter& counter = counters_[index];
   switch (counter.access) {
-    case 1: load(index, value); return;
-    case 2: load(index, static_cast<uint32_t>(value) << 8); return;
-    default: break;
+    case 1:
+      load(index, value);
+      return;
+    case 2:
+      load(index, static_cast<uint32_t>(value) << 8);
+      return;
+    default:
+      break;
   }
   if (!counter.high_next_write) {
     counter.low_byte = value;
@@ -95,8 +116,9 @@ void Pit8254::command(uint8_t value_) {
       if ((value_ >> (i + 1) & 1) == 0) continue;
       if ((value_ & 0x20) == 0) latch_count(counter);
       if ((value_ & 0x10) == 0 && !counter.status_latched) {
-        counter.status = static_cast<uint8_t>((output(counter) ? 0x80 : 0) | (counter.counting ? 0 : 0x40) |
-                                              counter.access << 4 | counter.mode << 1 | (counter.bcd ? 1 : 0));
+        counter.status =
+            static_cast<uint8_t>((output(counter) ? 0x80 : 0) | (counter.counting ? 0 : 0x40) |
+                                 counter.access << 4 | counter.mode << 1 | (counter.bcd ? 1 : 0));
         counter.status_latched = true;
       }
     }
@@ -155,14 +177,16 @@ void Pit8254::write_control(uint8_t value) {
   const std::lock_guard lock(mutex_);
   Counter& counter = counters_[2];
   const bool gate = (value & 1) != 0;
-  if (gate && !counter.gate && counter.counting) counter.start_ns = clock_();  // the rising gate restarts it
+  if (gate && !counter.gate && counter.counting)
+    counter.start_ns = clock_();  // the rising gate restarts it
   counter.gate = gate;
   control_ = value & 3;
 }
 
 void Pit8254::schedule() {
   const Counter& counter = counters_[0];
-  const uint64_t period = std::max(ticks_to_ns(counter.reload), periodic(counter.mode) ? kShortestPeriodNs : 1);
+  const uint64_t period =
+      std::max(ticks_to_ns(counter.reload), periodic(counter.mode) ? kShortestPeriodNs : 1);
   alarm_->set(clock_() + period);
 }
 

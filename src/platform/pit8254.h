@@ -1,5 +1,5 @@
-// The 8254 timer (Intel 8254 data sheet) at 1.193182 MHz, with the speaker port that gates its third counter. Counter 0
-// raises IRQ 0 through an alarm; the other two are read by software only.
+// The 8254 timer (Intel 8254 data sheet) at 1.193182 MHz, with the speaker port that gates its
+// third counter. Counter 0 raises IRQ 0 through an alarm; the other two are read by software only.
 #pragma once
 
 #include <array>
@@ -15,12 +15,13 @@ namespace husk::platform {
 class Pit8254 {
  public:
   using Clock = uint64_t (*)();
-  // The shortest period that counter 0 interrupts at; a guest that asks for a shorter one gets ticks together.
+  // The shortest period that counter 0 interrupts at; a guest that asks for a shorter one gets
+  // ticks together.
   static constexpr uint64_t kShortestPeriodNs = 100'000;
 
   Pit8254(contract::AlarmFactory& alarms, contract::IrqLine irq, Clock clock);
 
-  contract::IoHandler& ports() { return ports_; }                  // four, at 0x40
+  contract::IoHandler& ports() { return ports_; }                    // four, at 0x40
   contract::IoHandler& system_control() { return system_control_; }  // one, at 0x61
 
  private:
@@ -38,7 +39,9 @@ class Pit8254 {
     explicit Ports(Pit8254& pit) : pit_(pit) {}
     [[nodiscard]] std::string_view name() const override { return "pit8254"; }
     uint64_t read(uint64_t offset, uint32_t) override { return pit_.read(offset); }
-    void write(uint64_t offset, uint32_t, uint64_t value) override { pit_.write(offset, static_cast<uint8_t>(value)); }
+    void write(uint64_t offset, uint32_t, uint64_t value) override {
+      pit_.write(offset, static_cast<uint8_t>(value));
+    }
 
    private:
     Pit8254& pit_;
@@ -48,7 +51,9 @@ class Pit8254 {
     explicit SystemControl(Pit8254& pit) : pit_(pit) {}
     [[nodiscard]] std::string_view name() const override { return "system-control"; }
     uint64_t read(uint64_t, uint32_t) override { return pit_.read_control(); }
-    void write(uint64_t, uint32_t, uint64_t value) override { pit_.write_control(static_cast<uint8_t>(value)); }
+    void write(uint64_t, uint32_t, uint64_t value) override {
+      pit_.write_control(static_cast<uint8_t>(value));
+    }
 
    private:
     Pit8254& pit_;

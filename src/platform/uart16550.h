@@ -1,5 +1,5 @@
-// A 16550A serial port (National Semiconductor PC16550D data sheet). Output never blocks the guest: the transmitter is
-// always empty. Input waits in a FIFO of sixteen bytes.
+// A 16550A serial port (National Semiconductor PC16550D data sheet). Output never blocks the guest:
+// the transmitter is always empty. Input waits in a FIFO of sixteen bytes.
 #pragma once
 
 #include <array>
@@ -23,7 +23,8 @@ class Uart16550 : public contract::IoHandler, public contract::ByteInput {
   uint64_t read(uint64_t offset, uint32_t size) override;
   void write(uint64_t offset, uint32_t size, uint64_t value) override;
 
-  // Takes what the FIFO has room for; `on_room` (see set_on_room) tells when there is more. Any thread.
+  // Takes what the FIFO has room for; `on_room` (see set_on_room) tells when there is more. Any
+  // thread.
   size_t push(std::span<const std::byte> data) override;
   void set_on_room(std::function<void()> hook) { on_room_ = std::move(hook); }
 

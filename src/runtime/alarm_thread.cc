@@ -9,7 +9,8 @@ namespace husk::runtime {
 
 class AlarmThread::Entry : public contract::Alarm {
  public:
-  Entry(AlarmThread& thread, std::function<void()> callback) : thread_(thread), callback_(std::move(callback)) {}
+  Entry(AlarmThread& thread, std::function<void()> callback)
+      : thread_(thread), callback_(std::move(callback)) {}
   ~Entry() override {
     std::unique_lock lock(thread_.mutex_);
     thread_.remove(*this);
@@ -64,7 +65,8 @@ void AlarmThread::run() {
     }
     const auto first = queue_.begin();
     if (first->first > base::monotonic_ns()) {
-      changed_.wait_until(lock, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(first->first)));
+      changed_.wait_until(
+          lock, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(first->first)));
       continue;
     }
     running_ = first->second;

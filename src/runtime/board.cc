@@ -5,12 +5,14 @@
 
 namespace husk::runtime {
 
-using namespace platform;  // NOLINT(google-build-using-namespace): the board is made of nothing else
+using namespace platform;  // NOLINT(google-build-using-namespace): the board is made of nothing
+                           // else
 
 Board::~Board() = default;
 
-Result<std::unique_ptr<Board>> Board::create(const BoardOptions& options, MachineEnd& end, const LineFactory& line,
-                                             contract::InterruptSink& sink, contract::ByteSink& serial_output) {
+Result<std::unique_ptr<Board>> Board::create(const BoardOptions& options, MachineEnd& end,
+                                             const LineFactory& line, contract::InterruptSink& sink,
+                                             contract::ByteSink& serial_output) {
   std::unique_ptr<Board> board(new Board);
   board->vcpus_ = options.vcpus;
   board->line_ = line;
@@ -62,7 +64,8 @@ contract::IrqLine Board::next_virtio_line() const {
 Result<uint32_t> Board::attach_virtio(std::unique_ptr<contract::IoHandler> transport) {
   const auto slot = static_cast<uint32_t>(virtio_.size());
   if (slot == kVirtioSlots)
-    return fail(ErrorKind::kLimit, "machine", "has no room for more than " + std::to_string(kVirtioSlots) + " devices");
+    return fail(ErrorKind::kLimit, "machine",
+                "has no room for more than " + std::to_string(kVirtioSlots) + " devices");
   HUSK_TRY(mmio_.attach(kVirtioBase + slot * kVirtioStride, kVirtioStride, *transport));
   virtio_.push_back(std::move(transport));
   return slot;
@@ -82,7 +85,8 @@ Result<boot::LoadedKernel> Board::load(boot::KernelRequest request) {
   acpi.serial_port = kCom1;
   acpi.serial_gsi = kCom1Gsi;
   for (uint32_t slot = 0; slot < virtio_.size(); ++slot)
-    acpi.virtio.push_back({kVirtioBase + slot * kVirtioStride, kVirtioStride, kVirtioFirstGsi + slot});
+    acpi.virtio.push_back(
+        {kVirtioBase + slot * kVirtioStride, kVirtioStride, kVirtioFirstGsi + slot});
   request.rsdp = HUSK_TRY(boot::write_acpi(*memory_, acpi));
   return boot::load_kernel(*memory_, request);
 }

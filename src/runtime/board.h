@@ -1,5 +1,5 @@
-// The board: every part of a paravirtual PC in the order in which it is built, wired to a backend's VM. This file is the
-// machine; a reader who knows it knows what the guest sees.
+// The board: every part of a paravirtual PC in the order in which it is built, wired to a backend's
+// VM. This file is the machine; a reader who knows it knows what the guest sees.
 #pragma once
 
 #include <array>
@@ -31,15 +31,20 @@ struct BoardOptions {
   bool test_device = false;  // QEMU's pc-testdev
 };
 
-// Virtio devices have a page each and the interrupt lines from 16; those beyond the I/O APIC's pins do not exist.
-constexpr uint32_t kVirtioBase = 0xd0000000, kVirtioStride = 0x1000, kVirtioFirstGsi = 16, kVirtioSlots = 8;
+// Virtio devices have a page each and the interrupt lines from 16; those beyond the I/O APIC's pins
+// do not exist.
+constexpr uint32_t kVirtioBase = 0xd0000000, kVirtioStride = 0x1000, kVirtioFirstGsi = 16,
+                   kVirtioSlots = 8;
 
 class Board {
  public:
-  // `line` makes an interrupt line of a GSI, `sink` is where the chipset's messages go: both are the VM's.
+  // `line` makes an interrupt line of a GSI, `sink` is where the chipset's messages go: both are
+  // the VM's.
   using LineFactory = std::function<contract::IrqLine(uint32_t gsi)>;
-  [[nodiscard]] static Result<std::unique_ptr<Board>> create(const BoardOptions& options, MachineEnd& end,
-                                                             const LineFactory& line, contract::InterruptSink& sink,
+  [[nodiscard]] static Result<std::unique_ptr<Board>> create(const BoardOptions& options,
+                                                             MachineEnd& end,
+                                                             const LineFactory& line,
+                                                             contract::InterruptSink& sink,
                                                              contract::ByteSink& serial_output);
   ~Board();
 

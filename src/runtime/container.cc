@@ -25,11 +25,13 @@ namespace {
 constexpr size_t kLargestKernel = size_t{512} << 20;
 constexpr uint64_t kStopTimeoutNs = 10'000'000'000;  // the lifecycle contract's limit for stopping
 constexpr size_t kControlPort = 2;
-constexpr std::string_view kKernelOptions = "console=ttyS0 quiet panic=-1 reboot=k random.trust_cpu=on";
+constexpr std::string_view kKernelOptions =
+    "console=ttyS0 quiet panic=-1 reboot=k random.trust_cpu=on";
 constexpr std::string_view kReadyMarker = "VMRS_READY ";
 constexpr std::string_view kPanicMarker = "Kernel panic - not syncing: ";
 
-// The serial console, line by line: the ready marker, a panic's reason, and the lines for whoever wants them.
+// The serial console, line by line: the ready marker, a panic's reason, and the lines for whoever
+// wants them.
 class SerialWatch : public contract::ByteSink {
  public:
   explicit SerialWatch(ContainerOutput& output) : output_(output) {}
@@ -59,8 +61,10 @@ class SerialWatch : public contract::ByteSink {
 };
 
 // Entrypoint and Cmd as Docker combines them.
-std::vector<std::string> arguments(const ContainerOptions& options, const image::ImageConfig& image) {
-  std::vector<std::string> argv = options.entrypoint ? std::vector<std::string>{} : image.entrypoint;
+std::vector<std::string> arguments(const ContainerOptions& options,
+                                   const image::ImageConfig& image) {
+  std::vector<std::string> argv =
+      options.entrypoint ? std::vector<std::string>{} : image.entrypoint;
   if (options.entrypoint && !options.entrypoint->empty()) argv.push_back(*options.entrypoint);
   const bool image_command = options.command.empty() && !options.entrypoint;
   const auto& command = image_command ? image.cmd : options.command;
@@ -69,7 +73,8 @@ std::vector<std::string> arguments(const ContainerOptions& options, const image:
 }
 
 // The image's variables, each replaced by the user's of the same name.
-std::vector<std::string> environment(const ContainerOptions& options, const image::ImageConfig& image) {
+std::vector<std::string> environment(const ContainerOptions& options,
+                                     const image::ImageConfig& image) {
   std::vector<std::string> merged = image.env;
   for (const std::string& entry : options.environment) {
     const std::string prefix = entry.substr(0, entry.find('=') + 1);
@@ -93,9 +98,11 @@ class RunningContainer : public Container {
     agent::RunRequest request;
     request.argv = arguments(options, image.config);
     if (request.argv.empty())
-      return fail(ErrorKind::kInvalidArgument, options.image, "no command: the image names none and none was given");
+      return fail(ErrorKind::kInvalidArgument, options.image,
+                  "no command: the image names none and none was given");
     request.environment = environment(options, image.config);
-    request.working_directory = options.working_directory.empty() ? image.config.working_dir : options.working_directory;
+    request.working_directory =
+        options.working_directory.empty() ? image.config.working_dir : options.working_directory;
     request.user = options.user.empty() ? image.config.user : options.user;
     request.terminal = options.terminal;
     request.input = options.input;
@@ -147,13 +154,15 @@ class RunningContainer : public Container {
     return fail(ErrorKind::kBackend, {}, why);
   }
 
-  // On the client's thread. The agent powers the machine off by itself; one that does not is stopped.
+  // On the client's thread. The agent powers the machine off by itself; one that does not is
+  // stopped.
   void finished() {
     if (!machine_->end().wait_for(kStopTimeoutNs)) machine_->end().reach(EndReason::kStopped, 0);
   }
 
   // The operator's view of the machine; building goes by it.
-  Result<void> describe(const ContainerOptions& options, const oci::PreparedImage& image, const GuestKernel& kernel) {
+  Result<void> describe(const ContainerOptions& options, const oci::PreparedImage& image,
+                        const GuestKernel& kernel) {
     config_.name = options.name.empty() ? fmt::format("husk-{}", ::getpid()) : options.name;
     config_.namespace_name = "default";
     config_.kernel = kernel.path;
@@ -164,14 +173,17 @@ class RunningContainer : public Container {
     return config_.validate();
   }
 
-  Result<void> build(const ContainerOptions& options, const oci::PreparedImage& image, const GuestKernel& kernel) {
+  Result<void> build(const ContainerOptions& options, const oci::PreparedImage& image,
+                     const GuestKernel& kernel) {
     BoardOptions board;
     board.memory_bytes = config_.memory_mb << 20;
     board.vcpus = options.vcpus;
     machine_ = HUSK_TRY(Machine::create(board, serial_));
     HUSK_TRY(attach_devices(image));
-    const std::string kernel_bytes = HUSK_TRY(base::read_file(kernel.path, "kernel", kLargestKernel));
-    const std::string initramfs = HUSK_TRY(agent::build_initramfs(kernel.modules, agent::kWantedModules));
+    const std::string kernel_bytes =
+        HUSK_TRY(base::read_file(kernel.path, "kernel", kLargestKernel));
+    const std::string initramfs =
+        HUSK_TRY(agent::build_initramfs(kernel.modules, agent::kWantedModules));
     boot::KernelRequest request;
     request.name = kernel.path;
     request.kernel = std::as_bytes(std::span(kernel_bytes));
@@ -185,13 +197,16 @@ class RunningContainer : public Container {
   Result<void> attach(std::unique_ptr<virtio::Device> device) {
     Board& board = machine_->board();
     const contract::IrqLine line = board.next_virtio_line();
-    HUSK_TRY(board.attach_virtio(std::make_unique<virtio::MmioTransport>(std::move(device), board.memory(), line)));
+    HUSK_TRY(board.attach_virtio(
+        std::make_unique<virtio::MmioTransport>(std::move(device), board.memory(), line)));
     return {};
   }
 
   Result<void> attach_devices(const oci::PreparedImage& image) {
-    auto console = std::make_unique<virtio::Console>(std::vector<virtio::Console::PortSpec>{
-        {"husk.console", true, nullptr}, {"husk.log", true, nullptr}, {std::string(agent::kPortName), false, &client_}});
+    auto console = std::make_unique<virtio::Console>(
+        std::vector<virtio::Console::PortSpec>{{"husk.console", true, nullptr},
+                                               {"husk.log", true, nullptr},
+                                               {std::string(agent::kPortName), false, &client_}});
     client_.attach(console->input(kControlPort));
     HUSK_TRY(attach(std::move(console)));
     auto root = HUSK_TRY(virtio::FileStore::open(image.root_path, true));
@@ -209,7 +224,8 @@ class RunningContainer : public Container {
 
 }  // namespace
 
-Result<std::unique_ptr<Container>> Container::start(const ContainerOptions& options, ContainerOutput output) {
+Result<std::unique_ptr<Container>> Container::start(const ContainerOptions& options,
+                                                    ContainerOutput output) {
   auto container = std::make_unique<RunningContainer>(std::move(output));
   HUSK_TRY(container->begin(options));
   return container;

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,11 +45,13 @@ struct ContainerOutput {
 class Container {
  public:
   // Prepares the image, builds the machine and starts it.
-  [[nodiscard]] static Result<std::unique_ptr<Container>> start(const ContainerOptions& options, ContainerOutput output);
+  [[nodiscard]] static Result<std::unique_ptr<Container>> start(const ContainerOptions& options,
+                                                                ContainerOutput output);
   virtual ~Container() = default;
 
   // Any thread.
-  virtual size_t send_input(std::span<const std::byte> data) = 0;  // how much was taken; 0: none now
+  virtual size_t send_input(
+      std::span<const std::byte> data) = 0;  // how much was taken; 0: none now
   virtual void close_input() = 0;
   virtual void send_signal(int number) = 0;  // before the command runs: ends the machine
   virtual void resize(uint32_t rows, uint32_t columns) = 0;

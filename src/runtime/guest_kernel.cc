@@ -37,17 +37,20 @@ Result<GuestKernel> find_guest_kernel(const std::string& wanted) {
       break;
     }
     if (kernel.path.empty())
-      return fail(ErrorKind::kNotFound, "guest kernel", "none is installed; name one with --kernel, or run make guest");
+      return fail(ErrorKind::kNotFound, "guest kernel",
+                  "none is installed; name one with --kernel, or run make guest");
   }
   const std::string bytes = HUSK_TRY(base::read_file(kernel.path, "kernel", kLargestKernel));
   const std::string release = boot::bzimage_release(std::as_bytes(std::span(bytes)));
-  if (release.empty()) return fail(ErrorKind::kUnsupported, kernel.path, "not a bzImage that names its release");
+  if (release.empty())
+    return fail(ErrorKind::kUnsupported, kernel.path, "not a bzImage that names its release");
   const fs::path beside = fs::path(kernel.path).parent_path() / "lib/modules" / release;
   for (const fs::path& candidate : {beside, fs::path("/lib/modules") / release}) {
     if (fs::exists(candidate / "modules.dep", ignored)) kernel.modules = candidate;
     if (!kernel.modules.empty()) return kernel;
   }
-  return fail(ErrorKind::kNotFound, kernel.path, "no modules for release " + release + " beside it or in /lib/modules");
+  return fail(ErrorKind::kNotFound, kernel.path,
+              "no modules for release " + release + " beside it or in /lib/modules");
 }
 
 }  // namespace husk::runtime

@@ -1,5 +1,5 @@
-// A machine: a backend's VM on a board, with a thread for each vCPU. The backend is chosen at compile time; see
-// Machine's alias at the end for what this build offers.
+// A machine: a backend's VM on a board, with a thread for each vCPU. The backend is chosen at
+// compile time; see Machine's alias at the end for what this build offers.
 #pragma once
 
 #include <functional>
@@ -17,8 +17,8 @@ template <seam::HypervisorVm Vm>
 class BasicMachine {
  public:
   // Builds everything but the kernel. `serial_output` outlives the machine.
-  [[nodiscard]] static Result<std::unique_ptr<BasicMachine>> create(const BoardOptions& options,
-                                                                    contract::ByteSink& serial_output);
+  [[nodiscard]] static Result<std::unique_ptr<BasicMachine>> create(
+      const BoardOptions& options, contract::ByteSink& serial_output);
   ~BasicMachine() { stop(); }
   BasicMachine(const BasicMachine&) = delete;
   BasicMachine& operator=(const BasicMachine&) = delete;
@@ -49,21 +49,23 @@ class BasicMachine {
 };
 
 template <seam::HypervisorVm Vm>
-Result<std::unique_ptr<BasicMachine<Vm>>> BasicMachine<Vm>::create(const BoardOptions& options,
-                                                                   contract::ByteSink& serial_output) {
+Result<std::unique_ptr<BasicMachine<Vm>>> BasicMachine<Vm>::create(
+    const BoardOptions& options, contract::ByteSink& serial_output) {
   std::unique_ptr<BasicMachine> machine(new BasicMachine);
   auto vm = Vm::create(options.vcpus);
   if (!vm) return std::unexpected(vm.error());
   machine->vm_ = std::move(*vm);
   Vm* raw = machine->vm_.get();
   auto board = Board::create(
-      options, machine->end_, [raw](uint32_t gsi) { return raw->irq_line(gsi); }, raw->interrupt_sink(), serial_output);
+      options, machine->end_, [raw](uint32_t gsi) { return raw->irq_line(gsi); },
+      raw->interrupt_sink(), serial_output);
   if (!board) return std::unexpected(board.error());
   machine->board_ = std::move(*board);
   raw->attach_controller(machine->board_->chipset());
   raw->attach_dirty_log(machine->board_->memory());
   for (const memory::Region& region : machine->board_->memory().regions()) {
-    auto mapped = raw->map_ram(region.host, region.start.value, region.size, seam::Prot::kReadWriteExec);
+    auto mapped =
+        raw->map_ram(region.host, region.start.value, region.size, seam::Prot::kReadWriteExec);
     if (!mapped) return std::unexpected(mapped.error());
   }
   for (uint32_t id = 0; id < options.vcpus; ++id) {
@@ -94,7 +96,8 @@ Result<boot::LoadedKernel> BasicMachine<Vm>::load(const boot::KernelRequest& req
 template <seam::HypervisorVm Vm>
 void BasicMachine<Vm>::start() {
   for (const auto& vcpu : vcpus_)
-    threads_.emplace_back([this, &vcpu] { run_vcpu(*vcpu, board_->ports(), board_->mmio(), end_); });
+    threads_.emplace_back(
+        [this, &vcpu] { run_vcpu(*vcpu, board_->ports(), board_->mmio(), end_); });
 }
 
 template <seam::HypervisorVm Vm>

@@ -6,9 +6,12 @@ namespace husk::runtime {
 
 void MachineEnd::raise(contract::MachineEvent event, uint32_t code) {
   switch (event) {
-    case contract::MachineEvent::kPowerOff: return reach(EndReason::kPowerOff, code);
-    case contract::MachineEvent::kReset: return reach(EndReason::kReset, code);
-    case contract::MachineEvent::kDebugExit: return reach(EndReason::kDebugExit, code);
+    case contract::MachineEvent::kPowerOff:
+      return reach(EndReason::kPowerOff, code);
+    case contract::MachineEvent::kReset:
+      return reach(EndReason::kReset, code);
+    case contract::MachineEvent::kDebugExit:
+      return reach(EndReason::kDebugExit, code);
   }
 }
 

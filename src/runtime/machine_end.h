@@ -1,4 +1,5 @@
-// How a machine comes to its end, or to a pause: the one place that devices, vCPU threads and callers agree on.
+// How a machine comes to its end, or to a pause: the one place that devices, vCPU threads and
+// callers agree on.
 #pragma once
 
 #include <atomic>
@@ -36,7 +37,8 @@ class MachineEnd : public contract::MachineEventSink {
   // False: not within `timeout_ns`.
   bool wait_for(uint64_t timeout_ns);
 
-  // Pausing: vCPU threads wait in wait_while_paused(); pause() returns when `vcpus` of them do, or the end came.
+  // Pausing: vCPU threads wait in wait_while_paused(); pause() returns when `vcpus` of them do, or
+  // the end came.
   void pause(uint32_t vcpus);
   void resume();
   void wait_while_paused();

@@ -1,7 +1,9 @@
-// The run loop, written once for every backend: step a vCPU, answer its exits, until the machine ends.
+// The run loop, written once for every backend: step a vCPU, answer its exits, until the machine
+// ends.
 #pragma once
 
 #include "husk/seam.h"
+
 #include "platform/bus.h"
 #include "runtime/machine_end.h"
 
@@ -14,7 +16,9 @@ void run_vcpu(Vcpu& vcpu, const platform::Bus& ports, const platform::Bus& mmio,
   while (!end.reached()) {
     const seam::VcpuExit exit = vcpu.step();
     switch (exit.kind) {
-      case Kind::kCanceled: end.wait_while_paused(); break;
+      case Kind::kCanceled:
+        end.wait_while_paused();
+        break;
       case Kind::kIo:
         if (exit.write) {
           ports.write(exit.port, exit.size, exit.data);
@@ -29,9 +33,15 @@ void run_vcpu(Vcpu& vcpu, const platform::Bus& ports, const platform::Bus& mmio,
           vcpu.set_read_data(mmio.read(exit.phys_addr, exit.size));
         }
         break;
-      case Kind::kShutdown: end.reach(EndReason::kTripleFault, 0); break;
-      case Kind::kHalt: end.wait_until_reached(); break;
-      default: end.reach(EndReason::kBackendError, exit.raw); break;
+      case Kind::kShutdown:
+        end.reach(EndReason::kTripleFault, 0);
+        break;
+      case Kind::kHalt:
+        end.wait_until_reached();
+        break;
+      default:
+        end.reach(EndReason::kBackendError, exit.raw);
+        break;
     }
   }
 }

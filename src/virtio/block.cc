@@ -12,9 +12,16 @@ namespace husk::virtio {
 namespace {
 
 constexpr uint64_t kSector = 512;
-constexpr uint64_t kSegMax = 1u << 2, kReadOnly = 1u << 5, kBlkSize = 1u << 6, kFlush = 1u << 9, kDiscard = 1u << 13,
-                   kWriteZeroes = 1u << 14;
-enum Request : uint32_t { kIn = 0, kOut = 1, kFlushCache = 4, kGetId = 8, kDiscardRange = 11, kZeroRange = 13 };
+constexpr uint64_t kSegMax = 1u << 2, kReadOnly = 1u << 5, kBlkSize = 1u << 6, kFlush = 1u << 9,
+                   kDiscard = 1u << 13, kWriteZeroes = 1u << 14;
+enum Request : uint32_t {
+  kIn = 0,
+  kOut = 1,
+  kFlushCache = 4,
+  kGetId = 8,
+  kDiscardRange = 11,
+  kZeroRange = 13
+};
 enum Status : uint8_t { kOk = 0, kIoError = 1, kUnsupported = 2 };
 constexpr uint32_t kMaxSegments = 126, kMaxEraseSectors = 1u << 22, kMaxEraseSegments = 32;
 constexpr size_t kSerialSize = 20;
@@ -37,7 +44,8 @@ struct [[gnu::packed]] Config {
   uint8_t topology[8] = {};
   uint8_t writeback = 0, unused0 = 0;
   uint16_t queues = 1;
-  uint32_t max_discard_sectors = kMaxEraseSectors, max_discard_segments = kMaxEraseSegments, discard_alignment = 1;
+  uint32_t max_discard_sectors = kMaxEraseSectors, max_discard_segments = kMaxEraseSegments,
+           discard_alignment = 1;
   uint32_t max_zeroes_sectors = kMaxEraseSectors, max_zeroes_segments = kMaxEraseSegments;
   uint8_t zeroes_may_unmap = 1, unused1[3] = {};
 };
@@ -57,7 +65,9 @@ uint64_t Block::features() const {
   return store_->read_only() ? common | kReadOnly : common | kDiscard | kWriteZeroes;
 }
 
-uint8_t Block::read_config(uint64_t offset) const { return offset < config_.size() ? config_[offset] : 0; }
+uint8_t Block::read_config(uint64_t offset) const {
+  return offset < config_.size() ? config_[offset] : 0;
+}
 
 void Block::activate(uint64_t, std::vector<Queue>& queues, Notifier& notifier) {
   queue_ = &queues[0];
@@ -93,9 +103,12 @@ uint8_t Block::serve(const Chain& chain, uint64_t& written) {
   Header header{};
   chain.read(0, std::as_writable_bytes(std::span(&header, 1)));
   switch (header.type) {
-    case kIn: return transfer(chain, true, header.sector, written);
-    case kOut: return transfer(chain, false, header.sector, written);
-    case kFlushCache: return store_->flush() ? kOk : kIoError;
+    case kIn:
+      return transfer(chain, true, header.sector, written);
+    case kOut:
+      return transfer(chain, false, header.sector, written);
+    case kFlushCache:
+      return store_->flush() ? kOk : kIoError;
     case kGetId: {
       std::array<std::byte, kSerialSize> id{};
       std::memcpy(id.data(), serial_.data(), std::min(serial_.size(), id.size()));
@@ -103,14 +116,18 @@ uint8_t Block::serve(const Chain& chain, uint64_t& written) {
       chain.write(0, std::span(id).first(written));
       return kOk;
     }
-    case kDiscardRange: return erase(chain, false);
-    case kZeroRange: return erase(chain, true);
-    default: return kUnsupported;
+    case kDiscardRange:
+      return erase(chain, false);
+    case kZeroRange:
+      return erase(chain, true);
+    default:
+      return kUnsupported;
   }
 }
 
 uint8_t Block::transfer(const Chain& chain, bool to_guest, uint64_t sector, uint64_t& written) {
-  const uint64_t length = to_guest ? chain.writable_bytes() - 1 : chain.readable_bytes() - sizeof(Header);
+  const uint64_t length =
+      to_guest ? chain.writable_bytes() - 1 : chain.readable_bytes() - sizeof(Header);
   const auto start = base::checked_mul(sector, kSector);
   if (!start || length % kSector != 0 || !in_range(*start, length)) return kIoError;
   if (!to_guest && store_->read_only()) return kIoError;
@@ -149,7 +166,8 @@ uint8_t Block::transfer(const Chain& chain, bool to_guest, uint64_t sector, uint
 uint8_t Block::erase(const Chain& chain, bool zeroes) {
   if (store_->read_only()) return kIoError;
   const uint64_t bytes = chain.readable_bytes() - sizeof(Header);
-  if (bytes == 0 || bytes % sizeof(EraseSegment) != 0 || bytes / sizeof(EraseSegment) > kMaxEraseSegments)
+  if (bytes == 0 || bytes % sizeof(EraseSegment) != 0 ||
+      bytes / sizeof(EraseSegment) > kMaxEraseSegments)
     return kIoError;
   for (uint64_t done = 0; done < bytes; done += sizeof(EraseSegment)) {
     EraseSegment segment{};
@@ -159,7 +177,8 @@ uint8_t Block::erase(const Chain& chain, bool zeroes) {
     const auto start = base::checked_mul(segment.sector, kSector);
     const uint64_t length = uint64_t{segment.count} * kSector;
     if (!start || segment.count > kMaxEraseSectors || !in_range(*start, length)) return kIoError;
-    const auto result = zeroes ? store_->write_zeroes(*start, length, unmap) : store_->discard(*start, length);
+    const auto result =
+        zeroes ? store_->write_zeroes(*start, length, unmap) : store_->discard(*start, length);
     if (!result) return kIoError;
   }
   return kOk;

@@ -12,7 +12,13 @@ namespace {
 constexpr uint64_t kFeatureMultiport = 1u << 1;
 constexpr uint32_t kControlReceive = 2, kControlTransmit = 3;  // queues
 enum Event : uint16_t {
-  kDeviceReady = 0, kPortAdd = 1, kPortRemove = 2, kPortReady = 3, kConsolePort = 4, kResize = 5, kPortOpen = 6,
+  kDeviceReady = 0,
+  kPortAdd = 1,
+  kPortRemove = 2,
+  kPortReady = 3,
+  kConsolePort = 4,
+  kResize = 5,
+  kPortOpen = 6,
   kPortName = 7,
 };
 constexpr size_t kControlLimit = 256;  // messages that wait for a guest that takes none
@@ -51,13 +57,16 @@ class Console::Port : public contract::ByteInput {
 
 Console::Console(std::vector<PortSpec> ports) {
   for (PortSpec& spec : ports)
-    ports_.push_back(std::make_unique<Port>(*this, static_cast<uint32_t>(ports_.size()), std::move(spec)));
+    ports_.push_back(
+        std::make_unique<Port>(*this, static_cast<uint32_t>(ports_.size()), std::move(spec)));
 }
 
 Console::~Console() = default;
 
 contract::ByteInput& Console::input(size_t index) { return *ports_[index]; }
-void Console::set_on_room(size_t index, std::function<void()> on_room) { ports_[index]->on_room = std::move(on_room); }
+void Console::set_on_room(size_t index, std::function<void()> on_room) {
+  ports_[index]->on_room = std::move(on_room);
+}
 uint64_t Console::features() const { return kFeatureMultiport; }
 
 // struct virtio_console_config: columns, rows, max_nr_ports.
@@ -126,7 +135,8 @@ Result<void> Console::give_input(Port& port) {
       continue;
     }
     const size_t n = std::min<size_t>(port.pending.size(), chain->writable_bytes());
-    const std::vector<std::byte> data(port.pending.begin(), port.pending.begin() + static_cast<ptrdiff_t>(n));
+    const std::vector<std::byte> data(port.pending.begin(),
+                                      port.pending.begin() + static_cast<ptrdiff_t>(n));
     chain->write(0, data);
     port.pending.erase(port.pending.begin(), port.pending.begin() + static_cast<ptrdiff_t>(n));
     HUSK_TRY(queue.push(*chain, static_cast<uint32_t>(n)));
@@ -144,7 +154,8 @@ Result<void> Console::take_control() {
   do {
     while (auto chain = HUSK_TRY(queue.pop())) {
       Control message{};
-      if (chain->read(0, std::as_writable_bytes(std::span(&message, 1))) == sizeof(message)) handle_control(message);
+      if (chain->read(0, std::as_writable_bytes(std::span(&message, 1))) == sizeof(message))
+        handle_control(message);
       HUSK_TRY(queue.push(*chain, 0));
     }
   } while (!queue.arm_notification());
@@ -199,7 +210,8 @@ void Console::resize(size_t index, uint16_t rows, uint16_t columns) {
   const std::lock_guard lock(mutex());
   if (queues_ == nullptr) return;
   const uint16_t size[2] = {rows, columns};
-  announce(static_cast<uint32_t>(index), kResize, 0, {reinterpret_cast<const char*>(size), sizeof(size)});
+  announce(static_cast<uint32_t>(index), kResize, 0,
+           {reinterpret_cast<const char*>(size), sizeof(size)});
   from_host([&] { return give_control(); });
 }
 

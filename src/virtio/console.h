@@ -1,5 +1,5 @@
-// The console device with several ports (virtio 1.2, section 5.3): consoles that the guest sees as hvc0, hvc1, ..., and
-// named byte streams that it sees as /dev/vportNpM.
+// The console device with several ports (virtio 1.2, section 5.3): consoles that the guest sees as
+// hvc0, hvc1, ..., and named byte streams that it sees as /dev/vportNpM.
 #pragma once
 
 #include <deque>
@@ -19,12 +19,14 @@ class Console : public Device {
     bool is_console = false;
     contract::ByteSink* output = nullptr;  // outlives the device
   };
-  static constexpr size_t kInputLimit = 64 * 1024;  // bytes a port holds for a guest that does not read
+  static constexpr size_t kInputLimit =
+      64 * 1024;  // bytes a port holds for a guest that does not read
 
   explicit Console(std::vector<PortSpec> ports);
   ~Console() override;
 
-  // Input for port `index`; `on_room` is called, on a vCPU's thread, when a port that was full has room again.
+  // Input for port `index`; `on_room` is called, on a vCPU's thread, when a port that was full has
+  // room again.
   [[nodiscard]] contract::ByteInput& input(size_t index);
   void set_on_room(size_t index, std::function<void()> on_room);
   // The terminal behind a console port has this many rows and columns.
@@ -32,7 +34,9 @@ class Console : public Device {
 
   [[nodiscard]] uint32_t id() const override { return 3; }
   [[nodiscard]] uint64_t features() const override;
-  [[nodiscard]] uint32_t queue_count() const override { return static_cast<uint32_t>(2 * (ports_.size() + 1)); }
+  [[nodiscard]] uint32_t queue_count() const override {
+    return static_cast<uint32_t>(2 * (ports_.size() + 1));
+  }
   [[nodiscard]] uint8_t read_config(uint64_t offset) const override;
   void activate(uint64_t features, std::vector<Queue>& queues, Notifier& notifier) override;
   void reset() override;

@@ -12,7 +12,8 @@ namespace husk::virtio {
 class FileStore : public contract::BlockStore {
  public:
   // Locks the file against other machines: shared to read, exclusive to write. Errors name it.
-  [[nodiscard]] static Result<std::unique_ptr<FileStore>> open(const std::string& path, bool read_only);
+  [[nodiscard]] static Result<std::unique_ptr<FileStore>> open(const std::string& path,
+                                                               bool read_only);
 
   [[nodiscard]] uint64_t size() const override { return size_; }
   [[nodiscard]] bool read_only() const override { return read_only_; }

@@ -6,23 +6,50 @@ namespace husk::virtio {
 namespace {
 
 enum Register : uint64_t {
-  kMagic = 0x000, kVersion = 0x004, kDeviceId = 0x008, kVendorId = 0x00c, kDeviceFeatures = 0x010,
-  kDeviceFeaturesSel = 0x014, kDriverFeatures = 0x020, kDriverFeaturesSel = 0x024, kQueueSel = 0x030,
-  kQueueSizeMax = 0x034, kQueueSize = 0x038, kQueueReady = 0x044, kQueueNotify = 0x050, kInterruptStatus = 0x060,
-  kInterruptAck = 0x064, kStatus = 0x070, kQueueDescLow = 0x080, kQueueDescHigh = 0x084, kQueueDriverLow = 0x090,
-  kQueueDriverHigh = 0x094, kQueueDeviceLow = 0x0a0, kQueueDeviceHigh = 0x0a4, kShmLenLow = 0x0b0,
-  kShmLenHigh = 0x0b4, kShmBaseLow = 0x0b8, kShmBaseHigh = 0x0bc, kConfigGeneration = 0x0fc, kConfig = 0x100,
+  kMagic = 0x000,
+  kVersion = 0x004,
+  kDeviceId = 0x008,
+  kVendorId = 0x00c,
+  kDeviceFeatures = 0x010,
+  kDeviceFeaturesSel = 0x014,
+  kDriverFeatures = 0x020,
+  kDriverFeaturesSel = 0x024,
+  kQueueSel = 0x030,
+  kQueueSizeMax = 0x034,
+  kQueueSize = 0x038,
+  kQueueReady = 0x044,
+  kQueueNotify = 0x050,
+  kInterruptStatus = 0x060,
+  kInterruptAck = 0x064,
+  kStatus = 0x070,
+  kQueueDescLow = 0x080,
+  kQueueDescHigh = 0x084,
+  kQueueDriverLow = 0x090,
+  kQueueDriverHigh = 0x094,
+  kQueueDeviceLow = 0x0a0,
+  kQueueDeviceHigh = 0x0a4,
+  kShmLenLow = 0x0b0,
+  kShmLenHigh = 0x0b4,
+  kShmBaseLow = 0x0b8,
+  kShmBaseHigh = 0x0bc,
+  kConfigGeneration = 0x0fc,
+  kConfig = 0x100,
 };
 constexpr uint32_t kStatusDriverOk = 4, kStatusFeaturesOk = 8, kStatusNeedsReset = 0x40;
 constexpr uint32_t kCauseUsed = 1, kCauseConfig = 2;
 constexpr uint32_t kMagicValue = 0x74726976, kVendor = 0x4b535548;  // "virt", "HUSK"
 
-void set_low(uint64_t& target, uint32_t value) { target = (target & ~uint64_t{0xffffffff}) | value; }
-void set_high(uint64_t& target, uint32_t value) { target = (target & 0xffffffff) | uint64_t{value} << 32; }
+void set_low(uint64_t& target, uint32_t value) {
+  target = (target & ~uint64_t{0xffffffff}) | value;
+}
+void set_high(uint64_t& target, uint32_t value) {
+  target = (target & 0xffffffff) | uint64_t{value} << 32;
+}
 
 }  // namespace
 
-MmioTransport::MmioTransport(std::unique_ptr<Device> device, memory::GuestMemory& memory, contract::IrqLine irq)
+MmioTransport::MmioTransport(std::unique_ptr<Device> device, memory::GuestMemory& memory,
+                             contract::IrqLine irq)
     : device_(std::move(device)), memory_(memory), irq_(irq), setups_(device_->queue_count()) {}
 
 MmioTransport::~MmioTransport() {
@@ -55,7 +82,8 @@ uint64_t MmioTransport::read(uint64_t offset, uint32_t size) {
   const std::lock_guard lock(device_->mutex());
   if (offset >= kConfig) {
     uint64_t value = 0;
-    for (uint32_t i = 0; i < size; ++i) value |= uint64_t{device_->read_config(offset - kConfig + i)} << 8 * i;
+    for (uint32_t i = 0; i < size; ++i)
+      value |= uint64_t{device_->read_config(offset - kConfig + i)} << 8 * i;
     return value;
   }
   return size == 4 && offset % 4 == 0 ? read_register(offset) : 0;
@@ -64,20 +92,35 @@ uint64_t MmioTransport::read(uint64_t offset, uint32_t size) {
 uint32_t MmioTransport::read_register(uint64_t offset) {
   const bool selected = queue_select_ < setups_.size();
   switch (offset) {
-    case kMagic: return kMagicValue;
-    case kVersion: return 2;
-    case kDeviceId: return device_->id();
-    case kVendorId: return kVendor;
-    case kDeviceFeatures: return device_features_select_ > 1 ? 0 : static_cast<uint32_t>(offered() >> 32 * device_features_select_);
-    case kQueueSizeMax: return selected ? kMaxQueueSize : 0;
-    case kQueueReady: return selected && setups_[queue_select_].ready ? 1 : 0;
+    case kMagic:
+      return kMagicValue;
+    case kVersion:
+      return 2;
+    case kDeviceId:
+      return device_->id();
+    case kVendorId:
+      return kVendor;
+    case kDeviceFeatures:
+      return device_features_select_ > 1
+                 ? 0
+                 : static_cast<uint32_t>(offered() >> 32 * device_features_select_);
+    case kQueueSizeMax:
+      return selected ? kMaxQueueSize : 0;
+    case kQueueReady:
+      return selected && setups_[queue_select_].ready ? 1 : 0;
     case kInterruptStatus: {
       const std::lock_guard lock(irq_mutex_);
       return interrupt_status_;
     }
-    case kStatus: return status_;
-    case kShmLenLow: case kShmLenHigh: case kShmBaseLow: case kShmBaseHigh: return ~0u;  // no such region
-    default: return 0;
+    case kStatus:
+      return status_;
+    case kShmLenLow:
+    case kShmLenHigh:
+    case kShmBaseLow:
+    case kShmBaseHigh:
+      return ~0u;  // no such region
+    default:
+      return 0;
   }
 }
 
@@ -93,26 +136,36 @@ void MmioTransport::write(uint64_t offset, uint32_t size, uint64_t value) {
 
 void MmioTransport::write_register(uint64_t offset, uint32_t value) {
   switch (offset) {
-    case kDeviceFeaturesSel: device_features_select_ = value; return;
-    case kDriverFeaturesSel: driver_features_select_ = value; return;
+    case kDeviceFeaturesSel:
+      device_features_select_ = value;
+      return;
+    case kDriverFeaturesSel:
+      driver_features_select_ = value;
+      return;
     case kDriverFeatures:
       if ((status_ & kStatusFeaturesOk) != 0) return;
       if (driver_features_select_ == 0) set_low(driver_features_, value);
       if (driver_features_select_ == 1) set_high(driver_features_, value);
       return;
-    case kQueueSel: queue_select_ = value; return;
+    case kQueueSel:
+      queue_select_ = value;
+      return;
     case kQueueNotify: {
       if ((status_ & (kStatusDriverOk | kStatusNeedsReset)) != kStatusDriverOk) return;
       if (value >= queues_.size() || !queues_[value].ready()) return;
       const auto result = device_->notified(value);
       if (result) return;
-      base::log(base::LogLevel::kDebug, "virtio device {}: {}", device_->id(), result.error().message());
+      base::log(base::LogLevel::kDebug, "virtio device {}: {}", device_->id(),
+                result.error().message());
       needs_reset();
       return;
     }
-    case kInterruptAck: return acknowledge(value);
-    case kStatus: return write_status(value);
-    default: return write_queue_register(offset, value);
+    case kInterruptAck:
+      return acknowledge(value);
+    case kStatus:
+      return write_status(value);
+    default:
+      return write_queue_register(offset, value);
   }
 }
 
@@ -120,15 +173,26 @@ void MmioTransport::write_queue_register(uint64_t offset, uint32_t value) {
   if (queue_select_ >= setups_.size() || (status_ & kStatusDriverOk) != 0) return;
   QueueSetup& setup = setups_[queue_select_];
   switch (offset) {
-    case kQueueSize: setup.size = static_cast<uint16_t>(value); return;
-    case kQueueReady: setup.ready = (value & 1) != 0; return;
-    case kQueueDescLow: return set_low(setup.descriptors, value);
-    case kQueueDescHigh: return set_high(setup.descriptors, value);
-    case kQueueDriverLow: return set_low(setup.driver, value);
-    case kQueueDriverHigh: return set_high(setup.driver, value);
-    case kQueueDeviceLow: return set_low(setup.device, value);
-    case kQueueDeviceHigh: return set_high(setup.device, value);
-    default: return;
+    case kQueueSize:
+      setup.size = static_cast<uint16_t>(value);
+      return;
+    case kQueueReady:
+      setup.ready = (value & 1) != 0;
+      return;
+    case kQueueDescLow:
+      return set_low(setup.descriptors, value);
+    case kQueueDescHigh:
+      return set_high(setup.descriptors, value);
+    case kQueueDriverLow:
+      return set_low(setup.driver, value);
+    case kQueueDriverHigh:
+      return set_high(setup.driver, value);
+    case kQueueDeviceLow:
+      return set_low(setup.device, value);
+    case kQueueDeviceHigh:
+      return set_high(setup.device, value);
+    default:
+      return;
   }
 }
 
@@ -136,7 +200,8 @@ void MmioTransport::write_status(uint32_t value) {
   if (value == 0) return reset();
   const uint32_t added = value & ~status_;
   if ((added & kStatusFeaturesOk) != 0) {
-    const bool acceptable = (driver_features_ & ~offered()) == 0 && (driver_features_ & kFeatureVersion1) != 0;
+    const bool acceptable =
+        (driver_features_ & ~offered()) == 0 && (driver_features_ & kFeatureVersion1) != 0;
     if (!acceptable) value &= ~kStatusFeaturesOk;
   }
   status_ = value | (status_ & kStatusNeedsReset);
@@ -149,11 +214,13 @@ void MmioTransport::activate() {
   for (size_t i = 0; i < setups_.size(); ++i) {
     const QueueSetup& setup = setups_[i];
     if (!setup.ready) continue;
-    auto queue = Queue::create(memory_, {setup.size, Gpa{setup.descriptors}, Gpa{setup.driver}, Gpa{setup.device},
-                                         (driver_features_ & kFeatureEventIndex) != 0,
-                                         (driver_features_ & kFeatureIndirect) != 0});
+    auto queue =
+        Queue::create(memory_, {setup.size, Gpa{setup.descriptors}, Gpa{setup.driver},
+                                Gpa{setup.device}, (driver_features_ & kFeatureEventIndex) != 0,
+                                (driver_features_ & kFeatureIndirect) != 0});
     if (!queue) {
-      base::log(base::LogLevel::kDebug, "virtio device {}: {}", device_->id(), queue.error().message());
+      base::log(base::LogLevel::kDebug, "virtio device {}: {}", device_->id(),
+                queue.error().message());
       needs_reset();
       return;
     }

@@ -21,10 +21,13 @@ static_assert(sizeof(Descriptor) == 16);
 constexpr uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
 constexpr uint16_t kNoInterrupt = 1;
 constexpr uint64_t kRingHeader = 4;
-constexpr uint32_t kMaxIndirect = 1024;                  // descriptors in an indirect table
-constexpr uint64_t kMaxChainBytes = uint64_t{1} << 30;   // of one chain, so that no request is unbounded
+constexpr uint32_t kMaxIndirect = 1024;  // descriptors in an indirect table
+constexpr uint64_t kMaxChainBytes = uint64_t{1}
+                                    << 30;  // of one chain, so that no request is unbounded
 
-std::unexpected<Error> malformed(const char* why) { return fail(ErrorKind::kCorrupt, "virtqueue", why); }
+std::unexpected<Error> malformed(const char* why) {
+  return fail(ErrorKind::kCorrupt, "virtqueue", why);
+}
 
 uint64_t total(const auto& spans) {
   uint64_t sum = 0;
@@ -72,12 +75,14 @@ size_t Chain::write(size_t offset, std::span<const std::byte> in) const {
 Result<Queue> Queue::create(memory::GuestMemory& memory, const QueueConfig& config) {
   if (config.size == 0 || config.size > kMaxQueueSize || !std::has_single_bit(config.size))
     return malformed("bad size");
-  if (config.descriptors.value % 16 != 0 || config.driver.value % 2 != 0 || config.device.value % 4 != 0)
+  if (config.descriptors.value % 16 != 0 || config.driver.value % 2 != 0 ||
+      config.device.value % 4 != 0)
     return malformed("misaligned ring");
   Queue queue;
   queue.config_ = config;
   const uint64_t size = config.size;
-  queue.descriptors_ = HUSK_TRY(memory.host_span(config.descriptors, size * sizeof(Descriptor))).data();
+  queue.descriptors_ =
+      HUSK_TRY(memory.host_span(config.descriptors, size * sizeof(Descriptor))).data();
   queue.available_ = HUSK_TRY(memory.host_span(config.driver, kRingHeader + size * 2 + 2)).data();
   queue.used_ = HUSK_TRY(memory.host_span(config.device, kRingHeader + size * 8 + 2)).data();
   queue.memory_ = &memory;
@@ -89,7 +94,8 @@ uint16_t Queue::load_index(const std::byte* at) const {
 }
 
 Result<void> Queue::add_buffer(Chain& chain, uint64_t address, uint32_t length, bool writable) {
-  if (!writable && !chain.writable.empty()) return malformed("readable buffer behind a writable one");
+  if (!writable && !chain.writable.empty())
+    return malformed("readable buffer behind a writable one");
   if (length == 0) return {};
   std::byte* host = memory_->find(Gpa{address}, length);
   if (host == nullptr) return malformed("buffer outside RAM");
@@ -128,7 +134,8 @@ Result<void> Queue::follow(uint16_t head, Chain& chain) {
     }
     bytes += descriptor.length;
     if (bytes > kMaxChainBytes) return malformed("descriptor chain too large");
-    HUSK_TRY(add_buffer(chain, descriptor.address, descriptor.length, (descriptor.flags & kWrite) != 0));
+    HUSK_TRY(
+        add_buffer(chain, descriptor.address, descriptor.length, (descriptor.flags & kWrite) != 0));
     if ((descriptor.flags & kNext) == 0) return {};
     index = descriptor.next;
   }
@@ -168,8 +175,8 @@ bool Queue::needs_interrupt() {
 
 bool Queue::arm_notification() {
   if (config_.event_index) {
-    __atomic_store_n(reinterpret_cast<uint16_t*>(used_ + kRingHeader + config_.size * 8), next_available_,
-                     __ATOMIC_RELEASE);
+    __atomic_store_n(reinterpret_cast<uint16_t*>(used_ + kRingHeader + config_.size * 8),
+                     next_available_, __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
   }
   return load_index(available_ + 2) == next_available_;

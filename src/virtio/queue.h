@@ -1,8 +1,9 @@
-// The device's side of a split virtqueue (virtio 1.2, section 2.7), with indirect descriptors and event indices.
+// The device's side of a split virtqueue (virtio 1.2, section 2.7), with indirect descriptors and
+// event indices.
 //
-// Everything in guest memory is the guest's to change at any time: each descriptor and index is read once, checked, and
-// used as it was read. A rule that the driver breaks is an Error; the device then marks itself as needing a reset and
-// looks at the queue no more.
+// Everything in guest memory is the guest's to change at any time: each descriptor and index is
+// read once, checked, and used as it was read. A rule that the driver breaks is an Error; the
+// device then marks itself as needing a reset and looks at the queue no more.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +11,17 @@
 #include <span>
 #include <vector>
 
-#include "contract/address.h"
 #include "husk/error.h"
+
+#include "contract/address.h"
 #include "memory/guest_memory.h"
 
 namespace husk::virtio {
 
 constexpr uint16_t kMaxQueueSize = 256;
 
-// A chain of descriptors that the driver has made available: host views of its buffers, in order. It is returned with
-// Queue::push(); until then its head is in flight.
+// A chain of descriptors that the driver has made available: host views of its buffers, in order.
+// It is returned with Queue::push(); until then its head is in flight.
 struct Chain {
   uint16_t head = 0;
   std::vector<std::span<const std::byte>> readable;
@@ -27,7 +29,8 @@ struct Chain {
 
   [[nodiscard]] uint64_t readable_bytes() const;
   [[nodiscard]] uint64_t writable_bytes() const;
-  // Copy out of the readable part and into the writable one; at most what is there. Return how much that was.
+  // Copy out of the readable part and into the writable one; at most what is there. Return how much
+  // that was.
   size_t read(size_t offset, std::span<std::byte> out) const;
   size_t write(size_t offset, std::span<const std::byte> in) const;
 };

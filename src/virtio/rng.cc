@@ -23,8 +23,10 @@ Result<void> Rng::notified(uint32_t) {
     while (auto chain = HUSK_TRY(queue_->pop())) {
       uint32_t filled = 0;
       if (!chain->writable.empty()) {
-        const auto part = chain->writable.front().first(std::min(chain->writable.front().size(), kMostPerRequest));
-        filled = static_cast<uint32_t>(std::max<ssize_t>(0, ::getrandom(part.data(), part.size(), 0)));
+        const auto part = chain->writable.front().first(
+            std::min(chain->writable.front().size(), kMostPerRequest));
+        filled =
+            static_cast<uint32_t>(std::max<ssize_t>(0, ::getrandom(part.data(), part.size(), 0)));
       }
       HUSK_TRY(queue_->push(*chain, filled));
     }

@@ -1,5 +1,5 @@
-// PID 1 of a Husk guest: brings the container's root up, runs one command for the host, reports how it ended, and powers
-// the machine off.
+// PID 1 of a Husk guest: brings the container's root up, runs one command for the host, reports how
+// it ended, and powers the machine off.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -20,8 +20,9 @@
 namespace husk::agent {
 namespace {
 
-constexpr int kDrainMs = 100;           // how long output may stay quiet once the command has ended
-constexpr size_t kOutgoingLimit = 256 * 1024;  // output that waits for the host; then the command waits
+constexpr int kDrainMs = 100;  // how long output may stay quiet once the command has ended
+constexpr size_t kOutgoingLimit =
+    256 * 1024;  // output that waits for the host; then the command waits
 constexpr size_t kPiece = 32 * 1024;
 
 class Agent {
@@ -91,7 +92,8 @@ class Agent {
   void read_port() {
     char buffer[kPiece];
     ssize_t n;
-    while ((n = ::read(port_, buffer, sizeof(buffer))) > 0) parser_.feed({buffer, static_cast<size_t>(n)});
+    while ((n = ::read(port_, buffer, sizeof(buffer))) > 0)
+      parser_.feed({buffer, static_cast<size_t>(n)});
     while (auto frame = parser_.next()) handle(*frame);
     // Zero bytes: the host's end is closed, nobody waits for us any more.
     if (n == 0 || parser_.broken()) done_ = true;
@@ -99,9 +101,14 @@ class Agent {
 
   void handle(const Frame& frame) {
     switch (frame.type) {
-      case Type::kRun: return run_command(frame);
-      case Type::kStdin: input_ += frame.payload; return;
-      case Type::kStdinClose: close_input_ = true; return;
+      case Type::kRun:
+        return run_command(frame);
+      case Type::kStdin:
+        input_ += frame.payload;
+        return;
+      case Type::kStdinClose:
+        close_input_ = true;
+        return;
       case Type::kSignal:
         if (const auto signal = decode_number(frame.payload); signal && command_.pid > 0 && !ended_)
           ::kill(command_.pid, static_cast<int>(signal->number));
@@ -116,7 +123,8 @@ class Agent {
         ::ioctl(command_.output, TIOCSWINSZ, &size);
         return;
       }
-      default: return;
+      default:
+        return;
     }
   }
 
@@ -146,7 +154,8 @@ class Agent {
     while (!input_.empty() && command_.input >= 0) {
       const ssize_t n = ::write(command_.input, input_.data(), input_.size());
       if (n < 0 && errno == EAGAIN) break;
-      const size_t taken = n < 0 ? input_.size() : static_cast<size_t>(n);  // nobody reads: it is gone
+      const size_t taken =
+          n < 0 ? input_.size() : static_cast<size_t>(n);  // nobody reads: it is gone
       input_.erase(0, taken);
       send(encode_number(Type::kCredit, static_cast<uint32_t>(taken)));
       if (n < 0) close_input();

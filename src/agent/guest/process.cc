@@ -16,7 +16,8 @@
 namespace husk::agent {
 namespace {
 
-constexpr const char* kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr const char* kDefaultPath =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 bool has_variable(const std::vector<std::string>& environment, const std::string& prefix) {
   for (const std::string& entry : environment) {
@@ -28,7 +29,8 @@ bool has_variable(const std::vector<std::string>& environment, const std::string
 std::vector<std::string> complete_environment(const RunRequest& request, const Identity& identity) {
   std::vector<std::string> environment = request.environment;
   if (!has_variable(environment, "PATH=")) environment.push_back(kDefaultPath);
-  if (!has_variable(environment, "HOSTNAME=")) environment.push_back("HOSTNAME=" + request.hostname);
+  if (!has_variable(environment, "HOSTNAME="))
+    environment.push_back("HOSTNAME=" + request.hostname);
   if (request.terminal && !has_variable(environment, "TERM=")) environment.push_back("TERM=xterm");
   if (!has_variable(environment, "HOME=")) environment.push_back("HOME=" + identity.home);
   return environment;
@@ -57,7 +59,7 @@ void make_directories(const std::string& path) {
 }
 
 void try_exec(const std::string& path, char** argv, char** environment) {
-  struct stat st {};
+  struct stat st{};
   if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
     errno = EISDIR;
     return;
@@ -66,11 +68,14 @@ void try_exec(const std::string& path, char** argv, char** environment) {
 }
 
 // Looks the command up in the container's PATH and becomes it.
-[[noreturn]] void become(const RunRequest& request, const std::vector<std::string>& environment, int report) {
+[[noreturn]] void become(const RunRequest& request, const std::vector<std::string>& environment,
+                         int report) {
   std::vector<char*> argv;
   std::vector<char*> variables;
-  for (const std::string& argument : request.argv) argv.push_back(const_cast<char*>(argument.c_str()));
-  for (const std::string& entry : environment) variables.push_back(const_cast<char*>(entry.c_str()));
+  for (const std::string& argument : request.argv)
+    argv.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& entry : environment)
+    variables.push_back(const_cast<char*>(entry.c_str()));
   argv.push_back(nullptr);
   variables.push_back(nullptr);
   const std::string& name = request.argv[0];
@@ -90,13 +95,15 @@ void try_exec(const std::string& path, char** argv, char** environment) {
   }
   if (error == ENOENT || error == ENOTDIR) {
     const bool named = name.find('/') == std::string::npos;
-    give_up(report, 127, "exec: \"" + name + "\": " + (named ? "executable file not found in $PATH" : std::strerror(error)));
+    give_up(report, 127,
+            "exec: \"" + name +
+                "\": " + (named ? "executable file not found in $PATH" : std::strerror(error)));
   }
   give_up(report, 126, "exec: \"" + name + "\": " + std::strerror(error));
 }
 
-[[noreturn]] void run_child(const RunRequest& request, const Identity& identity, int input, int output, int error,
-                            int report) {
+[[noreturn]] void run_child(const RunRequest& request, const Identity& identity, int input,
+                            int output, int error, int report) {
   ::setsid();
   if (request.terminal) ::ioctl(input, TIOCSCTTY, 0);
   ::dup2(input, 0);
@@ -108,10 +115,11 @@ void try_exec(const std::string& path, char** argv, char** environment) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   const std::string directory = request.working_directory.empty() ? "/" : request.working_directory;
   make_directories(directory);
-  if (::setgroups(identity.groups.size(), identity.groups.data()) != 0 || ::setgid(identity.gid) != 0 ||
-      ::setuid(identity.uid) != 0)
+  if (::setgroups(identity.groups.size(), identity.groups.data()) != 0 ||
+      ::setgid(identity.gid) != 0 || ::setuid(identity.uid) != 0)
     give_up(report, 125, std::string("cannot become the user: ") + std::strerror(errno));
-  if (::chdir(directory.c_str()) != 0) give_up(report, 126, "chdir to \"" + directory + "\": " + std::strerror(errno));
+  if (::chdir(directory.c_str()) != 0)
+    give_up(report, 126, "chdir to \"" + directory + "\": " + std::strerror(errno));
   become(request, complete_environment(request, identity), report);
 }
 
@@ -131,7 +139,8 @@ bool open_terminal(const RunRequest& request, int& master, int& slave) {
   if (master < 0) return false;
   int unlock = 0;
   int number = 0;
-  if (::ioctl(master, TIOCSPTLCK, &unlock) != 0 || ::ioctl(master, TIOCGPTN, &number) != 0) return false;
+  if (::ioctl(master, TIOCSPTLCK, &unlock) != 0 || ::ioctl(master, TIOCGPTN, &number) != 0)
+    return false;
   slave = ::open(("/dev/pts/" + std::to_string(number)).c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC);
   winsize size{};
   size.ws_row = static_cast<unsigned short>(request.rows);
@@ -154,14 +163,18 @@ StartFailure start(const RunRequest& request, Command& command) {
   if (!resolve_user(request.user, identity, unknown)) return {125, unknown};
   Pipe report, input, output, error;
   int child_input = -1, child_output = -1, child_error = -1;
-  const auto system_failure = [](const char* what) { return StartFailure{125, std::string(what) + ": " + std::strerror(errno)}; };
+  const auto system_failure = [](const char* what) {
+    return StartFailure{125, std::string(what) + ": " + std::strerror(errno)};
+  };
   if (!make_pipe(report)) return system_failure("cannot make a pipe");
   command.terminal = request.terminal;
   if (request.terminal) {
-    if (!open_terminal(request, command.output, child_input)) return system_failure("cannot make a terminal");
+    if (!open_terminal(request, command.output, child_input))
+      return system_failure("cannot make a terminal");
     child_output = child_error = child_input;
     command.input = ::fcntl(command.output, F_DUPFD_CLOEXEC, 3);
-    if (identity.uid != 0) [[maybe_unused]] const int owned = ::fchown(child_input, identity.uid, static_cast<gid_t>(-1));
+    if (identity.uid != 0) [[maybe_unused]]
+      const int owned = ::fchown(child_input, identity.uid, static_cast<gid_t>(-1));
   } else {
     if (!make_pipe(output) || !make_pipe(error)) return system_failure("cannot make a pipe");
     if (request.input) {
@@ -176,12 +189,13 @@ StartFailure start(const RunRequest& request, Command& command) {
     command.output = output.read;
     command.error = error.read;
     // The command's user can open /dev/stdout and /dev/stderr.
-    for (const int fd : {child_input, child_output, child_error})
-      [[maybe_unused]] const int owned = ::fchown(fd, identity.uid, identity.gid);
+    for (const int fd : {child_input, child_output, child_error}) [[maybe_unused]]
+      const int owned = ::fchown(fd, identity.uid, identity.gid);
   }
   command.pid = ::fork();
   if (command.pid < 0) return system_failure("cannot fork");
-  if (command.pid == 0) run_child(request, identity, child_input, child_output, child_error, report.write);
+  if (command.pid == 0)
+    run_child(request, identity, child_input, child_output, child_error, report.write);
   close_all({report.write, child_input});
   if (!request.terminal) close_all({child_output, child_error});
   char text[512];
@@ -190,7 +204,8 @@ StartFailure start(const RunRequest& request, Command& command) {
   for (const int fd : {command.input, command.output, command.error}) {
     if (fd >= 0) ::fcntl(fd, F_SETFL, O_NONBLOCK);
   }
-  if (n > 0) return {static_cast<unsigned char>(text[0]), std::string(text + 1, static_cast<size_t>(n - 1))};
+  if (n > 0)
+    return {static_cast<unsigned char>(text[0]), std::string(text + 1, static_cast<size_t>(n - 1))};
   return {};
 }
 

@@ -34,14 +34,17 @@ std::string read_small(const std::string& path) {
 
 std::string failure(const std::string& what) { return what + ": " + std::strerror(errno); }
 
-// The entry of a sysfs directory whose attribute has a value, e.g. the block device with a serial number.
-std::string find_by_attribute(const char* directory, const char* attribute, std::string_view value) {
+// The entry of a sysfs directory whose attribute has a value, e.g. the block device with a serial
+// number.
+std::string find_by_attribute(const char* directory, const char* attribute,
+                              std::string_view value) {
   DIR* dir = ::opendir(directory);
   if (dir == nullptr) return {};
   std::string found;
   while (const dirent* entry = ::readdir(dir)) {
     if (entry->d_name[0] == '.') continue;
-    if (read_small(std::string(directory) + "/" + entry->d_name + "/" + attribute) != value) continue;
+    if (read_small(std::string(directory) + "/" + entry->d_name + "/" + attribute) != value)
+      continue;
     found = entry->d_name;
     break;
   }
@@ -59,7 +62,7 @@ std::string wait_for(const char* directory, const char* attribute, std::string_v
 }
 
 void write_if_empty(const char* path, const std::string& text) {
-  struct stat st {};
+  struct stat st{};
   if (::lstat(path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_size != 0)) return;
   const int fd = ::open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (fd < 0) return;
@@ -86,15 +89,19 @@ void mount_container_file_systems() {
   ::mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   ::mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
   for (const char* path : {"/dev/pts", "/dev/shm", "/dev/mqueue"}) ::mkdir(path, 0755);
-  ::mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+  ::mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+          "newinstance,ptmxmode=0666,mode=0620,gid=5");
   ::mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777");
   ::mount("mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   ::mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   ::unlink("/dev/ptmx");
-  constexpr const char* kLinks[][2] = {{"pts/ptmx", "/dev/ptmx"}, {"/proc/self/fd", "/dev/fd"},
-                                       {"/proc/self/fd/0", "/dev/stdin"}, {"/proc/self/fd/1", "/dev/stdout"},
+  constexpr const char* kLinks[][2] = {{"pts/ptmx", "/dev/ptmx"},
+                                       {"/proc/self/fd", "/dev/fd"},
+                                       {"/proc/self/fd/0", "/dev/stdin"},
+                                       {"/proc/self/fd/1", "/dev/stdout"},
                                        {"/proc/self/fd/2", "/dev/stderr"}};
-  for (const auto& link : kLinks) [[maybe_unused]] const int result = ::symlink(link[0], link[1]);
+  for (const auto& link : kLinks) [[maybe_unused]]
+    const int result = ::symlink(link[0], link[1]);
 }
 
 }  // namespace
@@ -142,18 +149,22 @@ std::string enter_root(const std::string& hostname) {
   for (const char* path : {"/lower", "/upper", "/root"}) ::mkdir(path, 0755);
   if (::mount(("/dev/" + disk).c_str(), "/lower", "erofs", MS_RDONLY, nullptr) != 0)
     return failure("cannot mount the root image");
-  if (::mount("upper", "/upper", "tmpfs", 0, "mode=0755,size=75%") != 0) return failure("cannot mount the writable layer");
+  if (::mount("upper", "/upper", "tmpfs", 0, "mode=0755,size=75%") != 0)
+    return failure("cannot mount the writable layer");
   ::mkdir("/upper/data", 0755);
   ::mkdir("/upper/work", 0755);
-  if (::mount("root", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work") != 0)
+  if (::mount("root", "/root", "overlay", 0,
+              "lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work") != 0)
     return failure("cannot mount the overlay");
-  if (::chdir("/root") != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0 || ::chdir("/") != 0)
+  if (::chdir("/root") != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
+      ::chroot(".") != 0 || ::chdir("/") != 0)
     return failure("cannot change to the new root");
   mount_container_file_systems();
   bring_loopback_up();
   [[maybe_unused]] const int named = ::sethostname(hostname.data(), hostname.size());
   write_if_empty("/etc/hostname", hostname + "\n");
-  write_if_empty("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t" + hostname + "\n");
+  write_if_empty("/etc/hosts",
+                 "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t" + hostname + "\n");
   return {};
 }
 

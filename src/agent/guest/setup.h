@@ -8,14 +8,15 @@ namespace husk::agent {
 // /proc, /sys and /dev of the initial RAM disk.
 void mount_early();
 
-// Loads the modules that /etc/husk/modules lists, in order. One that fails is reported on the console and left out.
+// Loads the modules that /etc/husk/modules lists, in order. One that fails is reported on the
+// console and left out.
 void load_modules();
 
 // Waits, bounded, for the control port and opens it. -1: there is none.
 int open_control_port();
 
-// Mounts the root image with a writable layer over it and makes it the root directory. An empty string on success, or
-// what went wrong.
+// Mounts the root image with a writable layer over it and makes it the root directory. An empty
+// string on success, or what went wrong.
 std::string enter_root(const std::string& hostname);
 
 // Prints a line on the serial console.

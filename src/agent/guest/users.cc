@@ -16,9 +16,10 @@ constexpr size_t kLargestFile = 4 << 20;
 std::string read_file(const char* path) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return {};
-  struct stat st {};
+  struct stat st{};
   std::string text;
-  if (::fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && static_cast<size_t>(st.st_size) <= kLargestFile) {
+  if (::fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+      static_cast<size_t>(st.st_size) <= kLargestFile) {
     text.resize(static_cast<size_t>(st.st_size));
     const ssize_t n = ::read(fd, text.data(), text.size());
     text.resize(n < 0 ? 0 : static_cast<size_t>(n));
@@ -37,7 +38,8 @@ std::vector<std::string> split(const std::string& text, char separator) {
 }
 
 // Calls `visit` with the fields of each line until it returns true.
-void each_line(const char* path, const std::function<bool(const std::vector<std::string>&)>& visit) {
+void each_line(const char* path,
+               const std::function<bool(const std::vector<std::string>&)>& visit) {
   for (const std::string& line : split(read_file(path), '\n')) {
     if (visit(split(line, ':'))) return;
   }

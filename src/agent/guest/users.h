@@ -1,4 +1,5 @@
-// Who a command runs as: an image's user setting against the image's own /etc/passwd and /etc/group.
+// Who a command runs as: an image's user setting against the image's own /etc/passwd and
+// /etc/group.
 #pragma once
 
 #include <sys/types.h>
@@ -15,7 +16,8 @@ struct Identity {
   std::string home = "/";
 };
 
-// "", "name", "uid", "name:group", "uid:gid" and mixtures, as Docker reads them. False: `error` says who is unknown.
+// "", "name", "uid", "name:group", "uid:gid" and mixtures, as Docker reads them. False: `error`
+// says who is unknown.
 bool resolve_user(const std::string& text, Identity& identity, std::string& error);
 
 }  // namespace husk::agent

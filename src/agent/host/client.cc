@@ -13,7 +13,9 @@ constexpr size_t kIncomingLimit = 8 << 20;
 }  // namespace
 
 Client::Client(Output on_stdout, Output on_stderr)
-    : on_stdout_(std::move(on_stdout)), on_stderr_(std::move(on_stderr)), thread_([this] { deliver(); }) {}
+    : on_stdout_(std::move(on_stdout)),
+      on_stderr_(std::move(on_stderr)),
+      thread_([this] { deliver(); }) {}
 
 Client::~Client() {
   {
@@ -24,7 +26,8 @@ Client::~Client() {
   thread_.join();
 }
 
-// On a vCPU's thread: only hands over. When the consumer is far behind, the vCPU waits, and with it the guest.
+// On a vCPU's thread: only hands over. When the consumer is far behind, the vCPU waits, and with it
+// the guest.
 void Client::write(std::span<const std::byte> data) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return incoming_.size() < kIncomingLimit || stopping_; });
@@ -53,7 +56,8 @@ void Client::deliver() {
   }
 }
 
-// With the lock held, which it lets go of while the device takes bytes: the device may be calling write().
+// With the lock held, which it lets go of while the device takes bytes: the device may be calling
+// write().
 void Client::pump_out() {
   if (port_ == nullptr || outgoing_.empty()) return;
   const std::string bytes = std::exchange(outgoing_, {});
@@ -65,9 +69,12 @@ void Client::pump_out() {
 
 void Client::handle(const Frame& frame) {
   switch (frame.type) {
-    case Type::kStdout: return on_stdout_(frame.payload);
-    case Type::kStderr: return on_stderr_(frame.payload);
-    default: break;
+    case Type::kStdout:
+      return on_stdout_(frame.payload);
+    case Type::kStderr:
+      return on_stderr_(frame.payload);
+    default:
+      break;
   }
   const auto numbered = decode_number(frame.payload);
   bool finished = false;
@@ -82,7 +89,8 @@ void Client::handle(const Frame& frame) {
     } else if (frame.type == Type::kStarted) {
       started_ = true;
     } else if (frame.type == Type::kExited && numbered) {
-      result_ = {true, false, static_cast<int>(numbered->number & 0xff), std::string(numbered->text)};
+      result_ = {true, false, static_cast<int>(numbered->number & 0xff),
+                 std::string(numbered->text)};
       finished = true;
     } else if (frame.type == Type::kFailed) {
       result_ = {true, true, 0, frame.payload};
@@ -102,7 +110,9 @@ void Client::send(std::string bytes) {
 }
 
 void Client::run(const RunRequest& request) { send(encode(Type::kRun, encode_run(request))); }
-void Client::send_signal(int number) { send(encode_number(Type::kSignal, static_cast<uint32_t>(number))); }
+void Client::send_signal(int number) {
+  send(encode_number(Type::kSignal, static_cast<uint32_t>(number)));
+}
 void Client::close_input() { send(encode(Type::kStdinClose, {})); }
 
 void Client::send_window_size(uint32_t rows, uint32_t columns) {

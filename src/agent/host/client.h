@@ -21,8 +21,8 @@ struct RunResult {
   std::string reason;
 };
 
-// Give it to the control port as its output, and attach() the port's input. The callbacks run on a thread of the
-// client's own, one at a time, so they may block.
+// Give it to the control port as its output, and attach() the port's input. The callbacks run on a
+// thread of the client's own, one at a time, so they may block.
 class Client : public contract::ByteSink {
  public:
   using Output = std::function<void(std::string_view)>;

@@ -20,13 +20,16 @@ namespace {
 constexpr size_t kLargestModule = 64 << 20;
 constexpr std::string_view kSignatureMarker = "~Module signature appended~\n";
 
-// The archive format of Linux's initramfs (Documentation/driver-api/early-userspace/buffer-format.rst).
+// The archive format of Linux's initramfs
+// (Documentation/driver-api/early-userspace/buffer-format.rst).
 class CpioWriter {
  public:
   void add(const std::string& name, uint32_t mode, std::string_view data, uint32_t device_major = 0,
            uint32_t device_minor = 0) {
-    out_ += fmt::format("070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}", ++inode_,
-                        mode, 0, 0, 1, 0, data.size(), 0, 0, device_major, device_minor, name.size() + 1, 0);
+    out_ += fmt::format(
+        "070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}",
+        ++inode_, mode, 0, 0, 1, 0, data.size(), 0, 0, device_major, device_minor, name.size() + 1,
+        0);
     out_ += name;
     out_ += '\0';
     pad();
@@ -58,16 +61,19 @@ class ModuleIndex {
     constexpr size_t kLimit = 16 << 20;
     ModuleIndex index;
     index.directory_ = directory;
-    std::istringstream dependencies(HUSK_TRY(base::read_file(directory + "/modules.dep", "module index", kLimit)));
+    std::istringstream dependencies(
+        HUSK_TRY(base::read_file(directory + "/modules.dep", "module index", kLimit)));
     for (std::string line; std::getline(dependencies, line);) {
       const size_t colon = line.find(':');
       if (colon == std::string::npos) continue;
       const std::string path = line.substr(0, colon);
       index.paths_[module_name(path)] = path;
       std::istringstream list(line.substr(colon + 1));
-      for (std::string dependency; list >> dependency;) index.dependencies_[path].push_back(dependency);
+      for (std::string dependency; list >> dependency;)
+        index.dependencies_[path].push_back(dependency);
     }
-    std::istringstream builtin(HUSK_TRY(base::read_file(directory + "/modules.builtin", "module index", kLimit)));
+    std::istringstream builtin(
+        HUSK_TRY(base::read_file(directory + "/modules.builtin", "module index", kLimit)));
     for (std::string line; std::getline(builtin, line);) index.builtin_.insert(module_name(line));
     return index;
   }
@@ -77,7 +83,8 @@ class ModuleIndex {
     if (builtin_.contains(name)) return {};
     const auto found = paths_.find(name);
     if (found == paths_.end())
-      return fail(ErrorKind::kNotFound, directory_, fmt::format("the kernel has no module {}", name));
+      return fail(ErrorKind::kNotFound, directory_,
+                  fmt::format("the kernel has no module {}", name));
     visit(found->second, order);
     return {};
   }
@@ -87,8 +94,10 @@ class ModuleIndex {
     if (std::find(order.begin(), order.end(), path) != order.end()) return;
     // modules.dep lists the whole closure, the nearest first.
     if (const auto found = dependencies_.find(path); found != dependencies_.end()) {
-      for (auto dependency = found->second.rbegin(); dependency != found->second.rend(); ++dependency) {
-        if (std::find(order.begin(), order.end(), *dependency) == order.end()) order.push_back(*dependency);
+      for (auto dependency = found->second.rbegin(); dependency != found->second.rend();
+           ++dependency) {
+        if (std::find(order.begin(), order.end(), *dependency) == order.end())
+          order.push_back(*dependency);
       }
     }
     order.push_back(path);
@@ -100,26 +109,29 @@ class ModuleIndex {
   std::set<std::string> builtin_;
 };
 
-// Without its signature a module loads all the same, and the guest is spared the RSA computation. The signature's length
-// stands, big-endian, at the end of the twelve bytes before the marker (Linux, include/linux/module_signature.h).
+// Without its signature a module loads all the same, and the guest is spared the RSA computation.
+// The signature's length stands, big-endian, at the end of the twelve bytes before the marker
+// (Linux, include/linux/module_signature.h).
 std::string_view without_signature(std::string_view module) {
   constexpr size_t kInfoSize = 12;
   if (!module.ends_with(kSignatureMarker)) return module;
   const size_t info = module.size() - kSignatureMarker.size() - kInfoSize;
   if (module.size() < kSignatureMarker.size() + kInfoSize) return module;
   size_t length = 0;
-  for (size_t i = 8; i < kInfoSize; ++i) length = length << 8 | static_cast<uint8_t>(module[info + i]);
+  for (size_t i = 8; i < kInfoSize; ++i)
+    length = length << 8 | static_cast<uint8_t>(module[info + i]);
   return length <= info ? module.substr(0, info - length) : module;
 }
 
 }  // namespace
 
-const std::vector<std::string> kWantedModules{"virtio_mmio", "virtio_blk", "virtio_console", "virtio_rng", "erofs",
-                                              "overlay"};
+const std::vector<std::string> kWantedModules{"virtio_mmio", "virtio_blk", "virtio_console",
+                                              "virtio_rng",  "erofs",      "overlay"};
 
 std::span<const std::byte> agent_binary() { return {husk_agent_binary, husk_agent_binary_end}; }
 
-Result<std::string> build_initramfs(const std::string& modules, const std::vector<std::string>& wanted) {
+Result<std::string> build_initramfs(const std::string& modules,
+                                    const std::vector<std::string>& wanted) {
   const ModuleIndex index = HUSK_TRY(ModuleIndex::read(modules));
   std::vector<std::string> order;
   for (const std::string& name : wanted) HUSK_TRY(index.collect(name, order));
@@ -132,7 +144,8 @@ Result<std::string> build_initramfs(const std::string& modules, const std::vecto
   cpio.add("init", S_IFREG | 0755, {reinterpret_cast<const char*>(agent.data()), agent.size()});
   std::string list;
   for (const std::string& path : order) {
-    const std::string bytes = HUSK_TRY(base::read_file(modules + "/" + path, "kernel module", kLargestModule));
+    const std::string bytes =
+        HUSK_TRY(base::read_file(modules + "/" + path, "kernel module", kLargestModule));
     const std::string name = "lib/husk/" + path.substr(path.rfind('/') + 1);
     cpio.add(name, S_IFREG | 0644, without_signature(bytes));
     list += "/" + name + "\n";

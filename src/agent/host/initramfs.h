@@ -16,8 +16,10 @@ namespace husk::agent {
 // Names of the modules that a guest needs, less those built into the kernel.
 extern const std::vector<std::string> kWantedModules;
 
-// A "newc" archive with /init, /etc/husk/modules and the modules with everything they depend on, in an order that loads.
-// `modules` is the kernel's directory, .../lib/modules/RELEASE, with modules.dep and modules.builtin.
-[[nodiscard]] Result<std::string> build_initramfs(const std::string& modules, const std::vector<std::string>& wanted);
+// A "newc" archive with /init, /etc/husk/modules and the modules with everything they depend on, in
+// an order that loads. `modules` is the kernel's directory, .../lib/modules/RELEASE, with
+// modules.dep and modules.builtin.
+[[nodiscard]] Result<std::string> build_initramfs(const std::string& modules,
+                                                  const std::vector<std::string>& wanted);
 
 }  // namespace husk::agent

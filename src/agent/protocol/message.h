@@ -18,8 +18,9 @@ namespace husk::agent {
 constexpr uint32_t kProtocolVersion = 1;
 constexpr size_t kHeaderSize = 8;
 constexpr size_t kMaxPayload = 64 * 1024;
-constexpr size_t kMaxRunPayload = 2 * 1024 * 1024;  // argument and environment lists are longer than data
-constexpr size_t kStdinWindow = 64 * 1024;          // bytes of input that may be on their way
+constexpr size_t kMaxRunPayload =
+    2 * 1024 * 1024;                        // argument and environment lists are longer than data
+constexpr size_t kStdinWindow = 64 * 1024;  // bytes of input that may be on their way
 constexpr std::string_view kPortName = "husk.agent";
 
 enum class Type : uint8_t {
@@ -30,7 +31,7 @@ enum class Type : uint8_t {
   kSignal = 4,      // u32 number
   kWindowSize = 5,  // u32 rows, u32 columns
   // guest to host
-  kHello = 16,   // u32 protocol version, then the kernel's release
+  kHello = 16,  // u32 protocol version, then the kernel's release
   kStdout = 17,
   kStderr = 18,
   kStarted = 19,  // u32 process id
@@ -59,10 +60,10 @@ struct RunRequest {
   std::vector<std::string> argv;
   std::vector<std::string> environment;  // KEY=VALUE
   std::string working_directory;
-  std::string user;      // as in an image's configuration; empty: root
+  std::string user;  // as in an image's configuration; empty: root
   std::string hostname;
   bool terminal = false;
-  bool input = false;    // stdin stays open
+  bool input = false;  // stdin stays open
   uint32_t rows = 0, columns = 0;
 };
 [[nodiscard]] std::string encode_run(const RunRequest& request);  // the payload

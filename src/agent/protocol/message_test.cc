@@ -56,7 +56,8 @@ TEST(Run, RoundTripsAndRefusesEveryTruncation) {
   EXPECT_TRUE(decoded->terminal);
   EXPECT_FALSE(decoded->input);
   EXPECT_EQ(decoded->columns, 80u);
-  for (size_t size = 0; size < payload.size(); ++size) EXPECT_FALSE(decode_run(payload.substr(0, size))) << size;
+  for (size_t size = 0; size < payload.size(); ++size)
+    EXPECT_FALSE(decode_run(payload.substr(0, size))) << size;
   EXPECT_FALSE(decode_run(payload + "x"));
 }
 

@@ -1,7 +1,7 @@
 // A soft vCPU's registers and state for the layers above.
-#include "backend/soft/soft_vcpu.h"
 #include <algorithm>
 
+#include "backend/soft/soft_vcpu.h"
 #include "base/clock.h"
 #include "base/try.h"
 #include "contract/x86/state_codec.h"
@@ -15,7 +15,8 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
   for (const uint32_t index : {0x1bu, 0x6e0u}) {
     if (const auto value = apic_.read_msr(index)) state.msrs.push_back({index, *value});
   }
-  std::sort(state.msrs.begin(), state.msrs.end(), [](const auto& a, const auto& b) { return a.index < b.index; });
+  std::sort(state.msrs.begin(), state.msrs.end(),
+            [](const auto& a, const auto& b) { return a.index < b.index; });
   apic_.save(state.lapic);
   state.events.halted = halted_;
   state.events.waiting_for_sipi = waiting_for_sipi_;
@@ -24,7 +25,8 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
 }
 
 Result<void> SoftVcpu::restore_snapshot(const SnapshotState& state) {
-  const bool has_lapic = std::any_of(state.lapic.begin(), state.lapic.end(), [](uint8_t byte) { return byte != 0; });
+  const bool has_lapic =
+      std::any_of(state.lapic.begin(), state.lapic.end(), [](uint8_t byte) { return byte != 0; });
   if (has_lapic) {
     // The mode first: the page's layout of the ID depends on it.
     for (const auto& msr : state.msrs) {
@@ -49,8 +51,8 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::read_snapshot_state(std::istream& in) 
   return contract::x86::read_state(in);
 }
 
-// The guest's monotonic clock is its TSC, which is the host's monotonic clock plus an offset that the VM holds; the
-// vCPU's own share is TSC_ADJUST.
+// The guest's monotonic clock is its TSC, which is the host's monotonic clock plus an offset that
+// the VM holds; the vCPU's own share is TSC_ADJUST.
 seam::ClockRef SoftVcpu::capture_clock_ref(const SnapshotState& state, uint64_t host_now) {
   uint64_t adjust = 0;
   for (const auto& msr : state.msrs) {
@@ -72,9 +74,12 @@ Result<uint64_t> SoftVcpu::get_core(CoreReg reg) const {
     case CoreReg::Role::kX:
       if (reg.index < 16) return cpu_->regs[reg.index];
       break;
-    case CoreReg::Role::kPc: return cpu_->rip;
-    case CoreReg::Role::kCpsr: return cpu_->rflags();
-    default: break;
+    case CoreReg::Role::kPc:
+      return cpu_->rip;
+    case CoreReg::Role::kCpsr:
+      return cpu_->rflags();
+    default:
+      break;
   }
   return fail(ErrorKind::kInvalidArgument, "core register", "x86-64 has no such register");
 }
@@ -85,12 +90,15 @@ Result<void> SoftVcpu::set_core(CoreReg reg, uint64_t value) {
       if (reg.index >= 16) break;
       cpu_->regs[reg.index] = value;
       return {};
-    case CoreReg::Role::kPc: cpu_->rip = value; return {};
+    case CoreReg::Role::kPc:
+      cpu_->rip = value;
+      return {};
     case CoreReg::Role::kCpsr:
       cpu_->set_rflags(value);
       cpu_->update_mode();
       return {};
-    default: break;
+    default:
+      break;
   }
   return fail(ErrorKind::kInvalidArgument, "core register", "x86-64 has no such register");
 }

@@ -8,7 +8,11 @@ using interp::Stop;
 using seam::VcpuExit;
 
 SoftVcpu::SoftVcpu(SharedMachine& machine, uint32_t id, apic::VcpuSignal& signal)
-    : machine_(machine), id_(id), signal_(signal), apic_(id, machine.bus, signal), waiting_for_sipi_(id != 0) {
+    : machine_(machine),
+      id_(id),
+      signal_(signal),
+      apic_(id, machine.bus, signal),
+      waiting_for_sipi_(id != 0) {
   cpu_ = std::make_unique<interp::Cpu>(machine.memory, *this, id, signal.bits());
   machine.bus.add(apic_);
   machine.timekeeper.attach(id, signal);
@@ -42,7 +46,8 @@ SoftVcpu::Attention SoftVcpu::attend() {
   if ((bits & apic::kSignalInit) != 0 && !shut_down_) {
     apic_.reset(true);
     cpu_->reset();
-    waiting_for_sipi_ = id_ != 0;  // the boot processor would start at the reset vector: the machine resets instead
+    waiting_for_sipi_ =
+        id_ != 0;  // the boot processor would start at the reset vector: the machine resets instead
     halted_ = false;
     if (id_ == 0) return Attention::kExit;
   }
@@ -87,10 +92,16 @@ VcpuExit SoftVcpu::step() {
       continue;
     }
     switch (cpu_->run()) {
-      case Stop::kNone: break;
-      case Stop::kDevice: return device_exit();
-      case Stop::kHalt: halted_ = true; break;
-      case Stop::kShutdown: shut_down_ = true; return shutdown_exit();
+      case Stop::kNone:
+        break;
+      case Stop::kDevice:
+        return device_exit();
+      case Stop::kHalt:
+        halted_ = true;
+        break;
+      case Stop::kShutdown:
+        shut_down_ = true;
+        return shutdown_exit();
     }
   }
 }

@@ -1,5 +1,6 @@
-// A vCPU of the built-in CPU: the interpreter, its local APIC, and the loop that brings interrupts, halts and device
-// accesses together. Satisfies seam::HypervisorVcpu; see husk/seam.h for the threads.
+// A vCPU of the built-in CPU: the interpreter, its local APIC, and the loop that brings interrupts,
+// halts and device accesses together. Satisfies seam::HypervisorVcpu; see husk/seam.h for the
+// threads.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +9,13 @@
 #include <ostream>
 #include <span>
 
+#include "husk/seam.h"
+
 #include "backend/soft/apic/apic_bus.h"
 #include "backend/soft/apic/local_apic.h"
 #include "backend/soft/apic/timekeeper.h"
 #include "backend/soft/interp/cpu.h"
 #include "contract/x86/vcpu_state.h"
-#include "husk/seam.h"
 
 namespace husk::soft {
 
@@ -52,9 +54,11 @@ class SoftVcpu final : public interp::Environment {
 
   [[nodiscard]] Result<SnapshotState> capture_snapshot();
   [[nodiscard]] Result<void> restore_snapshot(const SnapshotState& state);
-  [[nodiscard]] static Result<void> write_snapshot_state(const SnapshotState& state, std::ostream& out);
+  [[nodiscard]] static Result<void> write_snapshot_state(const SnapshotState& state,
+                                                         std::ostream& out);
   [[nodiscard]] static Result<SnapshotState> read_snapshot_state(std::istream& in);
-  [[nodiscard]] static seam::ClockRef capture_clock_ref(const SnapshotState& state, uint64_t host_now);
+  [[nodiscard]] static seam::ClockRef capture_clock_ref(const SnapshotState& state,
+                                                        uint64_t host_now);
   uint64_t restore_clock(const seam::ClockRef& ref, uint64_t host_now);
 
   [[nodiscard]] Result<uint64_t> get_core(seam::CoreReg reg) const;

@@ -20,11 +20,14 @@ Result<std::unique_ptr<SoftVm>> SoftVm::create(uint32_t vcpus) {
 }
 
 Result<void> SoftVm::map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot) {
-  const bool writable = (static_cast<uint8_t>(prot) & static_cast<uint8_t>(seam::Prot::kWrite)) != 0;
+  const bool writable =
+      (static_cast<uint8_t>(prot) & static_cast<uint8_t>(seam::Prot::kWrite)) != 0;
   return machine_.memory.map(host, gpa, length, writable);
 }
 
-Result<void> SoftVm::unmap_ram(uint64_t gpa, uint64_t length) { return machine_.memory.unmap(gpa, length); }
+Result<void> SoftVm::unmap_ram(uint64_t gpa, uint64_t length) {
+  return machine_.memory.unmap(gpa, length);
+}
 
 Result<std::unique_ptr<SoftVcpu>> SoftVm::create_vcpu(uint32_t id) {
   if (id != created_ || id >= machine_.vcpu_count)
@@ -39,7 +42,9 @@ void SoftVm::set_irq(uint32_t gsi, bool level) {
 }
 
 contract::IrqLine SoftVm::irq_line(uint32_t gsi) {
-  return {[](void* vm, uint32_t line, bool level) { static_cast<SoftVm*>(vm)->set_irq(line, level); }, this, gsi};
+  return {
+      [](void* vm, uint32_t line, bool level) { static_cast<SoftVm*>(vm)->set_irq(line, level); },
+      this, gsi};
 }
 
 void SoftVm::attach_controller(contract::InterruptController& controller) {

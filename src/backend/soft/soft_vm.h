@@ -5,9 +5,10 @@
 #include <memory>
 #include <vector>
 
+#include "husk/seam.h"
+
 #include "backend/soft/soft_vcpu.h"
 #include "contract/irq_line.h"
-#include "husk/seam.h"
 
 namespace husk::soft {
 
@@ -20,15 +21,17 @@ class SoftVm {
   // Where the vCPUs' writes are logged; outlives the VM. Before any vCPU runs.
   void attach_dirty_log(memory::GuestMemory& memory) { machine_.memory.set_dirty_log(&memory); }
 
-  [[nodiscard]] Result<void> map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot);
+  [[nodiscard]] Result<void> map_ram(std::byte* host, uint64_t gpa, uint64_t length,
+                                     seam::Prot prot);
   [[nodiscard]] Result<void> unmap_ram(uint64_t gpa, uint64_t length);
-  // Ids in order from 0. The vCPU belongs to the thread that steps it; it is created before any of them runs, so that
-  // every interrupt finds its target.
+  // Ids in order from 0. The vCPU belongs to the thread that steps it; it is created before any of
+  // them runs, so that every interrupt finds its target.
   [[nodiscard]] Result<std::unique_ptr<SoftVcpu>> create_vcpu(uint32_t id);
 
   void set_irq(uint32_t gsi, bool level);
   [[nodiscard]] contract::IrqLine irq_line(uint32_t gsi);
-  // The chipset's interrupt controller: this backend has none of its own (see contract/interrupt.h).
+  // The chipset's interrupt controller: this backend has none of its own (see
+  // contract/interrupt.h).
   void attach_controller(contract::InterruptController& controller);
   [[nodiscard]] contract::InterruptSink& interrupt_sink() { return machine_.bus; }
   [[nodiscard]] Result<std::vector<std::byte>> capture_intc();

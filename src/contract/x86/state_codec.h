@@ -4,8 +4,9 @@
 #include <istream>
 #include <ostream>
 
-#include "contract/x86/vcpu_state.h"
 #include "husk/error.h"
+
+#include "contract/x86/vcpu_state.h"
 
 namespace husk::contract::x86 {
 

@@ -1,6 +1,6 @@
-// The canonical form of an x86 vCPU's state: what the architecture defines, nothing of any backend's own.
-// Every x86 backend writes it and reads it, so that a machine can move between them (ARCHITECTURE.md,
-// decision 5). Plain values; sizes are fixed.
+// The canonical form of an x86 vCPU's state: what the architecture defines, nothing of any
+// backend's own. Every x86 backend writes it and reads it, so that a machine can move between them
+// (ARCHITECTURE.md, decision 5). Plain values; sizes are fixed.
 #pragma once
 
 #include <array>
@@ -15,9 +15,9 @@ enum Gpr : uint8_t { kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi, kR8, kR15 =
 // Segment registers are indexed by their encoding.
 enum Seg : uint8_t { kEs, kCs, kSs, kDs, kFs, kGs, kSegCount };
 
-// A segment register with its hidden part. `attributes` are the descriptor's bits 40..47 and 52..55 packed as
-// in the VMCB (AMD APM vol. 2, 15.5.1): type 0-3, S 4, DPL 5-6, P 7, AVL 8, L 9, D/B 10, G 11.
-// `limit` is in bytes, already scaled by G. A null selector's register has P clear.
+// A segment register with its hidden part. `attributes` are the descriptor's bits 40..47 and 52..55
+// packed as in the VMCB (AMD APM vol. 2, 15.5.1): type 0-3, S 4, DPL 5-6, P 7, AVL 8, L 9, D/B 10,
+// G 11. `limit` is in bytes, already scaled by G. A null selector's register has P clear.
 struct Segment {
   uint16_t selector = 0;
   uint16_t attributes = 0;
@@ -48,10 +48,10 @@ struct Msr {
 // What is on its way into the CPU but has not been taken.
 struct PendingEvents {
   bool nmi_pending = false;
-  bool nmi_blocked = false;        // between an NMI and its IRET
-  bool interrupt_shadow = false;   // after STI or MOV SS
+  bool nmi_blocked = false;       // between an NMI and its IRET
+  bool interrupt_shadow = false;  // after STI or MOV SS
   bool halted = false;
-  bool waiting_for_sipi = false;   // an application processor that has not been started
+  bool waiting_for_sipi = false;  // an application processor that has not been started
 
   bool operator==(const PendingEvents&) const = default;
 };
@@ -68,9 +68,9 @@ struct VcpuState {
   uint64_t xcr0 = 1;
   std::array<uint64_t, 4> dr{};
   uint64_t dr6 = 0xffff0ff0, dr7 = 0x400;
-  std::vector<Msr> msrs;                      // sorted by index, without EFER
+  std::vector<Msr> msrs;                          // sorted by index, without EFER
   alignas(16) std::array<uint8_t, 512> fxsave{};  // the FXSAVE64 image (Intel SDM vol. 1, 10.5.1)
-  std::array<uint8_t, 1024> lapic{};          // the xAPIC register page's first KiB, as KVM_GET_LAPIC's
+  std::array<uint8_t, 1024> lapic{};  // the xAPIC register page's first KiB, as KVM_GET_LAPIC's
   PendingEvents events;
 };
 

@@ -12,8 +12,10 @@ namespace husk::soft::fpu {
 bool CodeArena::map() {
   const base::Fd file(::memfd_create("husk-code", MFD_CLOEXEC));
   if (!file.valid() || ::ftruncate(file.get(), kSize) != 0) return false;
-  auto writable = base::Mapping::map(kSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0, "code");
-  auto executable = base::Mapping::map(kSize, PROT_READ | PROT_EXEC, MAP_SHARED, file.get(), 0, "code");
+  auto writable =
+      base::Mapping::map(kSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0, "code");
+  auto executable =
+      base::Mapping::map(kSize, PROT_READ | PROT_EXEC, MAP_SHARED, file.get(), 0, "code");
   if (!writable || !executable) return false;
   writable_ = std::move(*writable);
   executable_ = std::move(*executable);

@@ -1,4 +1,5 @@
-// Memory for generated code, mapped twice: writable here, executable there, never both at one address.
+// Memory for generated code, mapped twice: writable here, executable there, never both at one
+// address.
 #pragma once
 
 #include <cstddef>

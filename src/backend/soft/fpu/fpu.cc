@@ -18,7 +18,8 @@ namespace {
 
 constexpr uint16_t kX87Masks = 0x3f;
 constexpr uint16_t kX87Initial = 0x037f;
-constexpr uint32_t kMxcsrInitial = 0x1f80, kMxcsrMasks = 0x1f80, kMxcsrFlags = 0x3f, kMxcsrValid = 0xffff;
+constexpr uint32_t kMxcsrInitial = 0x1f80, kMxcsrMasks = 0x1f80, kMxcsrFlags = 0x3f,
+                   kMxcsrValid = 0xffff;
 constexpr uint16_t kStatusEs = 0x80, kStatusBusy = 0x8000;
 constexpr size_t kFcw = 0, kFsw = 2, kFtw = 4, kFip = 8;
 
@@ -37,10 +38,12 @@ uint32_t mxcsr(const FpuState& state) { return field<uint32_t>(state, FpuState::
 
 // Everything that identifies a thunk: two instructions with the same key are the same host code.
 uint64_t key_of(const Insn& insn) {
-  return uint64_t{insn.opcode} | static_cast<uint64_t>(insn.map) << 8 | static_cast<uint64_t>(insn.rep) << 10 |
-         uint64_t{insn.operand_prefix} << 12 | uint64_t{insn.rex_w} << 13 | uint64_t{insn.memory} << 14 |
-         uint64_t{insn.reg} << 16 | uint64_t{insn.memory ? uint8_t{0} : insn.rm} << 20 |
-         static_cast<uint64_t>(static_cast<uint8_t>(insn.imm)) << 24 | uint64_t{insn.operand_size} << 32;
+  return uint64_t{insn.opcode} | static_cast<uint64_t>(insn.map) << 8 |
+         static_cast<uint64_t>(insn.rep) << 10 | uint64_t{insn.operand_prefix} << 12 |
+         uint64_t{insn.rex_w} << 13 | uint64_t{insn.memory} << 14 | uint64_t{insn.reg} << 16 |
+         uint64_t{insn.memory ? uint8_t{0} : insn.rm} << 20 |
+         static_cast<uint64_t>(static_cast<uint8_t>(insn.imm)) << 24 |
+         uint64_t{insn.operand_size} << 32;
 }
 
 struct HostFeatures {
@@ -85,32 +88,47 @@ bool host_has(const Insn& insn) {
 
 UnitKind unit_of(const SimdForm& form) {
   switch (form.operands) {
-    case Operands::kMmxMmx: case Operands::kMmxStore: case Operands::kMmxGpr: case Operands::kGprMmx:
-    case Operands::kGprStoreM: case Operands::kMmxShift: case Operands::kEmpty: case Operands::kXmmMmx:
-    case Operands::kMmxXmm: return UnitKind::kMmx;
-    case Operands::kMasked: return form.size == 8 ? UnitKind::kMmx : UnitKind::kSse;
-    default: return UnitKind::kSse;
+    case Operands::kMmxMmx:
+    case Operands::kMmxStore:
+    case Operands::kMmxGpr:
+    case Operands::kGprMmx:
+    case Operands::kGprStoreM:
+    case Operands::kMmxShift:
+    case Operands::kEmpty:
+    case Operands::kXmmMmx:
+    case Operands::kMmxXmm:
+      return UnitKind::kMmx;
+    case Operands::kMasked:
+      return form.size == 8 ? UnitKind::kMmx : UnitKind::kSse;
+    default:
+      return UnitKind::kSse;
   }
 }
 
 MemAccess access_of(const SimdForm& form) {
   switch (form.operands) {
-    case Operands::kXmmStore: case Operands::kGprStore: case Operands::kMmxStore: case Operands::kGprStoreM:
+    case Operands::kXmmStore:
+    case Operands::kGprStore:
+    case Operands::kMmxStore:
+    case Operands::kGprStoreM:
       return MemAccess::kWrite;
-    default: return MemAccess::kRead;
+    default:
+      return MemAccess::kRead;
   }
 }
 
 bool writes_xmm(Operands operands) {
-  return operands == Operands::kXmmXmm || operands == Operands::kXmmGpr || operands == Operands::kXmmMmx;
+  return operands == Operands::kXmmXmm || operands == Operands::kXmmGpr ||
+         operands == Operands::kXmmMmx;
 }
 
 // FXSAVE, FXRSTOR, LDMXCSR, STMXCSR.
 bool state_form(const Insn& insn, CompiledInsn& out) {
-  if (insn.map != OpMap::k0F || insn.opcode != 0xae || !insn.memory || insn.group() > 3 || insn.operand_prefix ||
-      insn.rep != decode::Rep::kNone)
+  if (insn.map != OpMap::k0F || insn.opcode != 0xae || !insn.memory || insn.group() > 3 ||
+      insn.operand_prefix || insn.rep != decode::Rep::kNone)
     return false;
-  constexpr Special kKinds[] = {Special::kFxsave, Special::kFxrstor, Special::kLdmxcsr, Special::kStmxcsr};
+  constexpr Special kKinds[] = {Special::kFxsave, Special::kFxrstor, Special::kLdmxcsr,
+                                Special::kStmxcsr};
   out.special = kKinds[insn.group()];
   out.unit = insn.group() < 2 ? UnitKind::kState : UnitKind::kSse;
   out.memory = insn.group() == 0 || insn.group() == 3 ? MemAccess::kWrite : MemAccess::kRead;
@@ -171,7 +189,8 @@ const CompiledInsn* Unit::compile(const Insn& insn) {
     }
     if (masked) out->special = Special::kMaskedStore;
     out->arithmetic = form->arithmetic;
-    out->writes_flags = form->operands == Operands::kFlags || form->operands == Operands::kStringIndex ||
+    out->writes_flags = form->operands == Operands::kFlags ||
+                        form->operands == Operands::kStringIndex ||
                         form->operands == Operands::kStringMask;
     out->destination = writes_xmm(form->operands) ? insn.reg : 0xff;
     writer.simd(insn, *form);
@@ -201,8 +220,8 @@ void Unit::enter_x87(FpuState& state) {
   const uint32_t control_sse = _mm_getcsr();
   std::memcpy(host.data() + FpuState::kMxcsr, &control_sse, 4);
   asm volatile("fxrstor64 %0" ::"m"(host)
-               : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-                 "xmm12", "xmm13", "xmm14", "xmm15");
+               : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+                 "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
   state.x87_live = true;
 }
 
@@ -239,7 +258,8 @@ bool Unit::math_fault_pending(FpuState& state) {
   return (status & ~state.control_word & kX87Masks) != 0;
 }
 
-Outcome Unit::execute(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory, uint64_t& rflags) {
+Outcome Unit::execute(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory,
+                      uint64_t& rflags) {
   if (insn.waiting && math_fault_pending(state)) return Outcome::kMathFault;
   if (insn.unit == UnitKind::kMmx && math_fault_pending(state)) return Outcome::kMathFault;
   if (insn.special != Special::kNone && insn.special != Special::kMaskedStore)
@@ -282,7 +302,8 @@ Outcome Unit::run_special(const CompiledInsn& insn, FpuState& state, uint64_t* g
     return value;
   };
   uint64_t no_flags = 0;
-  const size_t pointers = insn.narrow ? 6 : 12;      // where the environment's instruction pointer starts
+  const size_t pointers =
+      insn.narrow ? 6 : 12;  // where the environment's instruction pointer starts
   const size_t environment = insn.narrow ? 14 : 28;
   switch (insn.special) {
     case Special::kFxsave: {
@@ -321,7 +342,9 @@ Outcome Unit::run_special(const CompiledInsn& insn, FpuState& state, uint64_t* g
       asm volatile("fldcw %0" ::"m"(host_control));
       return Outcome::kDone;
     }
-    case Special::kFnstcw: std::memcpy(memory, &state.control_word, 2); return Outcome::kDone;
+    case Special::kFnstcw:
+      std::memcpy(memory, &state.control_word, 2);
+      return Outcome::kDone;
     case Special::kFninit:
       enter_x87(state);
       asm volatile("fninit");
@@ -356,7 +379,8 @@ Outcome Unit::run_special(const CompiledInsn& insn, FpuState& state, uint64_t* g
       insn.thunk(state.image.data(), gpr, copy.data(), &no_flags);
       return Outcome::kDone;
     }
-    default: return Outcome::kDone;
+    default:
+      return Outcome::kDone;
   }
 }
 

@@ -1,9 +1,11 @@
-// x87, MMX and SSE of the built-in CPU, carried out by the host's own units: each instruction becomes a small piece of
-// host code (a thunk) that is the same instruction with its operands moved into place.
+// x87, MMX and SSE of the built-in CPU, carried out by the host's own units: each instruction
+// becomes a small piece of host code (a thunk) that is the same instruction with its operands moved
+// into place.
 //
-// While guest code runs, the guest's x87 registers, and the rounding and flags of its MXCSR, live in the host's units; C++
-// code of ours uses neither. leave() puts them back into FpuState and gives the host its defaults; it is called before
-// anything else runs on the thread. The host always runs with all exceptions masked; see Unit for the unmasked ones.
+// While guest code runs, the guest's x87 registers, and the rounding and flags of its MXCSR, live
+// in the host's units; C++ code of ours uses neither. leave() puts them back into FpuState and
+// gives the host its defaults; it is called before anything else runs on the thread. The host
+// always runs with all exceptions masked; see Unit for the unmasked ones.
 //
 // One Unit a vCPU, on its thread.
 #pragma once
@@ -13,9 +15,10 @@
 #include <memory>
 #include <unordered_map>
 
+#include "husk/error.h"
+
 #include "backend/soft/decode/insn.h"
 #include "backend/soft/fpu/code_arena.h"
-#include "husk/error.h"
 
 namespace husk::soft::fpu {
 
@@ -33,13 +36,25 @@ struct FpuState {
 enum class UnitKind : uint8_t { kX87, kMmx, kSse, kState /* FXSAVE and its kin */ };
 enum class MemAccess : uint8_t { kNone, kRead, kWrite };
 
-// Host code: `image` is FpuState::image, `gpr` the guest's registers, `memory` the operand's bytes on the host, `flags`
-// in and out are RFLAGS.
+// Host code: `image` is FpuState::image, `gpr` the guest's registers, `memory` the operand's bytes
+// on the host, `flags` in and out are RFLAGS.
 using Thunk = void (*)(void* image, uint64_t* gpr, void* memory, uint64_t* flags);
 
 // What is not a thunk but C++: instructions that read or load the units' own state.
 enum class Special : uint8_t {
-  kNone, kFxsave, kFxrstor, kLdmxcsr, kStmxcsr, kFldcw, kFnstcw, kFldenv, kFnstenv, kFrstor, kFnsave, kFninit, kFnclex,
+  kNone,
+  kFxsave,
+  kFxrstor,
+  kLdmxcsr,
+  kStmxcsr,
+  kFldcw,
+  kFnstcw,
+  kFldenv,
+  kFnstenv,
+  kFrstor,
+  kFnsave,
+  kFninit,
+  kFnclex,
   kMaskedStore,
 };
 
@@ -48,30 +63,38 @@ struct CompiledInsn {
   UnitKind unit = UnitKind::kSse;
   Special special = Special::kNone;
   MemAccess memory = MemAccess::kNone;
-  uint16_t size = 0;         // bytes of the memory operand
-  uint8_t alignment = 1;     // 16: a misaligned operand is #GP(0)
-  bool arithmetic = false;   // reads MXCSR: may raise #XM
-  bool waiting = false;      // an x87 instruction that reports a pending #MF first
+  uint16_t size = 0;        // bytes of the memory operand
+  uint8_t alignment = 1;    // 16: a misaligned operand is #GP(0)
+  bool arithmetic = false;  // reads MXCSR: may raise #XM
+  bool waiting = false;     // an x87 instruction that reports a pending #MF first
   bool reads_flags = false, writes_flags = false;
-  bool wide = false;         // REX.W, of FXSAVE and FXRSTOR
-  bool narrow = false;       // 16-bit forms of the environment
+  bool wide = false;           // REX.W, of FXSAVE and FXRSTOR
+  bool narrow = false;         // 16-bit forms of the environment
   uint8_t destination = 0xff;  // XMM register that `arithmetic` writes, to undo it
 };
 
-enum class Outcome : uint8_t { kDone, kMathFault /* #MF */, kSimdFault /* #XM */, kProtection /* #GP(0) */ };
+enum class Outcome : uint8_t {
+  kDone,
+  kMathFault /* #MF */,
+  kSimdFault /* #XM */,
+  kProtection /* #GP(0) */
+};
 
 class Unit {
  public:
   // Null: no instruction of these units, or none that this host has. Valid until forget_code().
   [[nodiscard]] const CompiledInsn* compile(const decode::Insn& insn);
-  // Code memory is used up; the caller drops everything that holds a CompiledInsn and calls forget_code().
+  // Code memory is used up; the caller drops everything that holds a CompiledInsn and calls
+  // forget_code().
   [[nodiscard]] bool exhausted() const { return arena_.exhausted(); }
   void forget_code();
 
-  // Runs it. `memory` is host memory that was checked for the access, or a bounce buffer. On a fault nothing has
-  // changed but MXCSR's flags. Unmasked x87 exceptions are reported by the next waiting instruction, as the
-  // architecture has it, but the instruction that met them has already given its masked result.
-  Outcome execute(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory, uint64_t& rflags);
+  // Runs it. `memory` is host memory that was checked for the access, or a bounce buffer. On a
+  // fault nothing has changed but MXCSR's flags. Unmasked x87 exceptions are reported by the next
+  // waiting instruction, as the architecture has it, but the instruction that met them has already
+  // given its masked result.
+  Outcome execute(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory,
+                  uint64_t& rflags);
 
   void leave(FpuState& state);
 

@@ -1,6 +1,6 @@
-// Writes thunks: the host code of one instruction with its operands moved into place. Arguments are in RDI (the FXSAVE
-// image), RSI (general registers), RDX (memory operand), RCX (flags); only RAX, R8 to R11 and XMM0 to XMM2 are used
-// besides.
+// Writes thunks: the host code of one instruction with its operands moved into place. Arguments are
+// in RDI (the FXSAVE image), RSI (general registers), RDX (memory operand), RCX (flags); only RAX,
+// R8 to R11 and XMM0 to XMM2 are used besides.
 #pragma once
 
 #include <cstdint>
@@ -16,20 +16,22 @@ class ThunkWriter {
  public:
   // An SSE or MMX instruction.
   void simd(const decode::Insn& insn, const SimdForm& form);
-  // An x87 instruction: its own bytes, with the memory operand at RDX. FCMOVcc reads the guest's flags, FCOMI writes them,
-  // FNSTSW AX writes AX.
+  // An x87 instruction: its own bytes, with the memory operand at RDX. FCMOVcc reads the guest's
+  // flags, FCOMI writes them, FNSTSW AX writes AX.
   void x87(const decode::Insn& insn, bool reads_flags, bool writes_flags, bool writes_ax);
 
-  void wait() { bytes({0xc3}); }  // FWAIT has nothing to do on the host, whose exceptions are masked
+  void wait() {
+    bytes({0xc3});
+  }  // FWAIT has nothing to do on the host, whose exceptions are masked
 
   [[nodiscard]] std::span<const uint8_t> code() const { return code_; }
 
  private:
   void bytes(std::initializer_list<uint8_t> list) { code_.insert(code_.end(), list); }
   void dword(uint32_t value);
-  void load_xmm(uint8_t host, uint8_t guest);   // movups host, [rdi + image offset]
+  void load_xmm(uint8_t host, uint8_t guest);  // movups host, [rdi + image offset]
   void store_xmm(uint8_t guest, uint8_t host);
-  void load_gpr(uint8_t guest, uint8_t size);   // rax <- guest register
+  void load_gpr(uint8_t guest, uint8_t size);  // rax <- guest register
   void store_gpr(uint8_t guest, uint8_t size);
   void capture_flags();
   // The instruction itself: operands are register numbers; rm_memory takes [rdx].

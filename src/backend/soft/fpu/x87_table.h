@@ -1,4 +1,5 @@
-// x87 instructions: the memory operand of each, and the ones that are handled apart (Intel SDM vol. 2, appendix B.17).
+// x87 instructions: the memory operand of each, and the ones that are handled apart (Intel SDM vol.
+// 2, appendix B.17).
 #pragma once
 
 #include <optional>

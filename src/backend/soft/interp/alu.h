@@ -1,5 +1,5 @@
-// Arithmetic on the host's own arithmetic unit: each function runs the instruction itself and takes the status
-// flags from it, so that results and flags, the undefined ones too, are a processor's.
+// Arithmetic on the host's own arithmetic unit: each function runs the instruction itself and takes
+// the status flags from it, so that results and flags, the undefined ones too, are a processor's.
 #pragma once
 
 #include <cstdint>
@@ -8,15 +8,16 @@
 
 namespace husk::soft::interp {
 
-// Operations by their encoding in the primary map's first rows and in groups 80-83; kTest is AND without a result.
+// Operations by their encoding in the primary map's first rows and in groups 80-83; kTest is AND
+// without a result.
 enum AluOp : int { kAdd, kOr, kAdc, kSbb, kAnd, kSub, kXor, kCmp, kTest };
 
-#define HUSK_ALU(insn)                                                                       \
+#define HUSK_ALU(insn) \
   asm(insn " %2, %0\n\tlahf\n\tseto %%al" : "+r"(a), "=a"(flags) : "r"(b) : "cc")
-#define HUSK_ALU_CARRY(insn)                                                                 \
-  asm("btw $8, %w3\n\t" insn " %2, %0\n\tlahf\n\tseto %%al"                                  \
-      : "+&r"(a), "=&a"(flags)                                                               \
-      : "r"(b), "r"(st)                                                                      \
+#define HUSK_ALU_CARRY(insn)                                \
+  asm("btw $8, %w3\n\t" insn " %2, %0\n\tlahf\n\tseto %%al" \
+      : "+&r"(a), "=&a"(flags)                              \
+      : "r"(b), "r"(st)                                     \
       : "cc")
 
 template <int op, class T>
@@ -37,15 +38,15 @@ template <int op, class T>
 #undef HUSK_ALU
 #undef HUSK_ALU_CARRY
 
-#define HUSK_ALU_LOCKED(insn)                                                                \
-  asm volatile("lock " insn " %2, %0\n\tlahf\n\tseto %%al"                                   \
-               : "+m"(*at), "=&a"(flags)                                                     \
-               : "r"(b)                                                                      \
+#define HUSK_ALU_LOCKED(insn)                              \
+  asm volatile("lock " insn " %2, %0\n\tlahf\n\tseto %%al" \
+               : "+m"(*at), "=&a"(flags)                   \
+               : "r"(b)                                    \
                : "cc", "memory")
-#define HUSK_ALU_LOCKED_CARRY(insn)                                                          \
-  asm volatile("btw $8, %w3\n\tlock " insn " %2, %0\n\tlahf\n\tseto %%al"                    \
-               : "+m"(*at), "=&a"(flags)                                                     \
-               : "r"(b), "r"(st)                                                             \
+#define HUSK_ALU_LOCKED_CARRY(insn)                                       \
+  asm volatile("btw $8, %w3\n\tlock " insn " %2, %0\n\tlahf\n\tseto %%al" \
+               : "+m"(*at), "=&a"(flags)                                  \
+               : "r"(b), "r"(st)                                          \
                : "cc", "memory")
 
 template <int op, class T>
@@ -63,14 +64,14 @@ template <int op, class T>
 #undef HUSK_ALU_LOCKED
 #undef HUSK_ALU_LOCKED_CARRY
 
-// Shifts and rotates by their encoding in group 2 (6 is SHL again). A count of zero leaves the flags alone and some
-// flags survive other counts, so the flags go in as well as out.
+// Shifts and rotates by their encoding in group 2 (6 is SHL again). A count of zero leaves the
+// flags alone and some flags survive other counts, so the flags go in as well as out.
 enum ShiftOp : int { kRol, kRor, kRcl, kRcr, kShl, kShr, kSal, kSar };
 
-#define HUSK_SHIFT(insn)                                                                     \
-  asm("addb $127, %%al\n\tsahf\n\t" insn " %%cl, %0\n\tlahf\n\tseto %%al"                    \
-      : "+&r"(value), "+&a"(st)                                                              \
-      : "c"(count)                                                                           \
+#define HUSK_SHIFT(insn)                                                  \
+  asm("addb $127, %%al\n\tsahf\n\t" insn " %%cl, %0\n\tlahf\n\tseto %%al" \
+      : "+&r"(value), "+&a"(st)                                           \
+      : "c"(count)                                                        \
       : "cc")
 
 template <int op, class T>
@@ -86,10 +87,10 @@ template <int op, class T>
 }
 #undef HUSK_SHIFT
 
-#define HUSK_DOUBLE_SHIFT(insn)                                                              \
-  asm("addb $127, %%al\n\tsahf\n\t" insn " %%cl, %3, %0\n\tlahf\n\tseto %%al"                \
-      : "+&r"(value), "+&a"(st)                                                              \
-      : "c"(count), "r"(from)                                                                \
+#define HUSK_DOUBLE_SHIFT(insn)                                               \
+  asm("addb $127, %%al\n\tsahf\n\t" insn " %%cl, %3, %0\n\tlahf\n\tseto %%al" \
+      : "+&r"(value), "+&a"(st)                                               \
+      : "c"(count), "r"(from)                                                 \
       : "cc")
 
 template <bool left, class T>

@@ -1,5 +1,5 @@
-// The decoded blocks of one vCPU, by physical address and mode. Memory comes from an arena that is emptied whole when
-// it is full, so a guest cannot make it grow.
+// The decoded blocks of one vCPU, by physical address and mode. Memory comes from an arena that is
+// emptied whole when it is full, so a guest cannot make it grow.
 #pragma once
 
 #include <cstddef>

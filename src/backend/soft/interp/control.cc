@@ -9,10 +9,11 @@ using mmu::Privilege;
 
 namespace {
 
-constexpr uint64_t kCr0Known = kCr0Pe | kCr0Mp | kCr0Em | kCr0Ts | kCr0Et | kCr0Ne | kCr0Wp | kCr0Am | kCr0Nw |
-                               kCr0Cd | kCr0Pg;
-constexpr uint64_t kCr4Known = kCr4Vme | kCr4Pvi | kCr4Tsd | kCr4De | kCr4Pse | kCr4Pae | kCr4Mce | kCr4Pge | kCr4Pce |
-                               kCr4Osfxsr | kCr4Osxmmexcpt | kCr4Umip | kCr4Fsgsbase | kCr4Pcide | kCr4Smep | kCr4Smap;
+constexpr uint64_t kCr0Known = kCr0Pe | kCr0Mp | kCr0Em | kCr0Ts | kCr0Et | kCr0Ne | kCr0Wp |
+                               kCr0Am | kCr0Nw | kCr0Cd | kCr0Pg;
+constexpr uint64_t kCr4Known = kCr4Vme | kCr4Pvi | kCr4Tsd | kCr4De | kCr4Pse | kCr4Pae | kCr4Mce |
+                               kCr4Pge | kCr4Pce | kCr4Osfxsr | kCr4Osxmmexcpt | kCr4Umip |
+                               kCr4Fsgsbase | kCr4Pcide | kCr4Smep | kCr4Smap;
 constexpr uint64_t kCr3NoFlush = uint64_t{1} << 63;
 constexpr uint64_t kCr3Reserved = ~((uint64_t{1} << 48) - 1);
 
@@ -20,7 +21,9 @@ constexpr uint64_t kCr3Reserved = ~((uint64_t{1} << 48) - 1);
 
 void Cpu::update_context() {
   const bool smap_override = (rflags_rest & kAc) != 0;
-  privilege_ = cpl_ == 3 ? Privilege::kUser : smap_override ? Privilege::kSupervisorNoSmap : Privilege::kSupervisor;
+  privilege_ = cpl_ == 3       ? Privilege::kUser
+               : smap_override ? Privilege::kSupervisorNoSmap
+                               : Privilege::kSupervisor;
   context = context_base_ | static_cast<uint64_t>(privilege_);
 }
 
@@ -46,22 +49,29 @@ void Cpu::update_mode() {
     code_base_ = seg[kCs].base;
     if (!code64()) ++jump_epoch_;
   }
-  code_key = jump_epoch_ << 20 | uint64_t{context_base_} << 4 | static_cast<uint64_t>(code_size) << 1 |
-             (cpl_ == 3 ? 1 : 0);
+  code_key = jump_epoch_ << 20 | uint64_t{context_base_} << 4 |
+             static_cast<uint64_t>(code_size) << 1 | (cpl_ == 3 ? 1 : 0);
 }
 
 bool Cpu::write_cr(const Op* op, uint8_t index, uint64_t value) {
   switch (index) {
-    case 0: return write_cr0(op, value);
-    case 2: cr2 = value; return true;
-    case 3: return write_cr3(op, value);
-    case 4: return write_cr4(op, value);
+    case 0:
+      return write_cr0(op, value);
+    case 2:
+      cr2 = value;
+      return true;
+    case 3:
+      return write_cr3(op, value);
+    case 4:
+      return write_cr4(op, value);
     case 8:
       if (value >> 4 != 0) break;
       env.set_cr8(value);
       recheck_interrupts = true;
       return true;
-    default: fault(op, kUd); return false;
+    default:
+      fault(op, kUd);
+      return false;
   }
   fault(op, kGp, 0);
   return false;
@@ -69,10 +79,10 @@ bool Cpu::write_cr(const Op* op, uint8_t index, uint64_t value) {
 
 bool Cpu::write_cr0(const Op* op, uint64_t value) {
   const bool paging = (value & kCr0Pg) != 0;
-  const bool bad = value >> 32 != 0 || (paging && (value & kCr0Pe) == 0) ||
-                   ((value & kCr0Nw) != 0 && (value & kCr0Cd) == 0) ||
-                   (!paging && (cr4 & kCr4Pcide) != 0) ||
-                   (paging && (cr0 & kCr0Pg) == 0 && (efer & kEferLme) != 0 && (cr4 & kCr4Pae) == 0);
+  const bool bad =
+      value >> 32 != 0 || (paging && (value & kCr0Pe) == 0) ||
+      ((value & kCr0Nw) != 0 && (value & kCr0Cd) == 0) || (!paging && (cr4 & kCr4Pcide) != 0) ||
+      (paging && (cr0 & kCr0Pg) == 0 && (efer & kEferLme) != 0 && (cr4 & kCr4Pae) == 0);
   if (bad || (!paging && code64())) {
     fault(op, kGp, 0);
     return false;
@@ -103,7 +113,8 @@ bool Cpu::write_cr3(const Op* op, uint64_t value) {
 }
 
 bool Cpu::write_cr4(const Op* op, uint64_t value) {
-  const bool pcid_wrong = (value & kCr4Pcide) != 0 && (cr4 & kCr4Pcide) == 0 && (!long_mode() || (cr3 & 0xfff) != 0);
+  const bool pcid_wrong =
+      (value & kCr4Pcide) != 0 && (cr4 & kCr4Pcide) == 0 && (!long_mode() || (cr3 & 0xfff) != 0);
   const bool pae_needed = long_mode() && (value & kCr4Pae) == 0;
   if ((value & ~kCr4Known) != 0 || pcid_wrong || pae_needed) {
     fault(op, kGp, 0);
@@ -111,7 +122,8 @@ bool Cpu::write_cr4(const Op* op, uint64_t value) {
   }
   const uint64_t changed = cr4 ^ value;
   cr4 = value;
-  if ((changed & (kCr4Pge | kCr4Pae | kCr4Pse | kCr4Pcide | kCr4Smep | kCr4Smap)) != 0) contexts_.forget_all();
+  if ((changed & (kCr4Pge | kCr4Pae | kCr4Pse | kCr4Pcide | kCr4Smep | kCr4Smap)) != 0)
+    contexts_.forget_all();
   update_mode();
   return true;
 }

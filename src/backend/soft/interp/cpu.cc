@@ -54,18 +54,22 @@ const Block* Cpu::find_block(bool single) {
     return nullptr;
   }
   JumpEntry& entry = jumps[jump_index(rip)];
-  if (!single && entry.rip == rip && entry.key == code_key && entry.block->current()) return entry.block;
+  if (!single && entry.rip == rip && entry.key == code_key && entry.block->current())
+    return entry.block;
   const uint64_t linear = rip + seg_base_of_code();
   mmu::PageRef page;
   uint64_t gpa = 0;
   if (!fetch_page(linear, page, gpa)) return nullptr;
   const uint64_t key = gpa << 2 | static_cast<uint64_t>(code_size);
   const Block* block = single ? nullptr : blocks_.find(key);
-  if (block != nullptr && block->generation_now2 != nullptr) block = nullptr;  // its second page may be another now
+  if (block != nullptr && block->generation_now2 != nullptr)
+    block = nullptr;  // its second page may be another now
   if (block == nullptr || !block->current()) {
     if (blocks_.full() || fpu_unit->exhausted()) forget_blocks();
     block = build_block(linear, page, key, single);
-    if (block == nullptr || single || !memory.settled(*page.state) || block->generation_now2 != nullptr) return block;
+    if (block == nullptr || single || !memory.settled(*page.state) ||
+        block->generation_now2 != nullptr)
+      return block;
   }
   jumps[jump_index(rip)] = {rip, code_key, block};
   return block;
@@ -79,7 +83,8 @@ void Cpu::forget_blocks() {
 }
 
 // Decodes from `linear` to the end of the block or page; exactly one instruction when `single`.
-const Block* Cpu::build_block(uint64_t linear, const mmu::PageRef& page, uint64_t key, bool single) {
+const Block* Cpu::build_block(uint64_t linear, const mmu::PageRef& page, uint64_t key,
+                              bool single) {
   memory.begin_code(*page.state);
   acknowledge_code_epoch();
   const uint32_t generation = page.state->generation.load(std::memory_order_acquire);
@@ -110,7 +115,8 @@ const Block* Cpu::build_block(uint64_t linear, const mmu::PageRef& page, uint64_
     }
     const auto offset = static_cast<uint16_t>(at - start);
     if (decoded != decode::Status::kOk) {
-      Op& op = ops.add(decoded == decode::Status::kTooLong ? overlong_handler() : undefined_handler());
+      Op& op =
+          ops.add(decoded == decode::Status::kTooLong ? overlong_handler() : undefined_handler());
       op.offset = offset;
       at += 1;
       break;
@@ -144,7 +150,8 @@ void Cpu::execute(const Block* block) {
   } while (op != nullptr);
 }
 
-// One instruction, and what belongs to its end: the single-step trap, the end of an interrupt shadow.
+// One instruction, and what belongs to its end: the single-step trap, the end of an interrupt
+// shadow.
 void Cpu::run_one() {
   const bool shadowed = shadow;
   const bool trap = (rflags_rest & kTf) != 0;

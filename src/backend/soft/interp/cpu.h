@@ -1,10 +1,10 @@
-// The interpreter's CPU: the architectural state of one vCPU in the form that is fastest to execute on, and the
-// operations that instruction handlers share. A vCPU's thread owns it; nothing in here is thread-safe but the
-// attention word.
+// The interpreter's CPU: the architectural state of one vCPU in the form that is fastest to execute
+// on, and the operations that instruction handlers share. A vCPU's thread owns it; nothing in here
+// is thread-safe but the attention word.
 //
-// Rule for handlers: everything that can fault happens before anything architectural changes, except for string
-// instructions, which commit iteration by iteration. So a fault, or an access that must leave to a device, just
-// returns: the instruction can be run again.
+// Rule for handlers: everything that can fault happens before anything architectural changes,
+// except for string instructions, which commit iteration by iteration. So a fault, or an access
+// that must leave to a device, just returns: the instruction can be run again.
 #pragma once
 
 #include <array>
@@ -32,30 +32,48 @@ using contract::x86::Segment;
 
 // Exception vectors (Intel SDM vol. 3, table 6-1).
 enum Vector : uint8_t {
-  kDe = 0, kDb = 1, kNmi = 2, kBp = 3, kOfTrap = 4, kBr = 5, kUd = 6, kNm = 7, kDfault = 8, kTs = 10,
-  kNp = 11, kSsFault = 12, kGp = 13, kPfault = 14, kMf = 16, kAcFault = 17, kMc = 18, kXm = 19,
+  kDe = 0,
+  kDb = 1,
+  kNmi = 2,
+  kBp = 3,
+  kOfTrap = 4,
+  kBr = 5,
+  kUd = 6,
+  kNm = 7,
+  kDfault = 8,
+  kTs = 10,
+  kNp = 11,
+  kSsFault = 12,
+  kGp = 13,
+  kPfault = 14,
+  kMf = 16,
+  kAcFault = 17,
+  kMc = 18,
+  kXm = 19,
 };
 
-constexpr uint64_t kCr0Pe = 1, kCr0Mp = 2, kCr0Em = 4, kCr0Ts = 8, kCr0Et = 16, kCr0Ne = 32, kCr0Wp = 1u << 16,
-                   kCr0Am = 1u << 18, kCr0Nw = 1u << 29, kCr0Cd = 1u << 30, kCr0Pg = 1u << 31;
-constexpr uint64_t kCr4Vme = 1, kCr4Pvi = 2, kCr4Tsd = 4, kCr4De = 8, kCr4Pse = 16, kCr4Pae = 32, kCr4Mce = 64,
-                   kCr4Pge = 128, kCr4Pce = 256, kCr4Osfxsr = 512, kCr4Osxmmexcpt = 1024, kCr4Umip = 2048,
-                   kCr4Fsgsbase = 1u << 16, kCr4Pcide = 1u << 17, kCr4Smep = 1u << 20, kCr4Smap = 1u << 21;
+constexpr uint64_t kCr0Pe = 1, kCr0Mp = 2, kCr0Em = 4, kCr0Ts = 8, kCr0Et = 16, kCr0Ne = 32,
+                   kCr0Wp = 1u << 16, kCr0Am = 1u << 18, kCr0Nw = 1u << 29, kCr0Cd = 1u << 30,
+                   kCr0Pg = 1u << 31;
+constexpr uint64_t kCr4Vme = 1, kCr4Pvi = 2, kCr4Tsd = 4, kCr4De = 8, kCr4Pse = 16, kCr4Pae = 32,
+                   kCr4Mce = 64, kCr4Pge = 128, kCr4Pce = 256, kCr4Osfxsr = 512,
+                   kCr4Osxmmexcpt = 1024, kCr4Umip = 2048, kCr4Fsgsbase = 1u << 16,
+                   kCr4Pcide = 1u << 17, kCr4Smep = 1u << 20, kCr4Smap = 1u << 21;
 constexpr uint64_t kEferSce = 1, kEferLme = 1u << 8, kEferLma = 1u << 10, kEferNxe = 1u << 11;
 
 // Why run() came back.
 enum class Stop : uint8_t {
-  kNone,       // attention, or the end of a stretch: look at what is pending and go on
-  kDevice,     // an access that somebody outside answers: see device.request()
-  kHalt,       // HLT
-  kShutdown,   // triple fault
+  kNone,      // attention, or the end of a stretch: look at what is pending and go on
+  kDevice,    // an access that somebody outside answers: see device.request()
+  kHalt,      // HLT
+  kShutdown,  // triple fault
 };
 
 // Slots of Cpu::regs beyond the sixteen registers.
 constexpr uint8_t kSlotZero = 16, kSlotBlockRip = 17, kSlotAddress = 18, kSlots = 20;
 
-// Indices of Cpu::seg_base beyond the six segments: always zero. The second one is for stack accesses, whose
-// non-canonical addresses are #SS.
+// Indices of Cpu::seg_base beyond the six segments: always zero. The second one is for stack
+// accesses, whose non-canonical addresses are #SS.
 constexpr uint8_t kSegZero = 6, kSegZeroStack = 7;
 
 struct JumpEntry {
@@ -74,11 +92,12 @@ class Cpu {
 
   // Runs until attention is asked for or something must be handled outside.
   Stop run();
-  // Takes an external interrupt, NMI or exception between two instructions. False: it ended in a shutdown.
+  // Takes an external interrupt, NMI or exception between two instructions. False: it ended in a
+  // shutdown.
   bool deliver(uint8_t vector, bool external);
 
-  void reset();                     // the state after RESET, as the boot processor
-  void start_at(uint8_t sipi_page); // SIPI: real mode at page:0000
+  void reset();                      // the state after RESET, as the boot processor
+  void start_at(uint8_t sipi_page);  // SIPI: real mode at page:0000
   [[nodiscard]] contract::x86::VcpuState capture();
   [[nodiscard]] Result<void> restore(const contract::x86::VcpuState& state);
 
@@ -92,7 +111,8 @@ class Cpu {
     rflags_rest = (value & ~kStatusFlags) | 2;
   }
 
-  // --- for handlers ---------------------------------------------------------------------------------------------
+  // --- for handlers
+  // ---------------------------------------------------------------------------------------------
   [[nodiscard]] uint64_t ip_of(const Op* op) const { return regs[kSlotBlockRip] + op->offset; }
   [[nodiscard]] uint64_t next_ip(const Op* op) const { return ip_of(op) + op->length; }
 
@@ -113,8 +133,8 @@ class Cpu {
   // Checks that [linear, linear + size) can be written, without writing.
   bool probe_write(const Op* op, uint64_t linear, uint32_t size);
   bool probe_read(const Op* op, uint64_t linear, uint32_t size);
-  // Host memory for a read-modify-write within one RAM page; see WriteRef. False: fault, or `ref.host` is null and
-  // nothing is raised: not one plain page, go by load and store.
+  // Host memory for a read-modify-write within one RAM page; see WriteRef. False: fault, or
+  // `ref.host` is null and nothing is raised: not one plain page, go by load and store.
   struct WriteRef {
     std::byte* host = nullptr;
     mmu::PageState* code = nullptr;  // not null: raise its generation after the write
@@ -123,7 +143,8 @@ class Cpu {
   void finish_write(const Op* op, const WriteRef& ref);
   bool resolve_read(const Op* op, uint64_t linear, uint32_t size, std::byte*& host);
 
-  // Accesses by the CPU itself (descriptor tables, TSS, stacks of interrupt delivery): supervisor whatever the CPL.
+  // Accesses by the CPU itself (descriptor tables, TSS, stacks of interrupt delivery): supervisor
+  // whatever the CPL.
   bool system_load(const Op* op, uint64_t linear, void* out, uint32_t size);
   bool system_store(const Op* op, uint64_t linear, const void* in, uint32_t size);
 
@@ -157,7 +178,8 @@ class Cpu {
   [[nodiscard]] bool real_mode() const { return !protected_mode() || vm86(); }
   [[nodiscard]] uint64_t stack_mask() const {
     if (code64()) return ~uint64_t{0};
-    return (seg[contract::x86::kSs].attributes & contract::x86::kSegBig) != 0 ? 0xffffffffu : 0xffffu;
+    return (seg[contract::x86::kSs].attributes & contract::x86::kSegBig) != 0 ? 0xffffffffu
+                                                                              : 0xffffu;
   }
   [[nodiscard]] uint64_t read_tsc() { return env.tsc() + tsc_adjust; }
   // Raised when the handlers changed something that may let an interrupt through.
@@ -167,10 +189,11 @@ class Cpu {
   alignas(64) std::array<uint64_t, kSlots> regs{};
   Status status = 0;
   uint64_t rflags_rest = 2;
-  uint64_t context = 0;        // of data accesses at the present privilege
-  uint64_t code_key = 0;       // of jump entries and blocks that fit the present mode
+  uint64_t context = 0;   // of data accesses at the present privilege
+  uint64_t code_key = 0;  // of jump entries and blocks that fit the present mode
   const std::atomic<uint32_t>& attention;
-  std::array<uint64_t, 8> seg_base{};  // what address computation adds: zero for ES..DS in 64-bit mode
+  std::array<uint64_t, 8>
+      seg_base{};  // what address computation adds: zero for ES..DS in 64-bit mode
   uint64_t rip = 0;
   uint64_t ip_mask = ~uint64_t{0};
   mmu::Tlb tlb;
@@ -189,11 +212,13 @@ class Cpu {
   uint64_t cr0 = 0, cr2 = 0, cr3 = 0, cr4 = 0, efer = 0;
   std::array<uint64_t, 4> dr{};
   uint64_t dr6 = 0xffff0ff0, dr7 = 0x400;
-  uint64_t star = 0, lstar = 0, cstar = 0, fmask = 0, kernel_gs_base = 0, tsc_aux = 0, tsc_adjust = 0, pat = 0;
+  uint64_t star = 0, lstar = 0, cstar = 0, fmask = 0, kernel_gs_base = 0, tsc_aux = 0,
+           tsc_adjust = 0, pat = 0;
   uint64_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
-  uint64_t misc_enable = 1, kvm_wall_clock = 0, kvm_system_time = 0, spec_ctrl = 0, mtrr_def_type = 0;
+  uint64_t misc_enable = 1, kvm_wall_clock = 0, kvm_system_time = 0, spec_ctrl = 0,
+           mtrr_def_type = 0;
   std::array<uint64_t, 32> mtrrs{};
-  bool shadow = false;          // STI or MOV SS: no interrupt before the next instruction is done
+  bool shadow = false;  // STI or MOV SS: no interrupt before the next instruction is done
   bool nmi_blocked = false;
   decode::CodeSize code_size = decode::CodeSize::k16;
 
@@ -227,10 +252,12 @@ class Cpu {
     bool writable = false;
     uint64_t gpa = 0;
   };
-  bool translate(const Op* op, uint64_t linear, mmu::Access access, mmu::Privilege privilege, Target& target);
+  bool translate(const Op* op, uint64_t linear, mmu::Access access, mmu::Privilege privilege,
+                 Target& target);
   bool device_load(const Op* op, uint64_t gpa, void* out, uint32_t size);
   bool device_store(const Op* op, uint64_t gpa, const void* in, uint32_t size);
-  bool access(const Op* op, uint64_t linear, void* data, uint32_t size, bool write, mmu::Privilege privilege);
+  bool access(const Op* op, uint64_t linear, void* data, uint32_t size, bool write,
+              mmu::Privilege privilege);
   void write_kvmclock(uint64_t msr_value);
   void write_wall_clock(uint64_t gpa);
   void write_physical(uint64_t gpa, const void* data, uint32_t size);
@@ -249,7 +276,8 @@ class Cpu {
   uint64_t dirty_epoch_ = 0;
   uint64_t jump_epoch_ = 0;
   uint64_t code_base_ = 0;
-  std::array<uint64_t, 16> large_regions_{};  // which 2 MiB regions (hashed) hold pieces of large pages
+  std::array<uint64_t, 16>
+      large_regions_{};  // which 2 MiB regions (hashed) hold pieces of large pages
   mmu::ContextAllocator contexts_;
   BlockCache blocks_;
 };

@@ -1,4 +1,5 @@
-// The slow paths of memory accesses: page walks, pages that hold code, page crossings, device space.
+// The slow paths of memory accesses: page walks, pages that hold code, page crossings, device
+// space.
 #include <cstring>
 
 #include "backend/soft/interp/cpu.h"
@@ -16,14 +17,16 @@ constexpr uint64_t kLargeRegion = uint64_t{2} << 20;
 constexpr int kCanonicalShift = 16;  // 48-bit linear addresses
 
 bool canonical(uint64_t linear) {
-  return static_cast<int64_t>(linear << kCanonicalShift) >> kCanonicalShift == static_cast<int64_t>(linear);
+  return static_cast<int64_t>(linear << kCanonicalShift) >> kCanonicalShift ==
+         static_cast<int64_t>(linear);
 }
 
 }  // namespace
 
 bool Cpu::noncanonical(const Op* op, uint64_t linear) {
   if (!long_mode() || canonical(linear)) return false;
-  const bool stack = op != nullptr && (op->segment == contract::x86::kSs || op->segment == kSegZeroStack);
+  const bool stack =
+      op != nullptr && (op->segment == contract::x86::kSs || op->segment == kSegZeroStack);
   fault(op, stack ? kSsFault : kGp, 0);
   return true;
 }
@@ -33,8 +36,10 @@ void Cpu::page_fault(const Op* op, uint64_t linear, uint32_t error) {
   fault(op, kPfault, error);
 }
 
-// Translates one page's share of an access and fills the TLB when the page may be accessed freely from now on.
-bool Cpu::translate(const Op* op, uint64_t linear, Access access, Privilege privilege, Target& target) {
+// Translates one page's share of an access and fills the TLB when the page may be accessed freely
+// from now on.
+bool Cpu::translate(const Op* op, uint64_t linear, Access access, Privilege privilege,
+                    Target& target) {
   if (!long_mode()) linear &= 0xffffffffu;
   if (noncanonical(op, linear)) return false;
   const mmu::PagingState paging{cr0, cr3, cr4, efer};
@@ -48,7 +53,8 @@ bool Cpu::translate(const Op* op, uint64_t linear, Access access, Privilege priv
   target.gpa = translation.gpa;
   const mmu::PageRef page = memory.page(translation.gpa);
   const auto apic = env.apic_page();
-  if (page.host == nullptr || (apic && *apic == (translation.gpa & kPageMask))) return true;  // device space
+  if (page.host == nullptr || (apic && *apic == (translation.gpa & kPageMask)))
+    return true;  // device space
   target.host = page.host + translation.gpa % kPageSize;
   target.state = page.state;
   target.writable = page.writable;
@@ -60,7 +66,8 @@ bool Cpu::translate(const Op* op, uint64_t linear, Access access, Privilege priv
   }
   mmu::Tlb::fill(tlb.read, linear, entry_context, page.host);
   if (access != Access::kWrite || !page.writable) return true;
-  if (memory.dirty_log() != nullptr) memory.dirty_log()->mark_dirty(Gpa{translation.gpa & kPageMask}, kPageSize);
+  if (memory.dirty_log() != nullptr)
+    memory.dirty_log()->mark_dirty(Gpa{translation.gpa & kPageMask}, kPageSize);
   // The order matters: publish nothing writable for a page that has become code.
   if (page.state->code_epoch.load(std::memory_order_seq_cst) == 0)
     mmu::Tlb::fill(tlb.write, linear, entry_context, page.host);
@@ -117,9 +124,11 @@ bool Cpu::device_store(const Op* op, uint64_t gpa, const void* in, uint32_t size
   return true;
 }
 
-bool Cpu::access(const Op* op, uint64_t linear, void* data, uint32_t size, bool write, Privilege privilege) {
+bool Cpu::access(const Op* op, uint64_t linear, void* data, uint32_t size, bool write,
+                 Privilege privilege) {
   auto* bytes = static_cast<std::byte*>(data);
-  const auto first = static_cast<uint32_t>(std::min<uint64_t>(size, kPageSize - linear % kPageSize));
+  const auto first =
+      static_cast<uint32_t>(std::min<uint64_t>(size, kPageSize - linear % kPageSize));
   const Access kind = write ? Access::kWrite : Access::kRead;
   Target parts[2];
   const uint32_t sizes[2] = {first, size - first};
@@ -131,13 +140,16 @@ bool Cpu::access(const Op* op, uint64_t linear, void* data, uint32_t size, bool 
   for (int i = 0; i < count; ++i) {
     Target& part = parts[i];
     if (part.host == nullptr) {
-      const bool done = write ? device_store(op, part.gpa, bytes, sizes[i]) : device_load(op, part.gpa, bytes, sizes[i]);
+      const bool done = write ? device_store(op, part.gpa, bytes, sizes[i])
+                              : device_load(op, part.gpa, bytes, sizes[i]);
       if (!done) return false;
     } else if (!write) {
       std::memcpy(bytes, part.host, sizes[i]);
     } else if (part.writable) {
       std::memcpy(part.host, bytes, sizes[i]);
-      finish_write(op, {part.host, part.state->code_epoch.load(std::memory_order_acquire) != 0 ? part.state : nullptr});
+      finish_write(
+          op, {part.host,
+               part.state->code_epoch.load(std::memory_order_acquire) != 0 ? part.state : nullptr});
     }
     bytes += sizes[i];
   }
@@ -182,7 +194,8 @@ bool Cpu::resolve_write(const Op* op, uint64_t linear, uint32_t size, WriteRef& 
     ref.host = host;
     return true;
   }
-  if ((linear & kPageMask) != ((linear + size - 1) & kPageMask)) return probe_write(op, linear, size);
+  if ((linear & kPageMask) != ((linear + size - 1) & kPageMask))
+    return probe_write(op, linear, size);
   Target target;
   if (!translate(op, linear, Access::kWrite, privilege_, target)) return false;
   if (target.host == nullptr || !target.writable) return true;
@@ -194,15 +207,17 @@ bool Cpu::resolve_write(const Op* op, uint64_t linear, uint32_t size, WriteRef& 
 bool Cpu::resolve_read(const Op* op, uint64_t linear, uint32_t size, std::byte*& host) {
   host = tlb.find(tlb.read, linear, size, context);
   if (host != nullptr) return true;
-  if ((linear & kPageMask) != ((linear + size - 1) & kPageMask)) return probe_read(op, linear, size);
+  if ((linear & kPageMask) != ((linear + size - 1) & kPageMask))
+    return probe_read(op, linear, size);
   Target target;
   if (!translate(op, linear, Access::kRead, privilege_, target)) return false;
   host = target.host;
   return true;
 }
 
-// A write into code. Whoever holds blocks of the page finds them stale at their next entry; what is left of the block
-// that is being executed is cut off, when it is of that page, so that even the next instruction is fetched anew.
+// A write into code. Whoever holds blocks of the page finds them stale at their next entry; what is
+// left of the block that is being executed is cut off, when it is of that page, so that even the
+// next instruction is fetched anew.
 void Cpu::finish_write(const Op* op, const WriteRef& ref) {
   if (ref.code == nullptr) return;
   ref.code->generation.fetch_add(1, std::memory_order_acq_rel);

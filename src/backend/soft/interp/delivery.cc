@@ -15,7 +15,8 @@ bool contributory(uint8_t vector) { return vector == kDe || (vector >= kTs && ve
 // A push of interrupt delivery: onto a given stack, with supervisor rights.
 class FramePusher {
  public:
-  FramePusher(Cpu& cpu, uint64_t base, uint64_t sp, uint64_t mask) : cpu_(cpu), base_(base), sp_(sp), mask_(mask) {}
+  FramePusher(Cpu& cpu, uint64_t base, uint64_t sp, uint64_t mask)
+      : cpu_(cpu), base_(base), sp_(sp), mask_(mask) {}
   bool push(uint64_t value, uint32_t size) {
     sp_ = (sp_ & ~mask_) | ((sp_ - size) & mask_);
     return cpu_.system_store(nullptr, base_ + (sp_ & mask_), &value, size);
@@ -102,7 +103,8 @@ bool Delivery::long_stack(uint64_t& sp) {
     sp = cpu_.regs[kRsp];
   } else {
     const uint32_t offset = gate_.ist != 0 ? 0x24 + (gate_.ist - 1u) * 8 : 4 + new_cpl_ * 8u;
-    if (offset + 7 > cpu_.tr.limit) return raise(kTs, (cpu_.tr.selector & 0xfffcu) + external_bit());
+    if (offset + 7 > cpu_.tr.limit)
+      return raise(kTs, (cpu_.tr.selector & 0xfffcu) + external_bit());
     if (!cpu_.system_load(nullptr, cpu_.tr.base + offset, &sp, 8)) return false;
   }
   sp &= ~uint64_t{15};
@@ -115,8 +117,9 @@ bool Delivery::long_mode() {
   if (!long_stack(sp)) return false;
   FramePusher frame(cpu_, 0, sp, ~uint64_t{0});
   const uint64_t flags = cpu_.rflags() | (event_.resume ? kRf : 0);
-  if (!frame.push(cpu_.seg[kSs].selector, 8) || !frame.push(cpu_.regs[kRsp], 8) || !frame.push(flags, 8) ||
-      !frame.push(cpu_.seg[kCs].selector, 8) || !frame.push(event_.return_ip, 8))
+  if (!frame.push(cpu_.seg[kSs].selector, 8) || !frame.push(cpu_.regs[kRsp], 8) ||
+      !frame.push(flags, 8) || !frame.push(cpu_.seg[kCs].selector, 8) ||
+      !frame.push(event_.return_ip, 8))
     return false;
   if (event_.has_error && !frame.push(event_.error, 8)) return false;
   if (new_cpl_ != cpu_.cpl()) {
@@ -133,7 +136,8 @@ bool Delivery::long_mode() {
 bool Delivery::protected_mode() {
   if (!read_gate() || !read_code_segment()) return false;
   const uint32_t size = gate_.wide ? 4 : 2;
-  if (cpu_.vm86()) return raise(kGp, gate_.selector & 0xfffcu);  // see the header: no virtual-8086 monitor
+  if (cpu_.vm86())
+    return raise(kGp, gate_.selector & 0xfffcu);  // see the header: no virtual-8086 monitor
   Segment stack = cpu_.seg[kSs];
   uint64_t sp = cpu_.regs[kRsp];
   const bool inner = new_cpl_ < cpu_.cpl();
@@ -154,8 +158,10 @@ bool Delivery::protected_mode() {
   const uint64_t mask = (stack.attributes & kSegBig) != 0 ? 0xffffffffu : 0xffffu;
   FramePusher frame(cpu_, stack.base, sp, mask);
   const uint64_t flags = cpu_.rflags() | (event_.resume ? kRf : 0);
-  if (inner && (!frame.push(cpu_.seg[kSs].selector, size) || !frame.push(cpu_.regs[kRsp], size))) return false;
-  if (!frame.push(flags, size) || !frame.push(cpu_.seg[kCs].selector, size) || !frame.push(event_.return_ip, size))
+  if (inner && (!frame.push(cpu_.seg[kSs].selector, size) || !frame.push(cpu_.regs[kRsp], size)))
+    return false;
+  if (!frame.push(flags, size) || !frame.push(cpu_.seg[kCs].selector, size) ||
+      !frame.push(event_.return_ip, size))
     return false;
   if (event_.has_error && !frame.push(event_.error, size)) return false;
   cpu_.seg[kSs] = stack;
@@ -188,15 +194,16 @@ const Op* Cpu::fault(const Op* op, uint8_t vector, uint32_t error) {
 
 const Op* Cpu::fault(const Op* op, uint8_t vector) { return fault(op, vector, 0); }
 
-// Delivers what is pending. A fault on the way becomes the pending one or, where the architecture says so, a double
-// fault; a fault in the delivery of that is a shutdown.
+// Delivers what is pending. A fault on the way becomes the pending one or, where the architecture
+// says so, a double fault; a fault in the delivery of that is a shutdown.
 bool Cpu::deliver_pending() {
   int depth = 0;
   while (pending_.active) {
     const Pending event = pending_;
     pending_ = {};
     const bool fault_class = event.vector != kBp && event.vector != kOfTrap && event.vector != kDb;
-    Delivery delivery(*this, {event.vector, false, false, event.has_error, fault_class, event.error, rip});
+    Delivery delivery(*this,
+                      {event.vector, false, false, event.has_error, fault_class, event.error, rip});
     const uint64_t saved_cr2 = cr2;
     if (delivery.run()) return true;
     if (stop == Stop::kDevice) return false;  // an IDT or a stack in device space is nobody's

@@ -1,5 +1,5 @@
-// One delivery of an exception or interrupt. Left out, as nothing that Husk runs uses them: task gates, 16-bit TSSs
-// and the virtual-8086 monitor; each is answered with #GP.
+// One delivery of an exception or interrupt. Left out, as nothing that Husk runs uses them: task
+// gates, 16-bit TSSs and the virtual-8086 monitor; each is answered with #GP.
 #pragma once
 
 #include "backend/soft/interp/cpu.h"
@@ -10,10 +10,10 @@ namespace husk::soft::interp {
 
 struct Event {
   uint8_t vector = 0;
-  bool external = false;   // an interrupt from outside: EXT in error codes of faults on the way
-  bool software = false;   // INT n, INT3, INTO: the gate's DPL counts
+  bool external = false;  // an interrupt from outside: EXT in error codes of faults on the way
+  bool software = false;  // INT n, INT3, INTO: the gate's DPL counts
   bool has_error = false;
-  bool resume = false;     // fault class: RF is set in the pushed flags
+  bool resume = false;  // fault class: RF is set in the pushed flags
   uint32_t error = 0;
   uint64_t return_ip = 0;
 };

@@ -1,8 +1,9 @@
 // Accesses that leave the CPU: ports and guest-physical space that is not RAM.
 //
-// step() must return to its caller for each of them, so the instruction is abandoned and run again once the answer is
-// there. An instruction may make several such accesses (MOVS between two devices, a read-modify-write); those that
-// were answered are kept and replayed in order until the instruction completes.
+// step() must return to its caller for each of them, so the instruction is abandoned and run again
+// once the answer is there. An instruction may make several such accesses (MOVS between two
+// devices, a read-modify-write); those that were answered are kept and replayed in order until the
+// instruction completes.
 #pragma once
 
 #include <array>
@@ -21,8 +22,8 @@ struct DeviceRequest {
 
 class DeviceAccess {
  public:
-  // One access of the present instruction. True: it was answered before; a read's value is in request.data. False: it
-  // is now the request to answer, and the instruction has to be abandoned.
+  // One access of the present instruction. True: it was answered before; a read's value is in
+  // request.data. False: it is now the request to answer, and the instruction has to be abandoned.
   bool perform(DeviceRequest& request) {
     if (replayed_ < answered_) {
       request.data = answers_[replayed_++].data;

@@ -1,5 +1,5 @@
-// What the interpreter needs from the vCPU around it and does not know itself: the local APIC, the clock, and
-// attention from other threads. Called on rare paths only, on the vCPU's thread.
+// What the interpreter needs from the vCPU around it and does not know itself: the local APIC, the
+// clock, and attention from other threads. Called on rare paths only, on the vCPU's thread.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@ class Environment {
   // The xAPIC page, when enabled: `offset` is a multiple of 4 (16-byte registers), `size` any.
   virtual uint64_t apic_read(uint32_t offset, uint32_t size) = 0;
   virtual void apic_write(uint32_t offset, uint32_t size, uint64_t value) = 0;
-  // MSRs that belong to the APIC: IA32_APIC_BASE, TSC_DEADLINE and 0x800-0x8ff. nullopt or false: #GP.
+  // MSRs that belong to the APIC: IA32_APIC_BASE, TSC_DEADLINE and 0x800-0x8ff. nullopt or false:
+  // #GP.
   virtual std::optional<uint64_t> apic_msr_read(uint32_t index) = 0;
   virtual bool apic_msr_write(uint32_t index, uint64_t value) = 0;
   virtual uint64_t cr8() = 0;

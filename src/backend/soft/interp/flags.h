@@ -1,5 +1,6 @@
-// The status flags, kept as the host's own LAHF and SETO leave them and unpacked into RFLAGS only when somebody asks:
-// the instruction that sets them runs on the host, so every bit, the undefined ones too, is what a processor gives.
+// The status flags, kept as the host's own LAHF and SETO leave them and unpacked into RFLAGS only
+// when somebody asks: the instruction that sets them runs on the host, so every bit, the undefined
+// ones too, is what a processor gives.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ constexpr uint64_t status_to_rflags(Status status) {
   return (status >> 8 & (kCf | kPf | kAf | kZf | kSf)) | ((status & kStOf) != 0 ? kOf : 0);
 }
 constexpr Status rflags_to_status(uint64_t rflags) {
-  return static_cast<Status>((rflags & (kCf | kPf | kAf | kZf | kSf)) << 8 | ((rflags & kOf) != 0 ? kStOf : 0));
+  return static_cast<Status>((rflags & (kCf | kPf | kAf | kZf | kSf)) << 8 |
+                             ((rflags & kOf) != 0 ? kStOf : 0));
 }
 
 // The sixteen conditions of Jcc, SETcc and CMOVcc by their encoding.

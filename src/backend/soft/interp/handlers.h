@@ -1,4 +1,5 @@
-// The handlers that lowering chooses from, one getter per family. `log2` is log2 of the operand size in bytes.
+// The handlers that lowering chooses from, one getter per family. `log2` is log2 of the operand
+// size in bytes.
 #pragma once
 
 #include "backend/soft/decode/insn.h"
@@ -39,8 +40,10 @@ Handler cmpxchg_handler(bool memory, int log2, bool lock);
 Handler xadd_handler(bool memory, int log2, bool lock);
 Handler cmpxchg_wide_handler(int log2);  // 3: CMPXCHG8B, 4: CMPXCHG16B
 // handlers_stack.cc
-Handler push_handler(int what, int log2);  // 0 register, 1 immediate, 2 memory, 3 segment register, 4 flags, 5 all
-Handler pop_handler(int what, int log2);   // 0 register, 2 memory, 3 segment register, 4 flags, 5 all
+Handler push_handler(
+    int what, int log2);  // 0 register, 1 immediate, 2 memory, 3 segment register, 4 flags, 5 all
+Handler pop_handler(int what,
+                    int log2);  // 0 register, 2 memory, 3 segment register, 4 flags, 5 all
 Handler leave_handler(int log2);
 Handler enter_handler();
 // handlers_branch.cc
@@ -56,26 +59,76 @@ Handler string_handler(uint8_t opcode, int log2);
 // handlers_simd.cc
 Handler simd_handler(const fpu::CompiledInsn& insn);
 // handlers_address.cc
-Handler touch_handler();    // reads a byte and forgets it
-Handler address_handler();  // computes an address that the fast form cannot express into kSlotAddress
+Handler touch_handler();  // reads a byte and forgets it
+Handler
+address_handler();  // computes an address that the fast form cannot express into kSlotAddress
 // handlers_far.cc
-Handler far_handler(int what);  // 0 jump immediate 1 call immediate 2 jump memory 3 call memory 4 retf 5 iret
-Handler segment_move_handler(int what);  // 0 mov sreg,r 1 mov sreg,m 2 mov r,sreg 3 mov m,sreg 4 lds-family
+Handler far_handler(
+    int what);  // 0 jump immediate 1 call immediate 2 jump memory 3 call memory 4 retf 5 iret
+Handler segment_move_handler(
+    int what);  // 0 mov sreg,r 1 mov sreg,m 2 mov r,sreg 3 mov m,sreg 4 lds-family
 // handlers_system.cc
 enum class System : uint8_t {
-  kMovFromCr, kMovToCr, kMovFromDr, kMovToDr, kRdmsr, kWrmsr, kClts, kCacheControl, kStoreTable, kLoadTable, kStoreWord,
-  kLmsw, kLoadSystemSegment, kVerify, kLoadRights, kInvlpg, kInvpcid, kSwapgs, kReadSegmentBase, kWriteSegmentBase,
-  kClac, kStac, kSyscall, kSysret,
+  kMovFromCr,
+  kMovToCr,
+  kMovFromDr,
+  kMovToDr,
+  kRdmsr,
+  kWrmsr,
+  kClts,
+  kCacheControl,
+  kStoreTable,
+  kLoadTable,
+  kStoreWord,
+  kLmsw,
+  kLoadSystemSegment,
+  kVerify,
+  kLoadRights,
+  kInvlpg,
+  kInvpcid,
+  kSwapgs,
+  kReadSegmentBase,
+  kWriteSegmentBase,
+  kClac,
+  kStac,
+  kSyscall,
+  kSysret,
 };
 Handler system_handler(System what, bool memory);
 // handlers_simple.cc
 enum class Simple : uint8_t {
-  kNop, kFence, kClc, kStc, kCmc, kCld, kStd, kCli, kSti, kHlt, kLahf, kSahf, kXlat, kIn, kOut, kInt1, kInt3, kIntN,
-  kInto, kDaa, kDas, kAaa, kAas, kAam, kAad, kSalc, kRdtsc, kCpuid,
+  kNop,
+  kFence,
+  kClc,
+  kStc,
+  kCmc,
+  kCld,
+  kStd,
+  kCli,
+  kSti,
+  kHlt,
+  kLahf,
+  kSahf,
+  kXlat,
+  kIn,
+  kOut,
+  kInt1,
+  kInt3,
+  kIntN,
+  kInto,
+  kDaa,
+  kDas,
+  kAaa,
+  kAas,
+  kAam,
+  kAad,
+  kSalc,
+  kRdtsc,
+  kCpuid,
 };
 Handler simple_handler(Simple what);
-Handler undefined_handler();                       // #UD
-Handler overlong_handler();                        // #GP(0): more than 15 bytes
-Handler fetch_fault_handler();                     // the fault that fetching met
+Handler undefined_handler();    // #UD
+Handler overlong_handler();     // #GP(0): more than 15 bytes
+Handler fetch_fault_handler();  // the fault that fetching met
 
 }  // namespace husk::soft::interp

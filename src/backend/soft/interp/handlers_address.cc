@@ -1,8 +1,8 @@
-// The address op: effective addresses that the fast form cannot express, and segment checks outside 64-bit mode. It
-// leaves the linear address in kSlotAddress for the op behind it.
+// The address op: effective addresses that the fast form cannot express, and segment checks outside
+// 64-bit mode. It leaves the linear address in kSlotAddress for the op behind it.
 //
-// In the op: `aux` address size in bytes, `imm` the displacement, `size` bytes to access, `dst` 1 for a write, `src` 1
-// to check the segment.
+// In the op: `aux` address size in bytes, `imm` the displacement, `size` bytes to access, `dst` 1
+// for a write, `src` 1 to check the segment.
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/operands.h"
 

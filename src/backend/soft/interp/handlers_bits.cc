@@ -27,35 +27,42 @@ const Op* bit_r(Cpu& cpu, const Op* o) {
   HUSK_NEXT(cpu, o);
 }
 
-// A register bit number reaches beyond the operand: it is a signed offset in bits from the address. `aux` is the
-// address size in bytes, by which the effective address wraps.
+// A register bit number reaches beyond the operand: it is a signed offset in bits from the address.
+// `aux` is the address size in bytes, by which the effective address wraps.
 template <int op, class T, bool immediate, bool locked>
 const Op* bit_m(Cpu& cpu, const Op* o) {
   const T bit = immediate ? static_cast<T>(o->imm) : reg<T>(cpu, o->src);
   uint64_t linear = linear_address(cpu, o);
   if constexpr (!immediate) {
     constexpr int kBits = sizeof(T) * 8;
-    const int64_t units = static_cast<int64_t>(static_cast<std::make_signed_t<T>>(bit)) >> (kBits == 16 ? 4 : kBits == 32 ? 5 : 6);
+    const int64_t units =
+        static_cast<int64_t>(static_cast<std::make_signed_t<T>>(bit)) >> (kBits == 16   ? 4
+                                                                          : kBits == 32 ? 5
+                                                                                        : 6);
     linear += static_cast<uint64_t>(units) * sizeof(T);
     if (o->aux != 8) linear &= 0xffffffffu;
   }
   if constexpr (op == kBt) {
     T value;
-    if (!load<T>(cpu, o, linear, value)) [[unlikely]] return nullptr;
+    if (!load<T>(cpu, o, linear, value)) [[unlikely]]
+      return nullptr;
     bit_test<op, T>(value, bit, cpu.status);
   } else if constexpr (locked) {
     const auto atomic = [&](T* at) {
       T old = __atomic_load_n(at, __ATOMIC_RELAXED);
       Status st = cpu.status;
-      while (!__atomic_compare_exchange_n(at, &old, bit_test<op, T>(old, bit, st), false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED)) {
+      while (!__atomic_compare_exchange_n(at, &old, bit_test<op, T>(old, bit, st), false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
       }
       cpu.status = st;
     };
-    if (!modify_locked<T>(cpu, o, linear, atomic)) [[unlikely]] return nullptr;
+    if (!modify_locked<T>(cpu, o, linear, atomic)) [[unlikely]]
+      return nullptr;
   } else {
-    const bool done = modify<T>(cpu, o, linear, [&](T old) { return bit_test<op, T>(old, bit, cpu.status); });
-    if (!done) [[unlikely]] return nullptr;
+    const bool done =
+        modify<T>(cpu, o, linear, [&](T old) { return bit_test<op, T>(old, bit, cpu.status); });
+    if (!done) [[unlikely]]
+      return nullptr;
   }
   HUSK_NEXT(cpu, o);
 }
@@ -63,10 +70,14 @@ const Op* bit_m(Cpu& cpu, const Op* o) {
 template <int op, class T>
 Handler pick_bit(Form form, bool lock) {
   switch (form) {
-    case Form::kRegReg: return lock ? undefined_handler() : bit_r<op, T, false>;
-    case Form::kRegImm: return lock ? undefined_handler() : bit_r<op, T, true>;
-    case Form::kMemImm: return lock ? bit_m<op, T, true, true> : bit_m<op, T, true, false>;
-    default: return lock ? bit_m<op, T, false, true> : bit_m<op, T, false, false>;
+    case Form::kRegReg:
+      return lock ? undefined_handler() : bit_r<op, T, false>;
+    case Form::kRegImm:
+      return lock ? undefined_handler() : bit_r<op, T, true>;
+    case Form::kMemImm:
+      return lock ? bit_m<op, T, true, true> : bit_m<op, T, true, false>;
+    default:
+      return lock ? bit_m<op, T, false, true> : bit_m<op, T, false, false>;
   }
 }
 
@@ -96,7 +107,8 @@ const Op* scan_r(Cpu& cpu, const Op* o) {
 template <int op, class T>
 const Op* scan_m(Cpu& cpu, const Op* o) {
   T value;
-  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]] return nullptr;
+  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
+    return nullptr;
   scan<op, T>(cpu, o, value);
   HUSK_NEXT(cpu, o);
 }
@@ -118,7 +130,8 @@ template <class T, bool memory>
 const Op* crc32(Cpu& cpu, const Op* o) {
   T value;
   if constexpr (memory) {
-    if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]] return nullptr;
+    if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
+      return nullptr;
   } else {
     value = reg<T>(cpu, o->src);
   }
@@ -131,7 +144,8 @@ template <class T, bool overflow, bool memory>
 const Op* add_with_flag(Cpu& cpu, const Op* o) {
   T value;
   if constexpr (memory) {
-    if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]] return nullptr;
+    if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
+      return nullptr;
   } else {
     value = reg<T>(cpu, o->src);
   }
@@ -148,19 +162,26 @@ const Op* add_with_flag(Cpu& cpu, const Op* o) {
 template <int op>
 Handler pick_scan(bool memory, int log2) {
   switch (log2) {
-    case 1: return memory ? scan_m<op, uint16_t> : scan_r<op, uint16_t>;
-    case 2: return memory ? scan_m<op, uint32_t> : scan_r<op, uint32_t>;
-    default: return memory ? scan_m<op, uint64_t> : scan_r<op, uint64_t>;
+    case 1:
+      return memory ? scan_m<op, uint16_t> : scan_r<op, uint16_t>;
+    case 2:
+      return memory ? scan_m<op, uint32_t> : scan_r<op, uint32_t>;
+    default:
+      return memory ? scan_m<op, uint64_t> : scan_r<op, uint64_t>;
   }
 }
 
 template <class T>
 Handler pick_bit_op(int kind, Form form, bool lock) {
   switch (kind) {
-    case kBt: return lock ? undefined_handler() : pick_bit<kBt, T>(form, false);
-    case kBts: return pick_bit<kBts, T>(form, lock);
-    case kBtr: return pick_bit<kBtr, T>(form, lock);
-    default: return pick_bit<kBtc, T>(form, lock);
+    case kBt:
+      return lock ? undefined_handler() : pick_bit<kBt, T>(form, false);
+    case kBts:
+      return pick_bit<kBts, T>(form, lock);
+    case kBtr:
+      return pick_bit<kBtr, T>(form, lock);
+    default:
+      return pick_bit<kBtc, T>(form, lock);
   }
 }
 
@@ -168,9 +189,12 @@ Handler pick_bit_op(int kind, Form form, bool lock) {
 
 Handler bit_test_handler(int kind, Form form, int log2, bool lock) {
   switch (log2) {
-    case 1: return pick_bit_op<uint16_t>(kind, form, lock);
-    case 2: return pick_bit_op<uint32_t>(kind, form, lock);
-    default: return pick_bit_op<uint64_t>(kind, form, lock);
+    case 1:
+      return pick_bit_op<uint16_t>(kind, form, lock);
+    case 2:
+      return pick_bit_op<uint32_t>(kind, form, lock);
+    default:
+      return pick_bit_op<uint64_t>(kind, form, lock);
   }
 }
 
@@ -181,7 +205,8 @@ Handler bit_scan_handler(int kind, bool memory, int log2) {
 }
 
 Handler crc32_handler(bool memory, int log2) {
-  return with_size(1u << log2, [&]<class T>() -> Handler { return memory ? crc32<T, true> : crc32<T, false>; });
+  return with_size(1u << log2,
+                   [&]<class T>() -> Handler { return memory ? crc32<T, true> : crc32<T, false>; });
 }
 
 Handler adx_handler(bool overflow, bool memory, int log2) {

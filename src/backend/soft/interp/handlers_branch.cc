@@ -1,4 +1,5 @@
-// Near jumps, calls and returns, Jcc, LOOP and JCXZ: every way a block ends without leaving its privilege level.
+// Near jumps, calls and returns, Jcc, LOOP and JCXZ: every way a block ends without leaving its
+// privilege level.
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/stack.h"
 
@@ -13,7 +14,9 @@ using contract::x86::kRsp;
   return cpu.regs[kSlotBlockRip] + static_cast<uint64_t>(o->imm);
 }
 
-bool canonical(uint64_t linear) { return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear); }
+bool canonical(uint64_t linear) {
+  return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear);
+}
 
 // Outside 64-bit mode a target is cut to the operand's size and checked against CS.
 bool narrow(Cpu& cpu, const Op* o, uint64_t& target) {
@@ -23,41 +26,49 @@ bool narrow(Cpu& cpu, const Op* o, uint64_t& target) {
   return false;
 }
 
-// The slow ways of the handlers below go back to the run loop instead of chaining, so that the handlers themselves keep
-// no local in memory and end in tail calls.
+// The slow ways of the handlers below go back to the run loop instead of chaining, so that the
+// handlers themselves keep no local in memory and end in tail calls.
 [[gnu::noinline]] const Op* jump_narrow(Cpu& cpu, const Op* o, uint64_t target) {
   if (narrow(cpu, o, target)) cpu.rip = target;
   return nullptr;
 }
 
 [[gnu::always_inline]] inline const Op* jump_checked(Cpu& cpu, const Op* o, uint64_t target) {
-  if (o->size != 8) [[unlikely]] return jump_narrow(cpu, o, target);
-  if (!canonical(target)) [[unlikely]] return cpu.fault(o, kGp, 0);
+  if (o->size != 8) [[unlikely]]
+    return jump_narrow(cpu, o, target);
+  if (!canonical(target)) [[unlikely]]
+    return cpu.fault(o, kGp, 0);
   return jump_to(cpu, target);
 }
 
 template <int cc>
 const Op* jcc(Cpu& cpu, const Op* o) {
   if (condition<cc>(cpu.status)) {
-    if (o->size != 8) [[unlikely]] return jump_checked(cpu, o, relative_target(cpu, o));
+    if (o->size != 8) [[unlikely]]
+      return jump_checked(cpu, o, relative_target(cpu, o));
     return jump_to(cpu, relative_target(cpu, o));
   }
   HUSK_NEXT(cpu, o);  // the op that continues behind the block
 }
 
 const Op* jump_relative(Cpu& cpu, const Op* o) {
-  if (o->size != 8) [[unlikely]] return jump_checked(cpu, o, relative_target(cpu, o));
+  if (o->size != 8) [[unlikely]]
+    return jump_checked(cpu, o, relative_target(cpu, o));
   return jump_to(cpu, relative_target(cpu, o));
 }
 
-const Op* fall_through(Cpu& cpu, const Op* o) { return jump_to(cpu, (cpu.regs[kSlotBlockRip] + o->offset) & cpu.ip_mask); }
+const Op* fall_through(Cpu& cpu, const Op* o) {
+  return jump_to(cpu, (cpu.regs[kSlotBlockRip] + o->offset) & cpu.ip_mask);
+}
 
 const Op* stale(Cpu& cpu, const Op* o) {
   cpu.rip = (cpu.regs[kSlotBlockRip] + o->offset) & cpu.ip_mask;
   return nullptr;
 }
 
-const Op* jump_register(Cpu& cpu, const Op* o) { return jump_checked(cpu, o, reg<uint64_t>(cpu, o->src)); }
+const Op* jump_register(Cpu& cpu, const Op* o) {
+  return jump_checked(cpu, o, reg<uint64_t>(cpu, o->src));
+}
 
 // An indirect target in memory, zero-extended.
 bool target_in_memory(Cpu& cpu, const Op* o, uint64_t& target) {
@@ -75,9 +86,11 @@ bool target_in_memory(Cpu& cpu, const Op* o, uint64_t& target) {
   return target_in_memory(cpu, o, target) ? jump_narrow(cpu, o, target) : nullptr;
 }
 const Op* jump_memory(Cpu& cpu, const Op* o) {
-  if (o->size != 8) [[unlikely]] return jump_memory_narrow(cpu, o);
+  if (o->size != 8) [[unlikely]]
+    return jump_memory_narrow(cpu, o);
   uint64_t target;
-  if (!load<uint64_t>(cpu, o, linear_address(cpu, o), target)) [[unlikely]] return nullptr;
+  if (!load<uint64_t>(cpu, o, linear_address(cpu, o), target)) [[unlikely]]
+    return nullptr;
   return jump_checked(cpu, o, target);
 }
 
@@ -91,24 +104,31 @@ const Op* jump_memory(Cpu& cpu, const Op* o) {
 }
 
 [[gnu::always_inline]] inline const Op* call_to(Cpu& cpu, const Op* o, uint64_t target) {
-  if (o->size != 8) [[unlikely]] return call_narrow(cpu, o, target);
-  if (!canonical(target)) [[unlikely]] return cpu.fault(o, kGp, 0);
+  if (o->size != 8) [[unlikely]]
+    return call_narrow(cpu, o, target);
+  if (!canonical(target)) [[unlikely]]
+    return cpu.fault(o, kGp, 0);
   const uint64_t sp = cpu.regs[kRsp] - 8;
-  if (!store<uint64_t>(cpu, o, sp, cpu.next_ip(o))) [[unlikely]] return nullptr;
+  if (!store<uint64_t>(cpu, o, sp, cpu.next_ip(o))) [[unlikely]]
+    return nullptr;
   cpu.regs[kRsp] = sp;
   return jump_to(cpu, target);
 }
 
 const Op* call_relative(Cpu& cpu, const Op* o) { return call_to(cpu, o, relative_target(cpu, o)); }
-const Op* call_register(Cpu& cpu, const Op* o) { return call_to(cpu, o, reg<uint64_t>(cpu, o->src)); }
+const Op* call_register(Cpu& cpu, const Op* o) {
+  return call_to(cpu, o, reg<uint64_t>(cpu, o->src));
+}
 [[gnu::noinline]] const Op* call_memory_narrow(Cpu& cpu, const Op* o) {
   uint64_t target = 0;
   return target_in_memory(cpu, o, target) ? call_narrow(cpu, o, target) : nullptr;
 }
 const Op* call_memory(Cpu& cpu, const Op* o) {
-  if (o->size != 8) [[unlikely]] return call_memory_narrow(cpu, o);
+  if (o->size != 8) [[unlikely]]
+    return call_memory_narrow(cpu, o);
   uint64_t target;
-  if (!load<uint64_t>(cpu, o, linear_address(cpu, o), target)) [[unlikely]] return nullptr;
+  if (!load<uint64_t>(cpu, o, linear_address(cpu, o), target)) [[unlikely]]
+    return nullptr;
   return call_to(cpu, o, target);
 }
 
@@ -124,15 +144,19 @@ const Op* call_memory(Cpu& cpu, const Op* o) {
 
 // `imm`: bytes of arguments to drop.
 const Op* ret(Cpu& cpu, const Op* o) {
-  if (o->size != 8) [[unlikely]] return ret_narrow(cpu, o);
+  if (o->size != 8) [[unlikely]]
+    return ret_narrow(cpu, o);
   uint64_t target;
-  if (!load<uint64_t>(cpu, o, cpu.regs[kRsp], target)) [[unlikely]] return nullptr;
-  if (!canonical(target)) [[unlikely]] return cpu.fault(o, kGp, 0);
+  if (!load<uint64_t>(cpu, o, cpu.regs[kRsp], target)) [[unlikely]]
+    return nullptr;
+  if (!canonical(target)) [[unlikely]]
+    return cpu.fault(o, kGp, 0);
   cpu.regs[kRsp] += 8 + static_cast<uint64_t>(o->imm);
   return jump_to(cpu, target);
 }
 
-// `aux`: the opcode's low two bits; `scale`: address size in bytes, which says how wide the counter is.
+// `aux`: the opcode's low two bits; `scale`: address size in bytes, which says how wide the counter
+// is.
 const Op* loop(Cpu& cpu, const Op* o) {
   const uint64_t mask = o->scale == 8 ? ~uint64_t{0} : o->scale == 4 ? 0xffffffffu : 0xffffu;
   uint64_t count = cpu.regs[kRcx] & mask;

@@ -1,7 +1,7 @@
 // Transfers that load CS (far JMP, CALL, RET, and IRET) and moves to and from segment registers.
 //
-// In an op: `size` is the operand size; immediate pointers have their selector in `disp`. Far calls through call gates
-// and task switches are answered with #GP: nothing that Husk runs uses them.
+// In an op: `size` is the operand size; immediate pointers have their selector in `disp`. Far calls
+// through call gates and task switches are answered with #GP: nothing that Husk runs uses them.
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/segments.h"
 #include "backend/soft/interp/stack.h"
@@ -16,7 +16,9 @@ struct FarPointer {
   uint64_t offset = 0;
 };
 
-bool canonical(uint64_t linear) { return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear); }
+bool canonical(uint64_t linear) {
+  return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear);
+}
 
 bool in_code_segment(Cpu& cpu, const Op* o, const Segment& code, uint64_t offset) {
   const bool is_64 = cpu.long_mode() && (code.attributes & kSegLong) != 0;
@@ -25,9 +27,10 @@ bool in_code_segment(Cpu& cpu, const Op* o, const Segment& code, uint64_t offset
   return false;
 }
 
-// Reads and checks a code segment for a transfer that stays at `cpl` (JMP, CALL) or goes to the selector's RPL
-// (RET, IRET).
-bool read_code(Cpu& cpu, const Op* o, uint16_t selector, uint8_t cpl, bool returning, Segment& code) {
+// Reads and checks a code segment for a transfer that stays at `cpl` (JMP, CALL) or goes to the
+// selector's RPL (RET, IRET).
+bool read_code(Cpu& cpu, const Op* o, uint16_t selector, uint8_t cpl, bool returning,
+               Segment& code) {
   if ((selector & 0xfffc) == 0) {
     cpu.fault(o, kGp, 0);
     return false;
@@ -45,7 +48,8 @@ bool read_code(Cpu& cpu, const Op* o, uint16_t selector, uint8_t cpl, bool retur
   } else {
     good = good && (conforming ? level <= cpl : level == cpl && rpl <= cpl);
   }
-  if (cpu.long_mode() && (code.attributes & kSegLong) != 0 && (code.attributes & kSegBig) != 0) good = false;
+  if (cpu.long_mode() && (code.attributes & kSegLong) != 0 && (code.attributes & kSegBig) != 0)
+    good = false;
   if (!good) {
     cpu.fault(o, kGp, selector & 0xfffcu);
     return false;
@@ -55,7 +59,8 @@ bool read_code(Cpu& cpu, const Op* o, uint16_t selector, uint8_t cpl, bool retur
     return false;
   }
   if (!mark_accessed(cpu, o, address, descriptor)) return false;
-  code = unpack_descriptor(static_cast<uint16_t>((selector & ~3u) | (returning ? rpl : cpl)), descriptor);
+  code = unpack_descriptor(static_cast<uint16_t>((selector & ~3u) | (returning ? rpl : cpl)),
+                           descriptor);
   return true;
 }
 
@@ -75,7 +80,8 @@ const Op* far_jump_to(Cpu& cpu, const Op* o, const FarPointer& target) {
     return nullptr;
   }
   Segment code;
-  if (!read_code(cpu, o, target.selector, cpu.cpl(), false, code) || !in_code_segment(cpu, o, code, target.offset))
+  if (!read_code(cpu, o, target.selector, cpu.cpl(), false, code) ||
+      !in_code_segment(cpu, o, code, target.offset))
     return nullptr;
   enter_code(cpu, code, target.offset);
   return nullptr;
@@ -87,7 +93,8 @@ const Op* far_call_to(Cpu& cpu, const Op* o, const FarPointer& target) {
                            !in_code_segment(cpu, o, code, target.offset)))
     return nullptr;
   StackCursor stack(cpu, o);
-  if (!stack.push_sized(cpu.seg[kCs].selector, o->size) || !stack.push_sized(cpu.next_ip(o) & cpu.ip_mask, o->size))
+  if (!stack.push_sized(cpu.seg[kCs].selector, o->size) ||
+      !stack.push_sized(cpu.next_ip(o) & cpu.ip_mask, o->size))
     return nullptr;
   stack.commit();
   if (cpu.real_mode()) return far_jump_to(cpu, o, target);
@@ -96,7 +103,8 @@ const Op* far_call_to(Cpu& cpu, const Op* o, const FarPointer& target) {
 }
 
 FarPointer immediate_pointer(const Op* o) {
-  return {static_cast<uint16_t>(o->disp), static_cast<uint64_t>(o->imm) & (o->size == 2 ? 0xffffu : 0xffffffffu)};
+  return {static_cast<uint16_t>(o->disp),
+          static_cast<uint64_t>(o->imm) & (o->size == 2 ? 0xffffu : 0xffffffffu)};
 }
 
 bool memory_pointer(Cpu& cpu, const Op* o, FarPointer& pointer) {
@@ -110,8 +118,12 @@ bool memory_pointer(Cpu& cpu, const Op* o, FarPointer& pointer) {
   return loaded && load<uint16_t>(cpu, o, linear + o->size, pointer.selector);
 }
 
-const Op* jump_immediate(Cpu& cpu, const Op* o) { return far_jump_to(cpu, o, immediate_pointer(o)); }
-const Op* call_immediate(Cpu& cpu, const Op* o) { return far_call_to(cpu, o, immediate_pointer(o)); }
+const Op* jump_immediate(Cpu& cpu, const Op* o) {
+  return far_jump_to(cpu, o, immediate_pointer(o));
+}
+const Op* call_immediate(Cpu& cpu, const Op* o) {
+  return far_call_to(cpu, o, immediate_pointer(o));
+}
 const Op* jump_memory(Cpu& cpu, const Op* o) {
   FarPointer target;
   if (!memory_pointer(cpu, o, target)) return nullptr;
@@ -124,7 +136,8 @@ const Op* call_memory(Cpu& cpu, const Op* o) {
 }
 
 // The stack segment that a return to an outer level pops.
-bool read_outer_stack(Cpu& cpu, const Op* o, uint16_t selector, uint8_t new_cpl, bool to_64, Segment& stack) {
+bool read_outer_stack(Cpu& cpu, const Op* o, uint16_t selector, uint8_t new_cpl, bool to_64,
+                      Segment& stack) {
   if ((selector & 0xfffc) == 0) {
     if (!to_64 || new_cpl == 3) {
       cpu.fault(o, kGp, 0);
@@ -140,8 +153,9 @@ bool read_outer_stack(Cpu& cpu, const Op* o, uint16_t selector, uint8_t new_cpl,
   if (!read_descriptor(cpu, o, selector, kGp, descriptor, address)) return false;
   stack = unpack_descriptor(selector, descriptor);
   const uint16_t type = stack.attributes;
-  const bool good = (type & kSegNotSystem) != 0 && (type & kSegCode) == 0 && (type & kSegWritable) != 0 &&
-                    (selector & 3) == new_cpl && (type >> 5 & 3) == new_cpl;
+  const bool good = (type & kSegNotSystem) != 0 && (type & kSegCode) == 0 &&
+                    (type & kSegWritable) != 0 && (selector & 3) == new_cpl &&
+                    (type >> 5 & 3) == new_cpl;
   if (!good || (type & kSegPresent) == 0) {
     cpu.fault(o, good ? kSsFault : kGp, selector & 0xfffcu);
     return false;
@@ -155,8 +169,10 @@ bool read_outer_stack(Cpu& cpu, const Op* o, uint16_t selector, uint8_t new_cpl,
 void drop_privileged_segments(Cpu& cpu) {
   for (const uint8_t index : {kEs, kDs, kFs, kGs}) {
     Segment& segment = cpu.seg[index];
-    if ((segment.attributes & kSegPresent) == 0) continue;  // null already: FS and GS keep the bases that MSRs gave them
-    const bool conforming_code = (segment.attributes & kSegCode) != 0 && (segment.attributes & kSegConforming) != 0;
+    if ((segment.attributes & kSegPresent) == 0)
+      continue;  // null already: FS and GS keep the bases that MSRs gave them
+    const bool conforming_code =
+        (segment.attributes & kSegCode) != 0 && (segment.attributes & kSegConforming) != 0;
     const bool kept = (segment.attributes & kSegNotSystem) != 0 &&
                       (conforming_code || (segment.attributes >> 5 & 3) >= cpu.cpl());
     if (kept) continue;
@@ -166,10 +182,11 @@ void drop_privileged_segments(Cpu& cpu) {
 }
 
 // What RET far and IRET pop and do in protected mode; `frame` stands behind CS:IP (and flags).
-const Op* return_to(Cpu& cpu, const Op* o, StackCursor& frame, const FarPointer& target, bool with_flags,
-                    uint64_t new_flags, bool always_stack) {
+const Op* return_to(Cpu& cpu, const Op* o, StackCursor& frame, const FarPointer& target,
+                    bool with_flags, uint64_t new_flags, bool always_stack) {
   Segment code;
-  if (!read_code(cpu, o, target.selector, cpu.cpl(), true, code) || !in_code_segment(cpu, o, code, target.offset))
+  if (!read_code(cpu, o, target.selector, cpu.cpl(), true, code) ||
+      !in_code_segment(cpu, o, code, target.offset))
     return nullptr;
   const uint8_t new_cpl = code.selector & 3;
   const bool outer = new_cpl != cpu.cpl();
@@ -180,7 +197,8 @@ const Op* return_to(Cpu& cpu, const Op* o, StackCursor& frame, const FarPointer&
   if (outer || always_stack) {
     uint64_t selector = 0;
     if (!frame.pop_sized(sp, o->size) || !frame.pop_sized(selector, o->size)) return nullptr;
-    if (!read_outer_stack(cpu, o, static_cast<uint16_t>(selector), new_cpl, to_64, stack)) return nullptr;
+    if (!read_outer_stack(cpu, o, static_cast<uint16_t>(selector), new_cpl, to_64, stack))
+      return nullptr;
   }
   if (with_flags) {
     uint64_t changeable = kStatusFlags | kTf | kDf | kNt | kRf;
@@ -192,7 +210,9 @@ const Op* return_to(Cpu& cpu, const Op* o, StackCursor& frame, const FarPointer&
   }
   if (outer || always_stack) {
     cpu.seg[kSs] = stack;
-    const uint64_t mask = to_64 ? ~uint64_t{0} : (stack.attributes & kSegBig) != 0 ? 0xffffffffu : 0xffffu;
+    const uint64_t mask = to_64                               ? ~uint64_t{0}
+                          : (stack.attributes & kSegBig) != 0 ? 0xffffffffu
+                                                              : 0xffffu;
     cpu.regs[kRsp] = (cpu.regs[kRsp] & ~mask) | (sp & mask);
     if (outer && !with_flags) cpu.regs[kRsp] += static_cast<uint64_t>(o->imm);
   } else {
@@ -212,7 +232,8 @@ const Op* far_return(Cpu& cpu, const Op* o) {
   StackCursor frame(cpu, o);
   FarPointer target;
   uint64_t selector = 0;
-  if (!frame.pop_sized(target.offset, o->size) || !frame.pop_sized(selector, o->size)) return nullptr;
+  if (!frame.pop_sized(target.offset, o->size) || !frame.pop_sized(selector, o->size))
+    return nullptr;
   target.selector = static_cast<uint16_t>(selector);
   if (!cpu.real_mode()) return return_to(cpu, o, frame, target, false, 0, false);
   frame.move(o->imm);
@@ -246,7 +267,9 @@ const Op* load_segment_from(Cpu& cpu, const Op* o, uint16_t selector) {
   if (o->aux == kSs) cpu.shadow = true;
   return cpu.leave(o);
 }
-const Op* mov_sreg_r(Cpu& cpu, const Op* o) { return load_segment_from(cpu, o, reg<uint16_t>(cpu, o->src)); }
+const Op* mov_sreg_r(Cpu& cpu, const Op* o) {
+  return load_segment_from(cpu, o, reg<uint16_t>(cpu, o->src));
+}
 const Op* mov_sreg_m(Cpu& cpu, const Op* o) {
   uint16_t selector;
   if (!load<uint16_t>(cpu, o, linear_address(cpu, o), selector)) return nullptr;
@@ -269,7 +292,8 @@ const Op* mov_m_sreg(Cpu& cpu, const Op* o) {
 // LDS LES LFS LGS LSS: a far pointer into a segment register (`aux`) and a general one.
 const Op* load_far_pointer(Cpu& cpu, const Op* o) {
   FarPointer pointer;
-  if (!memory_pointer(cpu, o, pointer) || !cpu.load_segment(o, o->aux, pointer.selector)) return nullptr;
+  if (!memory_pointer(cpu, o, pointer) || !cpu.load_segment(o, o->aux, pointer.selector))
+    return nullptr;
   with_size(o->size, [&]<class T>() {
     set_reg<T>(cpu, o->dst, static_cast<T>(pointer.offset));
     return 0;
@@ -280,7 +304,8 @@ const Op* load_far_pointer(Cpu& cpu, const Op* o) {
 }  // namespace
 
 Handler far_handler(int what) {
-  constexpr Handler kTable[] = {jump_immediate, call_immediate, jump_memory, call_memory, far_return, interrupt_return};
+  constexpr Handler kTable[] = {jump_immediate, call_immediate, jump_memory,
+                                call_memory,    far_return,     interrupt_return};
   return kTable[what];
 }
 

@@ -18,18 +18,21 @@ const Op* mov_ri(Cpu& cpu, const Op* o) {
 template <class T>
 const Op* mov_rm(Cpu& cpu, const Op* o) {
   T value;
-  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]] return nullptr;
+  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
+    return nullptr;
   set_reg<T>(cpu, o->dst, value);
   HUSK_NEXT(cpu, o);
 }
 template <class T>
 const Op* mov_mr(Cpu& cpu, const Op* o) {
-  if (!store<T>(cpu, o, linear_address(cpu, o), reg<T>(cpu, o->src))) [[unlikely]] return nullptr;
+  if (!store<T>(cpu, o, linear_address(cpu, o), reg<T>(cpu, o->src))) [[unlikely]]
+    return nullptr;
   HUSK_NEXT(cpu, o);
 }
 template <class T>
 const Op* mov_mi(Cpu& cpu, const Op* o) {
-  if (!store<T>(cpu, o, linear_address(cpu, o), static_cast<T>(o->imm))) [[unlikely]] return nullptr;
+  if (!store<T>(cpu, o, linear_address(cpu, o), static_cast<T>(o->imm))) [[unlikely]]
+    return nullptr;
   HUSK_NEXT(cpu, o);
 }
 
@@ -41,7 +44,8 @@ const Op* extend_r(Cpu& cpu, const Op* o) {
 template <class From, class To>
 const Op* extend_m(Cpu& cpu, const Op* o) {
   std::make_unsigned_t<From> value;
-  if (!load(cpu, o, linear_address(cpu, o), value)) [[unlikely]] return nullptr;
+  if (!load(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
+    return nullptr;
   set_reg<To>(cpu, o->dst, static_cast<To>(static_cast<From>(value)));
   HUSK_NEXT(cpu, o);
 }
@@ -62,7 +66,8 @@ const Op* cmov_r(Cpu& cpu, const Op* o) {
 template <int cc, class T>
 const Op* cmov_m(Cpu& cpu, const Op* o) {
   T value;
-  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]] return nullptr;
+  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
+    return nullptr;
   set_reg<T>(cpu, o->dst, condition<cc>(cpu.status) ? value : reg<T>(cpu, o->dst));
   HUSK_NEXT(cpu, o);
 }
@@ -74,7 +79,8 @@ const Op* setcc_r(Cpu& cpu, const Op* o) {
 }
 template <int cc>
 const Op* setcc_m(Cpu& cpu, const Op* o) {
-  if (!store<uint8_t>(cpu, o, linear_address(cpu, o), condition<cc>(cpu.status))) [[unlikely]] return nullptr;
+  if (!store<uint8_t>(cpu, o, linear_address(cpu, o), condition<cc>(cpu.status))) [[unlikely]]
+    return nullptr;
   HUSK_NEXT(cpu, o);
 }
 
@@ -90,8 +96,11 @@ const Op* xchg_rr(Cpu& cpu, const Op* o) {
 template <class T>
 const Op* xchg_mr(Cpu& cpu, const Op* o) {
   T value = reg<T>(cpu, o->src);
-  const auto atomic = [&](T* at) { asm volatile("xchg %0, %1" : "+r"(value), "+m"(*at)::"memory"); };
-  if (!modify_locked<T>(cpu, o, linear_address(cpu, o), atomic)) [[unlikely]] return nullptr;
+  const auto atomic = [&](T* at) {
+    asm volatile("xchg %0, %1" : "+r"(value), "+m"(*at)::"memory");
+  };
+  if (!modify_locked<T>(cpu, o, linear_address(cpu, o), atomic)) [[unlikely]]
+    return nullptr;
   set_reg<T>(cpu, o->src, value);
   HUSK_NEXT(cpu, o);
 }
@@ -111,13 +120,15 @@ const Op* bswap(Cpu& cpu, const Op* o) {
 template <class T>
 const Op* movbe_load(Cpu& cpu, const Op* o) {
   T value;
-  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]] return nullptr;
+  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
+    return nullptr;
   set_reg<T>(cpu, o->dst, swap_bytes<T>(value));
   HUSK_NEXT(cpu, o);
 }
 template <class T>
 const Op* movbe_store(Cpu& cpu, const Op* o) {
-  if (!store<T>(cpu, o, linear_address(cpu, o), swap_bytes<T>(reg<T>(cpu, o->src)))) [[unlikely]] return nullptr;
+  if (!store<T>(cpu, o, linear_address(cpu, o), swap_bytes<T>(reg<T>(cpu, o->src)))) [[unlikely]]
+    return nullptr;
   HUSK_NEXT(cpu, o);
 }
 
@@ -157,9 +168,12 @@ constexpr auto kCmov = table_of<CmovFamily>(std::make_integer_sequence<int, 16>{
 template <class From>
 Handler extend_to(bool memory, int to_log2) {
   switch (to_log2) {
-    case 1: return memory ? extend_m<From, uint16_t> : extend_r<From, uint16_t>;
-    case 2: return memory ? extend_m<From, uint32_t> : extend_r<From, uint32_t>;
-    default: return memory ? extend_m<From, uint64_t> : extend_r<From, uint64_t>;
+    case 1:
+      return memory ? extend_m<From, uint16_t> : extend_r<From, uint16_t>;
+    case 2:
+      return memory ? extend_m<From, uint32_t> : extend_r<From, uint32_t>;
+    default:
+      return memory ? extend_m<From, uint64_t> : extend_r<From, uint64_t>;
   }
 }
 
@@ -168,20 +182,28 @@ Handler extend_to(bool memory, int to_log2) {
 Handler mov_handler(Form form, int log2) {
   return with_size(1u << log2, [&]<class T>() -> Handler {
     switch (form) {
-      case Form::kRegReg: return mov_rr<T>;
-      case Form::kRegImm: return mov_ri<T>;
-      case Form::kRegMem: return mov_rm<T>;
-      case Form::kMemReg: return mov_mr<T>;
-      default: return mov_mi<T>;
+      case Form::kRegReg:
+        return mov_rr<T>;
+      case Form::kRegImm:
+        return mov_ri<T>;
+      case Form::kRegMem:
+        return mov_rm<T>;
+      case Form::kMemReg:
+        return mov_mr<T>;
+      default:
+        return mov_mi<T>;
     }
   });
 }
 
 Handler extend_handler(bool sign, bool memory, int from_log2, int to_log2) {
   switch (from_log2) {
-    case 0: return sign ? extend_to<int8_t>(memory, to_log2) : extend_to<uint8_t>(memory, to_log2);
-    case 1: return sign ? extend_to<int16_t>(memory, to_log2) : extend_to<uint16_t>(memory, to_log2);
-    default: return sign ? extend_to<int32_t>(memory, to_log2) : extend_to<uint32_t>(memory, to_log2);
+    case 0:
+      return sign ? extend_to<int8_t>(memory, to_log2) : extend_to<uint8_t>(memory, to_log2);
+    case 1:
+      return sign ? extend_to<int16_t>(memory, to_log2) : extend_to<uint16_t>(memory, to_log2);
+    default:
+      return sign ? extend_to<int32_t>(memory, to_log2) : extend_to<uint32_t>(memory, to_log2);
   }
 }
 
@@ -193,10 +215,13 @@ Handler cmov_handler(int cc, bool memory, int log2) {
   return kCmov[static_cast<size_t>(cc)][static_cast<size_t>(log2 - 1 + (memory ? 3 : 0))];
 }
 
-Handler setcc_handler(int cc, bool memory) { return kSetcc[static_cast<size_t>(cc)][memory ? 1 : 0]; }
+Handler setcc_handler(int cc, bool memory) {
+  return kSetcc[static_cast<size_t>(cc)][memory ? 1 : 0];
+}
 
 Handler xchg_handler(bool memory, int log2) {
-  return with_size(1u << log2, [&]<class T>() -> Handler { return memory ? xchg_mr<T> : xchg_rr<T>; });
+  return with_size(1u << log2,
+                   [&]<class T>() -> Handler { return memory ? xchg_mr<T> : xchg_rr<T>; });
 }
 
 Handler bswap_handler(int log2) {
@@ -204,14 +229,18 @@ Handler bswap_handler(int log2) {
 }
 
 Handler movbe_handler(bool store, int log2) {
-  return with_size(1u << log2, [&]<class T>() -> Handler { return store ? movbe_store<T> : movbe_load<T>; });
+  return with_size(1u << log2,
+                   [&]<class T>() -> Handler { return store ? movbe_store<T> : movbe_load<T>; });
 }
 
 Handler convert_handler(bool to_dx, int log2) {
   switch (log2) {
-    case 1: return to_dx ? sign_to_dx<uint16_t> : widen_ax<int8_t, uint16_t>;
-    case 2: return to_dx ? sign_to_dx<uint32_t> : widen_ax<int16_t, uint32_t>;
-    default: return to_dx ? sign_to_dx<uint64_t> : widen_ax<int32_t, uint64_t>;
+    case 1:
+      return to_dx ? sign_to_dx<uint16_t> : widen_ax<int8_t, uint16_t>;
+    case 2:
+      return to_dx ? sign_to_dx<uint32_t> : widen_ax<int16_t, uint32_t>;
+    default:
+      return to_dx ? sign_to_dx<uint64_t> : widen_ax<int32_t, uint64_t>;
   }
 }
 

@@ -43,7 +43,8 @@ using SignedWide = typename Wider<T>::Signed;
 template <class T>
 Wide<T> wide_accumulator(const Cpu& cpu) {
   if constexpr (sizeof(T) == 1) return reg<uint16_t>(cpu, 0);
-  return static_cast<Wide<T>>(static_cast<Wide<T>>(reg<T>(cpu, kRdx * 8)) << (sizeof(T) * 8) | reg<T>(cpu, 0));
+  return static_cast<Wide<T>>(static_cast<Wide<T>>(reg<T>(cpu, kRdx * 8)) << (sizeof(T) * 8) |
+                              reg<T>(cpu, 0));
 }
 
 // Low and high half: AL and AH, or the accumulator and the data register.
@@ -59,7 +60,8 @@ template <class T>
 [[gnu::always_inline]] inline T signed_product(T a, T b, Status& st) {
   using Signed = std::make_signed_t<T>;
   Signed product;
-  st = overflow_status(__builtin_mul_overflow(static_cast<Signed>(a), static_cast<Signed>(b), &product));
+  st = overflow_status(
+      __builtin_mul_overflow(static_cast<Signed>(a), static_cast<Signed>(b), &product));
   return static_cast<T>(product);
 }
 
@@ -75,8 +77,8 @@ bool mul(Cpu& cpu, T value) {
 template <class T>
 bool imul(Cpu& cpu, T value) {
   using Signed = std::make_signed_t<T>;
-  const auto product = static_cast<SignedWide<T>>(static_cast<SignedWide<T>>(static_cast<Signed>(reg<T>(cpu, 0))) *
-                                                  static_cast<Signed>(value));
+  const auto product = static_cast<SignedWide<T>>(
+      static_cast<SignedWide<T>>(static_cast<Signed>(reg<T>(cpu, 0))) * static_cast<Signed>(value));
   set_halves<T>(cpu, static_cast<T>(product),
                 static_cast<T>(static_cast<Wide<T>>(product) >> (sizeof(T) * 8)));
   cpu.status = overflow_status(product != static_cast<Signed>(product));
@@ -123,14 +125,17 @@ template <int op, class T>
 
 template <int op, class T>
 const Op* group3_r(Cpu& cpu, const Op* o) {
-  if (!apply<op, T>(cpu, reg<T>(cpu, o->dst))) [[unlikely]] return cpu.fault(o, kDe);
+  if (!apply<op, T>(cpu, reg<T>(cpu, o->dst))) [[unlikely]]
+    return cpu.fault(o, kDe);
   HUSK_NEXT(cpu, o);
 }
 template <int op, class T>
 const Op* group3_m(Cpu& cpu, const Op* o) {
   T value;
-  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]] return nullptr;
-  if (!apply<op, T>(cpu, value)) [[unlikely]] return cpu.fault(o, kDe);
+  if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
+    return nullptr;
+  if (!apply<op, T>(cpu, value)) [[unlikely]]
+    return cpu.fault(o, kDe);
   HUSK_NEXT(cpu, o);
 }
 
@@ -139,7 +144,8 @@ template <class T, bool memory, bool immediate>
 const Op* imul_into(Cpu& cpu, const Op* o) {
   T value;
   if constexpr (memory) {
-    if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]] return nullptr;
+    if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
+      return nullptr;
   } else {
     value = reg<T>(cpu, o->src);
   }
@@ -164,19 +170,26 @@ Handler pick_imul(bool memory, bool immediate) {
 Handler mul_div_handler(int group, bool memory, int log2) {
   return with_size(1u << log2, [&]<class T>() {
     switch (group) {
-      case kMul: return pick<kMul, T>(memory);
-      case kImul: return pick<kImul, T>(memory);
-      case kDiv: return pick<kDiv, T>(memory);
-      default: return pick<kIdiv, T>(memory);
+      case kMul:
+        return pick<kMul, T>(memory);
+      case kImul:
+        return pick<kImul, T>(memory);
+      case kDiv:
+        return pick<kDiv, T>(memory);
+      default:
+        return pick<kIdiv, T>(memory);
     }
   });
 }
 
 Handler imul_handler(bool memory, bool immediate, int log2) {
   switch (log2) {
-    case 1: return pick_imul<uint16_t>(memory, immediate);
-    case 2: return pick_imul<uint32_t>(memory, immediate);
-    default: return pick_imul<uint64_t>(memory, immediate);
+    case 1:
+      return pick_imul<uint16_t>(memory, immediate);
+    case 2:
+      return pick_imul<uint32_t>(memory, immediate);
+    default:
+      return pick_imul<uint64_t>(memory, immediate);
   }
 }
 

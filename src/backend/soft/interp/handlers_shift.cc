@@ -1,4 +1,5 @@
-// Shifts, rotates and double shifts. An op's `imm` is the count of the immediate forms; the register forms take CL.
+// Shifts, rotates and double shifts. An op's `imm` is the count of the immediate forms; the
+// register forms take CL.
 #include "backend/soft/interp/alu.h"
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/operands.h"
@@ -19,25 +20,29 @@ const Op* shift_r(Cpu& cpu, const Op* o) {
 template <int op, class T, bool by_cl>
 const Op* shift_m(Cpu& cpu, const Op* o) {
   const uint8_t count = count_of<by_cl>(cpu, o);
-  const bool done =
-      modify<T>(cpu, o, linear_address(cpu, o), [&](T old) { return shift<op, T>(old, count, cpu.status); });
-  if (!done) [[unlikely]] return nullptr;
+  const bool done = modify<T>(cpu, o, linear_address(cpu, o),
+                              [&](T old) { return shift<op, T>(old, count, cpu.status); });
+  if (!done) [[unlikely]]
+    return nullptr;
   HUSK_NEXT(cpu, o);
 }
 
 template <bool left, class T, bool by_cl>
 const Op* double_r(Cpu& cpu, const Op* o) {
   set_reg<T>(cpu, o->dst,
-             double_shift<left, T>(reg<T>(cpu, o->dst), reg<T>(cpu, o->src), count_of<by_cl>(cpu, o), cpu.status));
+             double_shift<left, T>(reg<T>(cpu, o->dst), reg<T>(cpu, o->src),
+                                   count_of<by_cl>(cpu, o), cpu.status));
   HUSK_NEXT(cpu, o);
 }
 template <bool left, class T, bool by_cl>
 const Op* double_m(Cpu& cpu, const Op* o) {
   const uint8_t count = count_of<by_cl>(cpu, o);
   const T from = reg<T>(cpu, o->src);
-  const bool done = modify<T>(cpu, o, linear_address(cpu, o),
-                              [&](T old) { return double_shift<left, T>(old, from, count, cpu.status); });
-  if (!done) [[unlikely]] return nullptr;
+  const bool done = modify<T>(cpu, o, linear_address(cpu, o), [&](T old) {
+    return double_shift<left, T>(old, from, count, cpu.status);
+  });
+  if (!done) [[unlikely]]
+    return nullptr;
   HUSK_NEXT(cpu, o);
 }
 
@@ -50,13 +55,20 @@ Handler pick_form(bool memory, bool by_cl) {
 template <class T>
 Handler pick_op(int op, bool memory, bool by_cl) {
   switch (op) {
-    case kRol: return pick_form<kRol, T>(memory, by_cl);
-    case kRor: return pick_form<kRor, T>(memory, by_cl);
-    case kRcl: return pick_form<kRcl, T>(memory, by_cl);
-    case kRcr: return pick_form<kRcr, T>(memory, by_cl);
-    case kShr: return pick_form<kShr, T>(memory, by_cl);
-    case kSar: return pick_form<kSar, T>(memory, by_cl);
-    default: return pick_form<kShl, T>(memory, by_cl);
+    case kRol:
+      return pick_form<kRol, T>(memory, by_cl);
+    case kRor:
+      return pick_form<kRor, T>(memory, by_cl);
+    case kRcl:
+      return pick_form<kRcl, T>(memory, by_cl);
+    case kRcr:
+      return pick_form<kRcr, T>(memory, by_cl);
+    case kShr:
+      return pick_form<kShr, T>(memory, by_cl);
+    case kSar:
+      return pick_form<kSar, T>(memory, by_cl);
+    default:
+      return pick_form<kShl, T>(memory, by_cl);
   }
 }
 
@@ -74,9 +86,15 @@ Handler shift_handler(int shift_op, bool memory, bool by_cl, int log2) {
 
 Handler double_shift_handler(bool left, bool memory, bool by_cl, int log2) {
   switch (log2) {
-    case 1: return left ? pick_double<true, uint16_t>(memory, by_cl) : pick_double<false, uint16_t>(memory, by_cl);
-    case 2: return left ? pick_double<true, uint32_t>(memory, by_cl) : pick_double<false, uint32_t>(memory, by_cl);
-    default: return left ? pick_double<true, uint64_t>(memory, by_cl) : pick_double<false, uint64_t>(memory, by_cl);
+    case 1:
+      return left ? pick_double<true, uint16_t>(memory, by_cl)
+                  : pick_double<false, uint16_t>(memory, by_cl);
+    case 2:
+      return left ? pick_double<true, uint32_t>(memory, by_cl)
+                  : pick_double<false, uint32_t>(memory, by_cl);
+    default:
+      return left ? pick_double<true, uint64_t>(memory, by_cl)
+                  : pick_double<false, uint64_t>(memory, by_cl);
   }
 }
 

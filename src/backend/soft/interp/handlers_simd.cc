@@ -1,5 +1,5 @@
-// x87, MMX and SSE instructions: what surrounds their execution in the FPU room. An op's `imm` points to the compiled
-// instruction.
+// x87, MMX and SSE instructions: what surrounds their execution in the FPU room. An op's `imm`
+// points to the compiled instruction.
 #include <cstring>
 
 #include "backend/soft/interp/handlers.h"
@@ -39,9 +39,12 @@ bool available(Cpu& cpu, const Op* o, const CompiledInsn& insn) {
 
 const Op* report(Cpu& cpu, const Op* o, Outcome outcome) {
   switch (outcome) {
-    case Outcome::kMathFault: return cpu.fault(o, kMf);
-    case Outcome::kSimdFault: return cpu.fault(o, (cpu.cr4 & kCr4Osxmmexcpt) != 0 ? kXm : kUd);
-    default: return cpu.fault(o, kGp, 0);
+    case Outcome::kMathFault:
+      return cpu.fault(o, kMf);
+    case Outcome::kSimdFault:
+      return cpu.fault(o, (cpu.cr4 & kCr4Osxmmexcpt) != 0 ? kXm : kUd);
+    default:
+      return cpu.fault(o, kGp, 0);
   }
 }
 
@@ -51,7 +54,8 @@ Outcome execute(Cpu& cpu, const CompiledInsn& insn, void* memory) {
     return cpu.fpu_unit->execute(insn, cpu.fpu_state, cpu.regs.data(), memory, unused);
   }
   uint64_t flags = status_to_rflags(cpu.status) | 2;
-  const Outcome outcome = cpu.fpu_unit->execute(insn, cpu.fpu_state, cpu.regs.data(), memory, flags);
+  const Outcome outcome =
+      cpu.fpu_unit->execute(insn, cpu.fpu_state, cpu.regs.data(), memory, flags);
   if (outcome == Outcome::kDone && insn.writes_flags) cpu.status = rflags_to_status(flags);
   return outcome;
 }
@@ -59,17 +63,21 @@ Outcome execute(Cpu& cpu, const CompiledInsn& insn, void* memory) {
 // Without a memory operand.
 const Op* simd_r(Cpu& cpu, const Op* o) {
   const auto& insn = *reinterpret_cast<const CompiledInsn*>(o->imm);
-  if (!available(cpu, o, insn)) [[unlikely]] return nullptr;
+  if (!available(cpu, o, insn)) [[unlikely]]
+    return nullptr;
   const Outcome outcome = execute(cpu, insn, nullptr);
-  if (outcome != Outcome::kDone) [[unlikely]] return report(cpu, o, outcome);
+  if (outcome != Outcome::kDone) [[unlikely]]
+    return report(cpu, o, outcome);
   return o + 1;
 }
 
 const Op* simd_load(Cpu& cpu, const Op* o) {
   const auto& insn = *reinterpret_cast<const CompiledInsn*>(o->imm);
-  if (!available(cpu, o, insn)) [[unlikely]] return nullptr;
+  if (!available(cpu, o, insn)) [[unlikely]]
+    return nullptr;
   const uint64_t linear = linear_address(cpu, o);
-  if (linear % insn.alignment != 0) [[unlikely]] return cpu.fault(o, kGp, 0);
+  if (linear % insn.alignment != 0) [[unlikely]]
+    return cpu.fault(o, kGp, 0);
   std::byte* host = cpu.tlb.find(cpu.tlb.read, linear, insn.size, cpu.context);
   alignas(64) std::byte bounce[512];
   if (host == nullptr) [[unlikely]] {
@@ -77,22 +85,26 @@ const Op* simd_load(Cpu& cpu, const Op* o) {
     host = bounce;
   }
   const Outcome outcome = execute(cpu, insn, host);
-  if (outcome != Outcome::kDone) [[unlikely]] return report(cpu, o, outcome);
+  if (outcome != Outcome::kDone) [[unlikely]]
+    return report(cpu, o, outcome);
   return o + 1;
 }
 
 const Op* simd_store(Cpu& cpu, const Op* o) {
   const auto& insn = *reinterpret_cast<const CompiledInsn*>(o->imm);
-  if (!available(cpu, o, insn)) [[unlikely]] return nullptr;
+  if (!available(cpu, o, insn)) [[unlikely]]
+    return nullptr;
   const uint64_t linear = linear_address(cpu, o);
-  if (linear % insn.alignment != 0) [[unlikely]] return cpu.fault(o, kGp, 0);
+  if (linear % insn.alignment != 0) [[unlikely]]
+    return cpu.fault(o, kGp, 0);
   if (std::byte* host = cpu.tlb.find(cpu.tlb.write, linear, insn.size, cpu.context)) [[likely]] {
     const Outcome outcome = execute(cpu, insn, host);
-    if (outcome != Outcome::kDone) [[unlikely]] return report(cpu, o, outcome);
+    if (outcome != Outcome::kDone) [[unlikely]]
+      return report(cpu, o, outcome);
     return o + 1;
   }
-  // A device may refuse only before the instruction has had an effect, so everything is checked first; what an
-  // instruction leaves unwritten keeps its value.
+  // A device may refuse only before the instruction has had an effect, so everything is checked
+  // first; what an instruction leaves unwritten keeps its value.
   if (!cpu.probe_write(o, linear, insn.size)) return nullptr;
   alignas(64) std::byte bounce[512] = {};
   if (insn.size == 512 || insn.special == fpu::Special::kMaskedStore) {
@@ -108,9 +120,12 @@ const Op* simd_store(Cpu& cpu, const Op* o) {
 
 Handler simd_handler(const CompiledInsn& insn) {
   switch (insn.memory) {
-    case MemAccess::kRead: return simd_load;
-    case MemAccess::kWrite: return simd_store;
-    default: return simd_r;
+    case MemAccess::kRead:
+      return simd_load;
+    case MemAccess::kWrite:
+      return simd_store;
+    default:
+      return simd_r;
   }
 }
 

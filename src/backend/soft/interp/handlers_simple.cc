@@ -1,5 +1,5 @@
-// Instructions of one byte (or two) without a family: flag bits, HLT, port I/O, INT, XLAT, LAHF, decimal adjustment,
-// and the ones that only raise something.
+// Instructions of one byte (or two) without a family: flag bits, HLT, port I/O, INT, XLAT, LAHF,
+// decimal adjustment, and the ones that only raise something.
 #include "backend/soft/interp/alu.h"
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/operands.h"
@@ -78,7 +78,8 @@ const Op* xlat(Cpu& cpu, const Op* o) {
 
 // `aux`: 1 when the port is in `imm`, otherwise it is DX. `size`: 1, 2 or 4.
 uint16_t port_of(const Cpu& cpu, const Op* o) {
-  return o->aux == 1 ? static_cast<uint16_t>(static_cast<uint8_t>(o->imm)) : reg<uint16_t>(cpu, kRdx * 8);
+  return o->aux == 1 ? static_cast<uint16_t>(static_cast<uint8_t>(o->imm))
+                     : reg<uint16_t>(cpu, kRdx * 8);
 }
 const Op* in(Cpu& cpu, const Op* o) {
   uint32_t value = 0;
@@ -91,7 +92,8 @@ const Op* in(Cpu& cpu, const Op* o) {
 }
 const Op* out(Cpu& cpu, const Op* o) {
   const uint16_t port = port_of(cpu, o);
-  if (!cpu.io_permitted(o, port, o->size) || !cpu.port_out(o, port, o->size, reg<uint32_t>(cpu, 0))) return nullptr;
+  if (!cpu.io_permitted(o, port, o->size) || !cpu.port_out(o, port, o->size, reg<uint32_t>(cpu, 0)))
+    return nullptr;
   return o + 1;
 }
 
@@ -117,7 +119,8 @@ const Op* into(Cpu& cpu, const Op* o) {
 void set_szp(Cpu& cpu, uint8_t value, bool carry, bool adjust) {
   Status st = 0;
   alu<kOr, uint8_t>(value, 0, st);
-  cpu.status = static_cast<Status>((st & (kStSf | kStZf | kStPf)) | (carry ? kStCf : 0) | (adjust ? kStAf : 0));
+  cpu.status = static_cast<Status>((st & (kStSf | kStZf | kStPf)) | (carry ? kStCf : 0) |
+                                   (adjust ? kStAf : 0));
 }
 template <bool subtract>
 const Op* decimal_adjust(Cpu& cpu, const Op* o) {
@@ -153,7 +156,8 @@ const Op* aam(Cpu& cpu, const Op* o) {
   return o + 1;
 }
 const Op* aad(Cpu& cpu, const Op* o) {
-  const auto value = static_cast<uint8_t>(reg<uint8_t>(cpu, 0) + reg<uint8_t>(cpu, 1) * static_cast<uint8_t>(o->imm));
+  const auto value = static_cast<uint8_t>(reg<uint8_t>(cpu, 0) +
+                                          reg<uint8_t>(cpu, 1) * static_cast<uint8_t>(o->imm));
   set_reg<uint16_t>(cpu, 0, value);
   set_szp(cpu, value, false, false);
   return o + 1;
@@ -194,34 +198,62 @@ Handler overlong_handler() { return overlong; }
 
 Handler simple_handler(Simple what) {
   switch (what) {
-    case Simple::kNop: return nop;
-    case Simple::kFence: return fence;
-    case Simple::kClc: return clc;
-    case Simple::kStc: return stc;
-    case Simple::kCmc: return cmc;
-    case Simple::kCld: return cld;
-    case Simple::kStd: return std_;
-    case Simple::kCli: return cli;
-    case Simple::kSti: return sti;
-    case Simple::kHlt: return hlt;
-    case Simple::kLahf: return lahf;
-    case Simple::kSahf: return sahf;
-    case Simple::kXlat: return xlat;
-    case Simple::kIn: return in;
-    case Simple::kOut: return out;
-    case Simple::kInt1: return int1;
-    case Simple::kInt3: return int3;
-    case Simple::kIntN: return int_n;
-    case Simple::kInto: return into;
-    case Simple::kDaa: return decimal_adjust<false>;
-    case Simple::kDas: return decimal_adjust<true>;
-    case Simple::kAaa: return ascii_adjust<false>;
-    case Simple::kAas: return ascii_adjust<true>;
-    case Simple::kAam: return aam;
-    case Simple::kAad: return aad;
-    case Simple::kSalc: return salc;
-    case Simple::kRdtsc: return rdtsc;
-    case Simple::kCpuid: return cpuid;
+    case Simple::kNop:
+      return nop;
+    case Simple::kFence:
+      return fence;
+    case Simple::kClc:
+      return clc;
+    case Simple::kStc:
+      return stc;
+    case Simple::kCmc:
+      return cmc;
+    case Simple::kCld:
+      return cld;
+    case Simple::kStd:
+      return std_;
+    case Simple::kCli:
+      return cli;
+    case Simple::kSti:
+      return sti;
+    case Simple::kHlt:
+      return hlt;
+    case Simple::kLahf:
+      return lahf;
+    case Simple::kSahf:
+      return sahf;
+    case Simple::kXlat:
+      return xlat;
+    case Simple::kIn:
+      return in;
+    case Simple::kOut:
+      return out;
+    case Simple::kInt1:
+      return int1;
+    case Simple::kInt3:
+      return int3;
+    case Simple::kIntN:
+      return int_n;
+    case Simple::kInto:
+      return into;
+    case Simple::kDaa:
+      return decimal_adjust<false>;
+    case Simple::kDas:
+      return decimal_adjust<true>;
+    case Simple::kAaa:
+      return ascii_adjust<false>;
+    case Simple::kAas:
+      return ascii_adjust<true>;
+    case Simple::kAam:
+      return aam;
+    case Simple::kAad:
+      return aad;
+    case Simple::kSalc:
+      return salc;
+    case Simple::kRdtsc:
+      return rdtsc;
+    case Simple::kCpuid:
+      return cpuid;
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
-// PUSH, POP, PUSHF, POPF, PUSHA, POPA, ENTER, LEAVE. 64-bit mode has its own short forms of the common ones.
+// PUSH, POP, PUSHF, POPF, PUSHA, POPA, ENTER, LEAVE. 64-bit mode has its own short forms of the
+// common ones.
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/stack.h"
 
@@ -10,14 +11,16 @@ using contract::x86::kRsp;
 
 const Op* push_r64(Cpu& cpu, const Op* o) {
   const uint64_t sp = cpu.regs[kRsp] - 8;
-  if (!store<uint64_t>(cpu, o, sp, reg<uint64_t>(cpu, o->src))) [[unlikely]] return nullptr;
+  if (!store<uint64_t>(cpu, o, sp, reg<uint64_t>(cpu, o->src))) [[unlikely]]
+    return nullptr;
   cpu.regs[kRsp] = sp;
   HUSK_NEXT(cpu, o);
 }
 const Op* pop_r64(Cpu& cpu, const Op* o) {
   uint64_t value;
   const uint64_t sp = cpu.regs[kRsp];
-  if (!load<uint64_t>(cpu, o, sp, value)) [[unlikely]] return nullptr;
+  if (!load<uint64_t>(cpu, o, sp, value)) [[unlikely]]
+    return nullptr;
   cpu.regs[kRsp] = sp + 8;
   set_reg<uint64_t>(cpu, o->dst, value);  // POP RSP: the popped value wins
   HUSK_NEXT(cpu, o);
@@ -84,7 +87,8 @@ const Op* pop_m(Cpu& cpu, const Op* o) {
   uint64_t linear = linear_address(cpu, o);
   // An address that the address op computed beforehand used the old stack pointer.
   if (o->base == kSlotAddress * 8 && o->aux == 1) linear += o->size;
-  const bool stored = with_size(o->size, [&]<class T>() { return store<T>(cpu, o, linear, static_cast<T>(value)); });
+  const bool stored = with_size(
+      o->size, [&]<class T>() { return store<T>(cpu, o, linear, static_cast<T>(value)); });
   if (!stored) {
     cpu.regs[kRsp] = before;
     return nullptr;
@@ -164,7 +168,8 @@ const Op* leave_any(Cpu& cpu, const Op* o) {
 const Op* leave_64(Cpu& cpu, const Op* o) {
   uint64_t value;
   const uint64_t sp = cpu.regs[kRbp];
-  if (!load<uint64_t>(cpu, o, sp, value)) [[unlikely]] return nullptr;
+  if (!load<uint64_t>(cpu, o, sp, value)) [[unlikely]]
+    return nullptr;
   cpu.regs[kRsp] = sp + 8;
   cpu.regs[kRbp] = value;
   HUSK_NEXT(cpu, o);

@@ -1,9 +1,9 @@
-// MOVS CMPS STOS LODS SCAS INS OUTS, single and repeated. Iterations commit one by one, so that a fault, a device
-// access or an interrupt leaves the registers as the architecture says. Forward MOVS and STOS move whole page
-// stretches at a time.
+// MOVS CMPS STOS LODS SCAS INS OUTS, single and repeated. Iterations commit one by one, so that a
+// fault, a device access or an interrupt leaves the registers as the architecture says. Forward
+// MOVS and STOS move whole page stretches at a time.
 //
-// In an op: `aux` is the repeat prefix (0 none, 1 REP/REPE, 2 REPNE), `scale` the address size in bytes, `segment` the
-// source's segment.
+// In an op: `aux` is the repeat prefix (0 none, 1 REP/REPE, 2 REPNE), `scale` the address size in
+// bytes, `segment` the source's segment.
 #include <algorithm>
 #include <cstring>
 
@@ -28,7 +28,9 @@ class StringOp {
   [[nodiscard]] bool repeated() const { return op_->aux != 0; }
   [[nodiscard]] uint64_t count() const { return cpu_.regs[kRcx] & mask_; }
   [[nodiscard]] bool forward() const { return (cpu_.rflags_rest & kDf) == 0; }
-  [[nodiscard]] uint64_t source() const { return (cpu_.regs[kRsi] & mask_) + cpu_.seg_base[op_->segment]; }
+  [[nodiscard]] uint64_t source() const {
+    return (cpu_.regs[kRsi] & mask_) + cpu_.seg_base[op_->segment];
+  }
   [[nodiscard]] uint64_t destination() const {
     return (cpu_.regs[kRdi] & mask_) + cpu_.seg_base[kEs];
   }
@@ -39,8 +41,8 @@ class StringOp {
   void consume(uint64_t n) {
     if (repeated()) put(kRcx, cpu_.regs[kRcx] - n);
   }
-  // How many elements of `size` bytes, at most `n`, start at `linear` and stay within its page; at least one when the
-  // first does not cross.
+  // How many elements of `size` bytes, at most `n`, start at `linear` and stay within its page; at
+  // least one when the first does not cross.
   static uint64_t in_page(uint64_t linear, uint64_t n, uint32_t size) {
     return std::min(n, (kPageSize - linear % kPageSize) / size);
   }
@@ -82,11 +84,13 @@ Step movs(Cpu& cpu, const Op* o, StringOp& s) {
   const uint64_t from = s.source();
   const uint64_t to = s.destination();
   if (s.repeated() && s.forward()) {
-    const uint64_t n = std::min(StringOp::in_page(from, s.count(), sizeof(T)), StringOp::in_page(to, s.count(), sizeof(T)));
+    const uint64_t n = std::min(StringOp::in_page(from, s.count(), sizeof(T)),
+                                StringOp::in_page(to, s.count(), sizeof(T)));
     std::byte* source = nullptr;
     Cpu::WriteRef target;
     if (n > 1) {
-      if (!cpu.resolve_read(o, from, 1, source) || !cpu.resolve_write(o, to, 1, target)) return Step::kFault;
+      if (!cpu.resolve_read(o, from, 1, source) || !cpu.resolve_write(o, to, 1, target))
+        return Step::kFault;
       if (source != nullptr && target.host != nullptr) {
         copy_forward<T>(target.host, source, n);
         cpu.finish_write(o, target);
@@ -182,7 +186,8 @@ template <class T>
 Step ins(Cpu& cpu, const Op* o, StringOp& s) {
   const auto port = reg<uint16_t>(cpu, kRdx * 8);
   uint32_t value = 0;
-  if (!cpu.io_permitted(o, port, sizeof(T)) || !cpu.probe_write(o, s.destination(), sizeof(T))) return Step::kFault;
+  if (!cpu.io_permitted(o, port, sizeof(T)) || !cpu.probe_write(o, s.destination(), sizeof(T)))
+    return Step::kFault;
   if (!cpu.port_in(o, port, sizeof(T), value)) return Step::kFault;
   if (!store<T>(cpu, o, s.destination(), static_cast<T>(value))) return Step::kFault;
   s.advance(kRdi, sizeof(T));
@@ -194,7 +199,8 @@ template <class T>
 Step outs(Cpu& cpu, const Op* o, StringOp& s) {
   const auto port = reg<uint16_t>(cpu, kRdx * 8);
   T value;
-  if (!cpu.io_permitted(o, port, sizeof(T)) || !load<T>(cpu, o, s.source(), value)) return Step::kFault;
+  if (!cpu.io_permitted(o, port, sizeof(T)) || !load<T>(cpu, o, s.source(), value))
+    return Step::kFault;
   if (!cpu.port_out(o, port, sizeof(T), value)) return Step::kFault;
   s.advance(kRsi, sizeof(T));
   s.consume(1);
@@ -224,13 +230,20 @@ const Op* run(Cpu& cpu, const Op* o) {
 template <class T>
 Handler pick(uint8_t opcode) {
   switch (opcode & 0xfe) {
-    case 0xa4: return run<movs<T>>;
-    case 0xa6: return run<cmps<T>>;
-    case 0xaa: return run<stos<T>>;
-    case 0xac: return run<lods<T>>;
-    case 0xae: return run<scas<T>>;
-    case 0x6c: return run<ins<T>>;
-    default: return run<outs<T>>;
+    case 0xa4:
+      return run<movs<T>>;
+    case 0xa6:
+      return run<cmps<T>>;
+    case 0xaa:
+      return run<stos<T>>;
+    case 0xac:
+      return run<lods<T>>;
+    case 0xae:
+      return run<scas<T>>;
+    case 0x6c:
+      return run<ins<T>>;
+    default:
+      return run<outs<T>>;
   }
 }
 
@@ -238,9 +251,12 @@ Handler pick(uint8_t opcode) {
 
 Handler string_handler(uint8_t opcode, int log2) {
   switch (log2) {
-    case 0: return pick<uint8_t>(opcode);
-    case 1: return pick<uint16_t>(opcode);
-    case 2: return pick<uint32_t>(opcode);
+    case 0:
+      return pick<uint8_t>(opcode);
+    case 1:
+      return pick<uint16_t>(opcode);
+    case 2:
+      return pick<uint32_t>(opcode);
     default:
       // 64-bit INS and OUTS do not exist: they are the 32-bit ones.
       return (opcode & 0xfc) == 0x6c ? pick<uint32_t>(opcode) : pick<uint64_t>(opcode);

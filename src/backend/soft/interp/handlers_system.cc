@@ -1,5 +1,5 @@
-// Instructions of operating systems: control, debug and model-specific registers, descriptor-table registers, system
-// calls, TLB control, segment-base access.
+// Instructions of operating systems: control, debug and model-specific registers, descriptor-table
+// registers, system calls, TLB control, segment-base access.
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/segments.h"
 #include "backend/soft/interp/stack.h"
@@ -12,19 +12,32 @@ using namespace contract::x86;  // NOLINT(google-build-using-namespace): the nam
 #define HUSK_REQUIRE_CPL0(cpu, o) \
   if ((cpu).cpl() != 0) return (cpu).fault((o), kGp, 0)
 
-bool canonical(uint64_t linear) { return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear); }
+bool canonical(uint64_t linear) {
+  return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear);
+}
 
 // `aux` names the control or debug register, `dst`/`src` the general one.
 const Op* mov_from_cr(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
   uint64_t value = 0;
   switch (o->aux) {
-    case 0: value = cpu.cr0; break;
-    case 2: value = cpu.cr2; break;
-    case 3: value = cpu.cr3; break;
-    case 4: value = cpu.cr4; break;
-    case 8: value = cpu.env.cr8(); break;
-    default: return cpu.fault(o, kUd);
+    case 0:
+      value = cpu.cr0;
+      break;
+    case 2:
+      value = cpu.cr2;
+      break;
+    case 3:
+      value = cpu.cr3;
+      break;
+    case 4:
+      value = cpu.cr4;
+      break;
+    case 8:
+      value = cpu.env.cr8();
+      break;
+    default:
+      return cpu.fault(o, kUd);
   }
   set_reg<uint64_t>(cpu, o->dst, cpu.code64() ? value : static_cast<uint32_t>(value));
   return o + 1;
@@ -39,7 +52,8 @@ const Op* mov_to_cr(Cpu& cpu, const Op* o) {
 const Op* mov_from_dr(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
   uint8_t index = o->aux;
-  if (index >= 8 || ((index == 4 || index == 5) && (cpu.cr4 & kCr4De) != 0)) return cpu.fault(o, kUd);
+  if (index >= 8 || ((index == 4 || index == 5) && (cpu.cr4 & kCr4De) != 0))
+    return cpu.fault(o, kUd);
   if (index == 4 || index == 5) index += 2;
   set_reg<uint64_t>(cpu, o->dst, index == 6 ? cpu.dr6 : index == 7 ? cpu.dr7 : cpu.dr[index & 3]);
   return o + 1;
@@ -48,7 +62,8 @@ const Op* mov_to_dr(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
   uint8_t index = o->aux;
   const auto value = reg<uint64_t>(cpu, o->src);
-  if (index >= 8 || ((index == 4 || index == 5) && (cpu.cr4 & kCr4De) != 0)) return cpu.fault(o, kUd);
+  if (index >= 8 || ((index == 4 || index == 5) && (cpu.cr4 & kCr4De) != 0))
+    return cpu.fault(o, kUd);
   if (index == 4 || index == 5) index += 2;
   if (index >= 6 && cpu.code64() && value >> 32 != 0) return cpu.fault(o, kGp, 0);
   if (index == 6) {
@@ -71,7 +86,8 @@ const Op* rdmsr(Cpu& cpu, const Op* o) {
 }
 const Op* wrmsr(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
-  const uint64_t value = uint64_t{reg<uint32_t>(cpu, kRdx * 8)} << 32 | reg<uint32_t>(cpu, kRax * 8);
+  const uint64_t value =
+      uint64_t{reg<uint32_t>(cpu, kRdx * 8)} << 32 | reg<uint32_t>(cpu, kRax * 8);
   if (!cpu.write_msr(reg<uint32_t>(cpu, kRcx * 8), value)) return cpu.fault(o, kGp, 0);
   return cpu.leave(o);
 }
@@ -97,8 +113,9 @@ const Op* store_table(Cpu& cpu, const Op* o) {
   const uint32_t base_size = cpu.code64() ? 8 : 4;
   if (!cpu.probe_write(o, linear, 2 + base_size)) return nullptr;
   if (!store<uint16_t>(cpu, o, linear, table.limit)) return nullptr;
-  const bool done = base_size == 8 ? store<uint64_t>(cpu, o, linear + 2, table.base)
-                                   : store<uint32_t>(cpu, o, linear + 2, static_cast<uint32_t>(table.base));
+  const bool done = base_size == 8
+                        ? store<uint64_t>(cpu, o, linear + 2, table.base)
+                        : store<uint32_t>(cpu, o, linear + 2, static_cast<uint32_t>(table.base));
   if (!done) return nullptr;
   return o + 1;
 }
@@ -119,7 +136,8 @@ const Op* load_table(Cpu& cpu, const Op* o) {
   return o + 1;
 }
 
-// SLDT STR SMSW: into a register of the operand's size or 16 bits of memory. `aux`: 0 LDTR, 1 TR, 2 CR0.
+// SLDT STR SMSW: into a register of the operand's size or 16 bits of memory. `aux`: 0 LDTR, 1 TR, 2
+// CR0.
 uint64_t system_word(const Cpu& cpu, const Op* o) {
   return o->aux == 0 ? cpu.ldtr.selector : o->aux == 1 ? cpu.tr.selector : cpu.cr0;
 }
@@ -135,7 +153,8 @@ const Op* store_word_r(Cpu& cpu, const Op* o) {
 const Op* store_word_m(Cpu& cpu, const Op* o) {
   if ((cpu.cr4 & kCr4Umip) != 0 && cpu.cpl() != 0) return cpu.fault(o, kGp, 0);
   if (o->aux < 2 && cpu.real_mode()) return cpu.fault(o, kUd);
-  if (!store<uint16_t>(cpu, o, linear_address(cpu, o), static_cast<uint16_t>(system_word(cpu, o)))) return nullptr;
+  if (!store<uint16_t>(cpu, o, linear_address(cpu, o), static_cast<uint16_t>(system_word(cpu, o))))
+    return nullptr;
   return o + 1;
 }
 
@@ -177,7 +196,8 @@ const Op* load_system_segment(Cpu& cpu, const Op* o) {
   if (!read_descriptor(cpu, o, selector, kGp, descriptor, address)) return nullptr;
   Segment segment = unpack_descriptor(selector, descriptor);
   const uint8_t type = segment.attributes & 0x1f;
-  const bool good = task ? type == kTypeTss || (type == kTypeTss16 && !cpu.long_mode()) : type == kTypeLdt;
+  const bool good =
+      task ? type == kTypeTss || (type == kTypeTss16 && !cpu.long_mode()) : type == kTypeLdt;
   if (!good) return cpu.fault(o, kGp, selector & 0xfffcu);
   if ((segment.attributes & kSegPresent) == 0) return cpu.fault(o, kNp, selector & 0xfffcu);
   if (cpu.long_mode()) {
@@ -197,8 +217,10 @@ const Op* load_system_segment(Cpu& cpu, const Op* o) {
   return o + 1;
 }
 
-// The descriptor of `selector` if VERR, VERW, LAR or LSL may look at it; they never fault on a bad one.
-bool inspect(Cpu& cpu, const Op* o, uint16_t selector, Segment& segment, uint64_t& descriptor, bool& visible) {
+// The descriptor of `selector` if VERR, VERW, LAR or LSL may look at it; they never fault on a bad
+// one.
+bool inspect(Cpu& cpu, const Op* o, uint16_t selector, Segment& segment, uint64_t& descriptor,
+             bool& visible) {
   visible = false;
   const bool local = (selector & 4) != 0;
   const uint32_t limit = local ? cpu.ldtr.limit : cpu.gdtr.limit;
@@ -207,7 +229,8 @@ bool inspect(Cpu& cpu, const Op* o, uint16_t selector, Segment& segment, uint64_
   if (local && (cpu.ldtr.attributes & kSegPresent) == 0) return true;
   if (!cpu.system_load(o, base + (selector & ~7u), &descriptor, 8)) return false;
   segment = unpack_descriptor(selector, descriptor);
-  const bool conforming = (segment.attributes & kSegNotSystem) != 0 && (segment.attributes & kSegCode) != 0 &&
+  const bool conforming = (segment.attributes & kSegNotSystem) != 0 &&
+                          (segment.attributes & kSegCode) != 0 &&
                           (segment.attributes & kSegConforming) != 0;
   const uint8_t level = segment.attributes >> 5 & 3;
   visible = conforming || (level >= cpu.cpl() && level >= (selector & 3));
@@ -226,7 +249,8 @@ const Op* verify(Cpu& cpu, const Op* o) {
   Segment segment;
   uint64_t descriptor = 0;
   bool visible = false;
-  if (!word_operand<memory>(cpu, o, selector) || !inspect(cpu, o, selector, segment, descriptor, visible))
+  if (!word_operand<memory>(cpu, o, selector) ||
+      !inspect(cpu, o, selector, segment, descriptor, visible))
     return nullptr;
   const uint16_t type = segment.attributes;
   const bool code = (type & kSegCode) != 0;
@@ -244,14 +268,17 @@ const Op* load_rights(Cpu& cpu, const Op* o) {
   Segment segment;
   uint64_t descriptor = 0;
   bool visible = false;
-  if (!word_operand<memory>(cpu, o, selector) || !inspect(cpu, o, selector, segment, descriptor, visible))
+  if (!word_operand<memory>(cpu, o, selector) ||
+      !inspect(cpu, o, selector, segment, descriptor, visible))
     return nullptr;
   const uint8_t type = segment.attributes & 0xf;
   if ((segment.attributes & kSegNotSystem) == 0) {
     const bool tss = type == kTypeTss || type == kTypeTssBusy;
     const bool legacy = type == kTypeTss16 || type == kTypeTss16Busy;
-    const bool gate = type == kTypeCallGate || ((type == kTypeCallGate16 || type == kTypeTaskGate) && !cpu.long_mode());
-    visible = visible && (tss || type == kTypeLdt || (legacy && !cpu.long_mode()) || (gate && o->aux == 0));
+    const bool gate = type == kTypeCallGate ||
+                      ((type == kTypeCallGate16 || type == kTypeTaskGate) && !cpu.long_mode());
+    visible = visible &&
+              (tss || type == kTypeLdt || (legacy && !cpu.long_mode()) || (gate && o->aux == 0));
   }
   set_zf(cpu, visible);
   if (visible) {
@@ -274,7 +301,8 @@ const Op* invpcid(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
   uint64_t descriptor[2];
   const uint64_t linear = linear_address(cpu, o);
-  if (!load<uint64_t>(cpu, o, linear, descriptor[0]) || !load<uint64_t>(cpu, o, linear + 8, descriptor[1]))
+  if (!load<uint64_t>(cpu, o, linear, descriptor[0]) ||
+      !load<uint64_t>(cpu, o, linear + 8, descriptor[1]))
     return nullptr;
   const uint64_t type = cpu.code64() ? reg<uint64_t>(cpu, o->dst) : reg<uint32_t>(cpu, o->dst);
   if (type > 3 || descriptor[0] >> 12 != 0) return cpu.fault(o, kGp, 0);
@@ -332,9 +360,9 @@ void set_flat(Segment& segment, uint16_t selector, bool code, bool wide, uint8_t
   segment.selector = selector;
   segment.base = 0;
   segment.limit = 0xffffffff;
-  segment.attributes = static_cast<uint16_t>(kSegPresent | kSegNotSystem | kSegAccessed | kSegWritable | kSegGranular |
-                                             dpl << 5 | (code ? kSegCode : 0) |
-                                             (code && wide ? kSegLong : kSegBig));
+  segment.attributes = static_cast<uint16_t>(
+      kSegPresent | kSegNotSystem | kSegAccessed | kSegWritable | kSegGranular | dpl << 5 |
+      (code ? kSegCode : 0) | (code && wide ? kSegLong : kSegBig));
 }
 
 const Op* syscall(Cpu& cpu, const Op* o) {
@@ -372,8 +400,8 @@ const Op* sysret(Cpu& cpu, const Op* o) {
     cpu.rflags_rest |= kIf;
   }
   set_flat(cpu.seg[kCs], static_cast<uint16_t>((to_64 ? base + 16 : base) | 3), true, to_64, 3);
-  // AMD leaves the rest of SS alone, which compatibility code can see; Linux is told by the vendor and repairs it. The
-  // Intel way is what no guest can be hurt by.
+  // AMD leaves the rest of SS alone, which compatibility code can see; Linux is told by the vendor
+  // and repairs it. The Intel way is what no guest can be hurt by.
   set_flat(cpu.seg[kSs], static_cast<uint16_t>((base + 8) | 3), false, false, 3);
   cpu.set_cpl(3);
   cpu.update_mode();
@@ -387,30 +415,54 @@ const Op* sysret(Cpu& cpu, const Op* o) {
 
 Handler system_handler(System what, bool memory) {
   switch (what) {
-    case System::kMovFromCr: return mov_from_cr;
-    case System::kMovToCr: return mov_to_cr;
-    case System::kMovFromDr: return mov_from_dr;
-    case System::kMovToDr: return mov_to_dr;
-    case System::kRdmsr: return rdmsr;
-    case System::kWrmsr: return wrmsr;
-    case System::kClts: return clts;
-    case System::kCacheControl: return cache_control;
-    case System::kStoreTable: return store_table;
-    case System::kLoadTable: return load_table;
-    case System::kStoreWord: return memory ? store_word_m : store_word_r;
-    case System::kLmsw: return memory ? lmsw<true> : lmsw<false>;
-    case System::kLoadSystemSegment: return memory ? load_system_segment<true> : load_system_segment<false>;
-    case System::kVerify: return memory ? verify<true> : verify<false>;
-    case System::kLoadRights: return memory ? load_rights<true> : load_rights<false>;
-    case System::kInvlpg: return invlpg;
-    case System::kInvpcid: return invpcid;
-    case System::kSwapgs: return swapgs;
-    case System::kReadSegmentBase: return read_segment_base;
-    case System::kWriteSegmentBase: return write_segment_base;
-    case System::kClac: return change_ac<false>;
-    case System::kStac: return change_ac<true>;
-    case System::kSyscall: return syscall;
-    case System::kSysret: return sysret;
+    case System::kMovFromCr:
+      return mov_from_cr;
+    case System::kMovToCr:
+      return mov_to_cr;
+    case System::kMovFromDr:
+      return mov_from_dr;
+    case System::kMovToDr:
+      return mov_to_dr;
+    case System::kRdmsr:
+      return rdmsr;
+    case System::kWrmsr:
+      return wrmsr;
+    case System::kClts:
+      return clts;
+    case System::kCacheControl:
+      return cache_control;
+    case System::kStoreTable:
+      return store_table;
+    case System::kLoadTable:
+      return load_table;
+    case System::kStoreWord:
+      return memory ? store_word_m : store_word_r;
+    case System::kLmsw:
+      return memory ? lmsw<true> : lmsw<false>;
+    case System::kLoadSystemSegment:
+      return memory ? load_system_segment<true> : load_system_segment<false>;
+    case System::kVerify:
+      return memory ? verify<true> : verify<false>;
+    case System::kLoadRights:
+      return memory ? load_rights<true> : load_rights<false>;
+    case System::kInvlpg:
+      return invlpg;
+    case System::kInvpcid:
+      return invpcid;
+    case System::kSwapgs:
+      return swapgs;
+    case System::kReadSegmentBase:
+      return read_segment_base;
+    case System::kWriteSegmentBase:
+      return write_segment_base;
+    case System::kClac:
+      return change_ac<false>;
+    case System::kStac:
+      return change_ac<true>;
+    case System::kSyscall:
+      return syscall;
+    case System::kSysret:
+      return sysret;
   }
   return undefined_handler();
 }

@@ -1,4 +1,5 @@
-// From a decoded instruction to the op (or two) that execute it: the one place that knows which handler means what.
+// From a decoded instruction to the op (or two) that execute it: the one place that knows which
+// handler means what.
 #pragma once
 
 #include <array>
@@ -32,7 +33,8 @@ class OpList {
 
 class Lowering {
  public:
-  Lowering(const decode::Insn& insn, decode::CodeSize mode, uint16_t offset, fpu::Unit& fpu, OpList& out)
+  Lowering(const decode::Insn& insn, decode::CodeSize mode, uint16_t offset, fpu::Unit& fpu,
+           OpList& out)
       : i_(insn), mode_(mode), offset_(offset), fpu_(fpu), out_(out) {}
 
   // Appends the instruction's ops. True: the block ends behind it.
@@ -61,7 +63,7 @@ class Lowering {
 
   [[nodiscard]] bool lock_is_legal() const;
   [[nodiscard]] bool is64() const { return mode_ == decode::CodeSize::k64; }
-  [[nodiscard]] int log2() const;       // of the operand size
+  [[nodiscard]] int log2() const;  // of the operand size
   [[nodiscard]] int byte_or_log2() const { return (i_.opcode & 1) == 0 ? 0 : log2(); }
 
   // Byte offsets of registers in Cpu::regs; byte registers 4..7 without REX are AH CH DH BH.
@@ -72,8 +74,8 @@ class Lowering {
   Op& emit_rm(Handler register_form, Handler memory_form, int log2, bool rm_is_dst, bool write);
   Op& simple(Simple what) { return emit(simple_handler(what)); }
   Op& system(System what) { return emit(system_handler(what, i_.memory)); }
-  // Gives `op` the instruction's memory operand; inserts the address op where the fast form cannot express it.
-  // `size` bytes are accessed there, for writing if `write`.
+  // Gives `op` the instruction's memory operand; inserts the address op where the fast form cannot
+  // express it. `size` bytes are accessed there, for writing if `write`.
   void set_memory(Op& op, uint32_t size, bool write, bool effective_only = false);
   void branch_target(Op& op);
 

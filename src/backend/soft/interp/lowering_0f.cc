@@ -13,7 +13,8 @@ bool Lowering::map_0f() {
   const uint8_t op = i_.opcode;
   const int size = log2();
   if (op >= 0x40 && op <= 0x4f) {
-    emit_rm(cmov_handler(op & 15, false, size), cmov_handler(op & 15, true, size), size, false, false);
+    emit_rm(cmov_handler(op & 15, false, size), cmov_handler(op & 15, true, size), size, false,
+            false);
     return false;
   }
   if (op >= 0x80 && op <= 0x8f) {
@@ -28,41 +29,62 @@ bool Lowering::map_0f() {
     emit(bswap_handler(size)).dst = slot(i_.rm, size);
     return false;
   }
-  if ((op >= 0x18 && op <= 0x1f) || op == 0x0d) {  // prefetches and the hint NOPs, ENDBR64 among them
+  if ((op >= 0x18 && op <= 0x1f) ||
+      op == 0x0d) {  // prefetches and the hint NOPs, ENDBR64 among them
     simple(Simple::kNop);
     return false;
   }
   switch (op) {
-    case 0xa0: case 0xa8: emit(push_handler(3, size)).aux = op == 0xa0 ? kFs : kGs; return false;
-    case 0xa1: case 0xa9: emit(pop_handler(3, size)).aux = op == 0xa1 ? kFs : kGs; return true;
-    case 0xa3: return bit_test(0, false);
-    case 0xab: return bit_test(1, false);
-    case 0xb3: return bit_test(2, false);
-    case 0xbb: return bit_test(3, false);
+    case 0xa0:
+    case 0xa8:
+      emit(push_handler(3, size)).aux = op == 0xa0 ? kFs : kGs;
+      return false;
+    case 0xa1:
+    case 0xa9:
+      emit(pop_handler(3, size)).aux = op == 0xa1 ? kFs : kGs;
+      return true;
+    case 0xa3:
+      return bit_test(0, false);
+    case 0xab:
+      return bit_test(1, false);
+    case 0xb3:
+      return bit_test(2, false);
+    case 0xbb:
+      return bit_test(3, false);
     case 0xba:
       if (i_.group() < 4) return undefined();
       return bit_test(i_.group() - 4, true);
-    case 0xa4: case 0xa5: case 0xac: case 0xad: {
+    case 0xa4:
+    case 0xa5:
+    case 0xac:
+    case 0xad: {
       const bool left = op < 0xa8;
       const bool by_cl = (op & 1) != 0;
-      emit_rm(double_shift_handler(left, false, by_cl, size), double_shift_handler(left, true, by_cl, size), size, true,
-              true);
+      emit_rm(double_shift_handler(left, false, by_cl, size),
+              double_shift_handler(left, true, by_cl, size), size, true, true);
       return false;
     }
     case 0xaf:
-      emit_rm(imul_handler(false, false, size), imul_handler(true, false, size), size, false, false);
+      emit_rm(imul_handler(false, false, size), imul_handler(true, false, size), size, false,
+              false);
       return false;
-    case 0xb0: case 0xb1: {
+    case 0xb0:
+    case 0xb1: {
       const int width = byte_or_log2();
-      emit_rm(cmpxchg_handler(false, width, i_.lock), cmpxchg_handler(true, width, i_.lock), width, true, true);
+      emit_rm(cmpxchg_handler(false, width, i_.lock), cmpxchg_handler(true, width, i_.lock), width,
+              true, true);
       return false;
     }
-    case 0xc0: case 0xc1: {
+    case 0xc0:
+    case 0xc1: {
       const int width = byte_or_log2();
-      emit_rm(xadd_handler(false, width, i_.lock), xadd_handler(true, width, i_.lock), width, true, true);
+      emit_rm(xadd_handler(false, width, i_.lock), xadd_handler(true, width, i_.lock), width, true,
+              true);
       return false;
     }
-    case 0xb2: case 0xb4: case 0xb5: {
+    case 0xb2:
+    case 0xb4:
+    case 0xb5: {
       if (!i_.memory) return undefined();
       Op& load = emit(segment_move_handler(4));
       load.dst = slot(i_.reg, 3);
@@ -70,9 +92,13 @@ bool Lowering::map_0f() {
       set_memory(load, i_.operand_size + 2u, false);
       return true;
     }
-    case 0xb6: case 0xb7: case 0xbe: case 0xbf: {
+    case 0xb6:
+    case 0xb7:
+    case 0xbe:
+    case 0xbf: {
       const int from = op & 1;
-      Op& extend = emit(from > size ? undefined_handler() : extend_handler(op >= 0xbe, i_.memory, from, size));
+      Op& extend = emit(from > size ? undefined_handler()
+                                    : extend_handler(op >= 0xbe, i_.memory, from, size));
       extend.dst = slot(i_.reg, 3);
       extend.src = slot(i_.rm, from);
       if (i_.memory) set_memory(extend, 1u << from, false);
@@ -80,11 +106,14 @@ bool Lowering::map_0f() {
     }
     case 0xb8:
       if (i_.rep != Rep::kRepe) return undefined();
-      emit_rm(bit_scan_handler(2, false, size), bit_scan_handler(2, true, size), size, false, false);
+      emit_rm(bit_scan_handler(2, false, size), bit_scan_handler(2, true, size), size, false,
+              false);
       return false;
-    case 0xbc: case 0xbd: {  // TZCNT and LZCNT are not offered, so their prefix means nothing
+    case 0xbc:
+    case 0xbd: {  // TZCNT and LZCNT are not offered, so their prefix means nothing
       const int kind = op & 1;
-      emit_rm(bit_scan_handler(kind, false, size), bit_scan_handler(kind, true, size), size, false, false);
+      emit_rm(bit_scan_handler(kind, false, size), bit_scan_handler(kind, true, size), size, false,
+              false);
       return false;
     }
     case 0xc3: {  // MOVNTI
@@ -99,15 +128,18 @@ bool Lowering::map_0f() {
       set_memory(exchange, 1u << width, true);
       return false;
     }
-    case 0xae: return group_15();
-    default: break;
+    case 0xae:
+      return group_15();
+    default:
+      break;
   }
   return map_0f_system();
 }
 
 bool Lowering::bit_test(int kind, bool immediate) {
   const int size = log2();
-  const Form form = immediate ? (i_.memory ? Form::kMemImm : Form::kRegImm) : (i_.memory ? Form::kMemReg : Form::kRegReg);
+  const Form form = immediate ? (i_.memory ? Form::kMemImm : Form::kRegImm)
+                              : (i_.memory ? Form::kMemReg : Form::kRegReg);
   Op& op = emit(bit_test_handler(kind, form, size, i_.lock));
   op.dst = slot(i_.rm, size);
   op.src = slot(i_.reg, size);
@@ -119,9 +151,12 @@ bool Lowering::bit_test(int kind, bool immediate) {
 
 bool Lowering::map_0f_system() {
   switch (i_.opcode) {
-    case 0x00: return group_6();
-    case 0x01: return group_7();
-    case 0x02: case 0x03: {
+    case 0x00:
+      return group_6();
+    case 0x01:
+      return group_7();
+    case 0x02:
+    case 0x03: {
       Op& op = system(System::kLoadRights);
       op.aux = i_.opcode & 1;
       op.dst = slot(i_.reg, 3);
@@ -129,34 +164,55 @@ bool Lowering::map_0f_system() {
       if (i_.memory) set_memory(op, 2, false);
       return false;
     }
-    case 0x05: system(System::kSyscall); return true;
-    case 0x06: system(System::kClts); return true;
+    case 0x05:
+      system(System::kSyscall);
+      return true;
+    case 0x06:
+      system(System::kClts);
+      return true;
     case 0x07: {
       Op& op = system(System::kSysret);
       op.size = i_.rex_w ? 8 : 4;
       return true;
     }
-    case 0x08: case 0x09: system(System::kCacheControl); return false;
-    case 0x20: case 0x21: case 0x22: case 0x23: {
+    case 0x08:
+    case 0x09:
+      system(System::kCacheControl);
+      return false;
+    case 0x20:
+    case 0x21:
+    case 0x22:
+    case 0x23: {
       const bool to = i_.opcode >= 0x22;
       const bool debug = (i_.opcode & 1) != 0;
-      Op& op = system(debug ? (to ? System::kMovToDr : System::kMovFromDr) : (to ? System::kMovToCr : System::kMovFromCr));
+      Op& op = system(debug ? (to ? System::kMovToDr : System::kMovFromDr)
+                            : (to ? System::kMovToCr : System::kMovFromCr));
       op.aux = i_.reg;
       op.dst = op.src = slot(i_.rm, 3);
       return to;
     }
-    case 0x30: system(System::kWrmsr); return true;
-    case 0x31: simple(Simple::kRdtsc); return false;
-    case 0x32: system(System::kRdmsr); return false;
-    case 0xa2: simple(Simple::kCpuid); return false;
-    default: return simd();
+    case 0x30:
+      system(System::kWrmsr);
+      return true;
+    case 0x31:
+      simple(Simple::kRdtsc);
+      return false;
+    case 0x32:
+      system(System::kRdmsr);
+      return false;
+    case 0xa2:
+      simple(Simple::kCpuid);
+      return false;
+    default:
+      return simd();
   }
 }
 
 bool Lowering::group_6() {
   const int group = i_.group();
-  constexpr System kOps[] = {System::kStoreWord, System::kStoreWord, System::kLoadSystemSegment,
-                             System::kLoadSystemSegment, System::kVerify, System::kVerify};
+  constexpr System kOps[] = {
+      System::kStoreWord,         System::kStoreWord, System::kLoadSystemSegment,
+      System::kLoadSystemSegment, System::kVerify,    System::kVerify};
   if (group > 5) return undefined();
   Op& op = system(kOps[group]);
   op.aux = group & 1;
@@ -169,7 +225,10 @@ bool Lowering::group_7() {
   if (!i_.memory) return group_7_register();
   const uint32_t table_size = is64() ? 10 : 6;
   switch (i_.group()) {
-    case 0: case 1: case 2: case 3: {
+    case 0:
+    case 1:
+    case 2:
+    case 3: {
       const bool load = i_.group() >= 2;
       Op& op = system(load ? System::kLoadTable : System::kStoreTable);
       op.aux = i_.group() & 1;
@@ -182,20 +241,34 @@ bool Lowering::group_7() {
       set_memory(op, 2, true);
       return false;
     }
-    case 6: set_memory(system(System::kLmsw), 2, false); return true;
-    case 7: set_memory(system(System::kInvlpg), 1, false); return true;
-    default: return undefined();
+    case 6:
+      set_memory(system(System::kLmsw), 2, false);
+      return true;
+    case 7:
+      set_memory(system(System::kInvlpg), 1, false);
+      return true;
+    default:
+      return undefined();
   }
 }
 
 bool Lowering::group_7_register() {
   const uint8_t modrm = static_cast<uint8_t>(0xc0 | i_.group() << 3 | (i_.rm & 7));
   switch (modrm) {
-    case 0xca: system(System::kClac); return false;
-    case 0xcb: system(System::kStac); return false;
-    case 0xf8: system(System::kSwapgs); return false;
-    case 0xf9: simple(Simple::kRdtsc).aux = 1; return false;
-    default: break;
+    case 0xca:
+      system(System::kClac);
+      return false;
+    case 0xcb:
+      system(System::kStac);
+      return false;
+    case 0xf8:
+      system(System::kSwapgs);
+      return false;
+    case 0xf9:
+      simple(Simple::kRdtsc).aux = 1;
+      return false;
+    default:
+      break;
   }
   if (i_.group() == 4) {
     Op& op = system(System::kStoreWord);
@@ -251,7 +324,8 @@ bool Lowering::map_0f38() {
   if (op == 0xf6 && (i_.operand_prefix || i_.rep == Rep::kRepe)) {
     const bool overflow = i_.rep == Rep::kRepe;
     const int width = i_.rex_w ? 3 : 2;
-    emit_rm(adx_handler(overflow, false, width), adx_handler(overflow, true, width), width, false, false);
+    emit_rm(adx_handler(overflow, false, width), adx_handler(overflow, true, width), width, false,
+            false);
     return false;
   }
   if (op == 0x82 && i_.operand_prefix && i_.memory) {

@@ -16,23 +16,56 @@ bool is_string(uint8_t op) {
 // Opcodes that are Simple without operands.
 bool simple_of(uint8_t op, Simple& what) {
   switch (op) {
-    case 0x27: what = Simple::kDaa; return true;
-    case 0x2f: what = Simple::kDas; return true;
-    case 0x37: what = Simple::kAaa; return true;
-    case 0x3f: what = Simple::kAas; return true;
-    case 0x9b: what = Simple::kNop; return true;
-    case 0x9e: what = Simple::kSahf; return true;
-    case 0x9f: what = Simple::kLahf; return true;
-    case 0xd4: what = Simple::kAam; return true;
-    case 0xd5: what = Simple::kAad; return true;
-    case 0xd6: what = Simple::kSalc; return true;
-    case 0xf5: what = Simple::kCmc; return true;
-    case 0xf8: what = Simple::kClc; return true;
-    case 0xf9: what = Simple::kStc; return true;
-    case 0xfa: what = Simple::kCli; return true;
-    case 0xfc: what = Simple::kCld; return true;
-    case 0xfd: what = Simple::kStd; return true;
-    default: return false;
+    case 0x27:
+      what = Simple::kDaa;
+      return true;
+    case 0x2f:
+      what = Simple::kDas;
+      return true;
+    case 0x37:
+      what = Simple::kAaa;
+      return true;
+    case 0x3f:
+      what = Simple::kAas;
+      return true;
+    case 0x9b:
+      what = Simple::kNop;
+      return true;
+    case 0x9e:
+      what = Simple::kSahf;
+      return true;
+    case 0x9f:
+      what = Simple::kLahf;
+      return true;
+    case 0xd4:
+      what = Simple::kAam;
+      return true;
+    case 0xd5:
+      what = Simple::kAad;
+      return true;
+    case 0xd6:
+      what = Simple::kSalc;
+      return true;
+    case 0xf5:
+      what = Simple::kCmc;
+      return true;
+    case 0xf8:
+      what = Simple::kClc;
+      return true;
+    case 0xf9:
+      what = Simple::kStc;
+      return true;
+    case 0xfa:
+      what = Simple::kCli;
+      return true;
+    case 0xfc:
+      what = Simple::kCld;
+      return true;
+    case 0xfd:
+      what = Simple::kStd;
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -52,7 +85,8 @@ bool Lowering::primary_misc() {
     string.size = static_cast<uint8_t>(1u << size);
     string.aux = i_.rep == Rep::kRepne ? 2 : i_.rep == Rep::kRepe ? 1 : 0;
     string.scale = i_.address_size;
-    string.segment = i_.segment_override == decode::kNoRegister ? uint8_t{contract::x86::kDs} : i_.segment_override;
+    string.segment = i_.segment_override == decode::kNoRegister ? uint8_t{contract::x86::kDs}
+                                                                : i_.segment_override;
     return false;
   }
   if (op >= 0x40 && op <= 0x4f) {  // INC and DEC of a register, 16- and 32-bit code
@@ -73,7 +107,8 @@ bool Lowering::primary_misc() {
     return false;
   }
   switch (op) {
-    case 0x62: case 0x63:
+    case 0x62:
+    case 0x63:
       if (op == 0x62 || !is64()) return undefined();  // BOUND, ARPL: left out
       if (log2() == 1) {
         emit_rm(mov_handler(Form::kRegReg, 1), mov_handler(Form::kRegMem, 1), 1, false, false);
@@ -85,19 +120,26 @@ bool Lowering::primary_misc() {
         if (i_.memory) set_memory(extend, 4, false);
         return false;
       }
-    case 0x69: case 0x6b:
-      emit_rm(imul_handler(false, true, log2()), imul_handler(true, true, log2()), log2(), false, false);
+    case 0x69:
+    case 0x6b:
+      emit_rm(imul_handler(false, true, log2()), imul_handler(true, true, log2()), log2(), false,
+              false);
       return false;
-    case 0x86: case 0x87:
+    case 0x86:
+    case 0x87:
       emit_rm(xchg_handler(false, size), xchg_handler(true, size), size, true, true);
       return false;
-    case 0x88: case 0x89:
+    case 0x88:
+    case 0x89:
       emit_rm(mov_handler(Form::kRegReg, size), mov_handler(Form::kMemReg, size), size, true, true);
       return false;
-    case 0x8a: case 0x8b:
-      emit_rm(mov_handler(Form::kRegReg, size), mov_handler(Form::kRegMem, size), size, false, false);
+    case 0x8a:
+    case 0x8b:
+      emit_rm(mov_handler(Form::kRegReg, size), mov_handler(Form::kRegMem, size), size, false,
+              false);
       return false;
-    case 0x8c: case 0x8e: {
+    case 0x8c:
+    case 0x8e: {
       const bool load = op == 0x8e;
       if (i_.group() > 5 || (load && i_.group() == kCs)) return undefined();
       Op& move = emit(segment_move_handler((load ? 0 : 2) + (i_.memory ? 1 : 0)));
@@ -121,15 +163,27 @@ bool Lowering::primary_misc() {
       }
       simple(Simple::kNop);
       return false;
-    case 0x98: emit(convert_handler(false, log2())); return false;
-    case 0x99: emit(convert_handler(true, log2())); return false;
-    case 0xa0: case 0xa1: case 0xa2: case 0xa3: {
+    case 0x98:
+      emit(convert_handler(false, log2()));
+      return false;
+    case 0x99:
+      emit(convert_handler(true, log2()));
+      return false;
+    case 0xa0:
+    case 0xa1:
+    case 0xa2:
+    case 0xa3: {
       const bool store = op >= 0xa2;
       Op& mov = emit(mov_handler(store ? Form::kMemReg : Form::kRegMem, size));
       set_memory(mov, 1u << size, store);
       return false;
     }
-    case 0xc0: case 0xc1: case 0xd0: case 0xd1: case 0xd2: case 0xd3: {
+    case 0xc0:
+    case 0xc1:
+    case 0xd0:
+    case 0xd1:
+    case 0xd2:
+    case 0xd3: {
       const bool by_cl = op >= 0xd2;
       const int kind = i_.group();
       Op& first = emit(shift_handler(kind, i_.memory, by_cl, size));
@@ -138,7 +192,8 @@ bool Lowering::primary_misc() {
       if (i_.memory) set_memory(first, 1u << size, true);
       return false;
     }
-    case 0xc4: case 0xc5: {
+    case 0xc4:
+    case 0xc5: {
       if (!i_.memory) return undefined();
       Op& load = emit(segment_move_handler(4));
       load.dst = slot(i_.reg, 3);
@@ -146,30 +201,52 @@ bool Lowering::primary_misc() {
       set_memory(load, i_.operand_size + 2u, false);
       return true;
     }
-    case 0xc6: case 0xc7:
+    case 0xc6:
+    case 0xc7:
       if (i_.group() != 0) return undefined();
       emit_rm(mov_handler(Form::kRegImm, size), mov_handler(Form::kMemImm, size), size, true, true);
       return false;
-    case 0xcc: simple(Simple::kInt3); return true;
-    case 0xcd: simple(Simple::kIntN).imm = i_.imm; return true;
-    case 0xce: simple(Simple::kInto); return true;
+    case 0xcc:
+      simple(Simple::kInt3);
+      return true;
+    case 0xcd:
+      simple(Simple::kIntN).imm = i_.imm;
+      return true;
+    case 0xce:
+      simple(Simple::kInto);
+      return true;
     case 0xd7: {
       Op& xlat = simple(Simple::kXlat);
       xlat.scale = i_.address_size;
-      xlat.segment = i_.segment_override == decode::kNoRegister ? uint8_t{contract::x86::kDs} : i_.segment_override;
+      xlat.segment = i_.segment_override == decode::kNoRegister ? uint8_t{contract::x86::kDs}
+                                                                : i_.segment_override;
       return false;
     }
-    case 0xe4: case 0xe5: case 0xe6: case 0xe7: case 0xec: case 0xed: case 0xee: case 0xef: {
+    case 0xe4:
+    case 0xe5:
+    case 0xe6:
+    case 0xe7:
+    case 0xec:
+    case 0xed:
+    case 0xee:
+    case 0xef: {
       Op& io = simple((op & 2) == 0 ? Simple::kIn : Simple::kOut);
       io.size = (op & 1) == 0 ? 1 : i_.operand_size == 2 ? 2 : 4;
       io.aux = op < 0xe8 ? 1 : 0;
       io.imm = i_.imm;
       return false;
     }
-    case 0xf1: simple(Simple::kInt1); return true;
-    case 0xf4: simple(Simple::kHlt); return true;
-    case 0xfb: simple(Simple::kSti); return true;
-    default: return undefined();
+    case 0xf1:
+      simple(Simple::kInt1);
+      return true;
+    case 0xf4:
+      simple(Simple::kHlt);
+      return true;
+    case 0xfb:
+      simple(Simple::kSti);
+      return true;
+    default:
+      return undefined();
   }
 }
 

@@ -36,8 +36,8 @@ template <class T>
          static_cast<uint64_t>(static_cast<int64_t>(op->disp)) + cpu.seg_base[op->segment];
 }
 
-// The misses go out of line, by value and through Cpu::scratch: a local whose address escapes would keep its handler
-// from ending in a tail call.
+// The misses go out of line, by value and through Cpu::scratch: a local whose address escapes would
+// keep its handler from ending in a tail call.
 template <class T>
 [[gnu::noinline]] bool load_missed(Cpu& cpu, const Op* op, uint64_t linear) {
   return cpu.load_slow(op, linear, cpu.scratch.data(), sizeof(T));
@@ -73,7 +73,8 @@ HUSK_GUEST_ACCESS bool store(Cpu& cpu, const Op* op, uint64_t linear, T value) {
   return store_missed<T>(cpu, op, linear, value);
 }
 
-// Reads a value, changes it and writes it back: `change` maps the old to the new value. False: nothing happened.
+// Reads a value, changes it and writes it back: `change` maps the old to the new value. False:
+// nothing happened.
 template <class T, class Change>
 HUSK_GUEST_ACCESS bool modify(Cpu& cpu, const Op* op, uint64_t linear, Change change) {
   std::byte* host = cpu.tlb.find(cpu.tlb.write, linear, sizeof(T), cpu.context);
@@ -90,8 +91,8 @@ HUSK_GUEST_ACCESS bool modify(Cpu& cpu, const Op* op, uint64_t linear, Change ch
   return false;
 }
 
-// As modify, but `atomic` works on the host's memory itself with a locked instruction. Operands that cross a page
-// or lie in device space are not atomic with respect to other vCPUs.
+// As modify, but `atomic` works on the host's memory itself with a locked instruction. Operands
+// that cross a page or lie in device space are not atomic with respect to other vCPUs.
 template <class T, class Atomic>
 HUSK_GUEST_ACCESS bool modify_locked(Cpu& cpu, const Op* op, uint64_t linear, Atomic atomic) {
   std::byte* host = cpu.tlb.find(cpu.tlb.write, linear, sizeof(T), cpu.context);
@@ -113,7 +114,9 @@ HUSK_GUEST_ACCESS bool modify_locked(Cpu& cpu, const Op* op, uint64_t linear, At
   return false;
 }
 
-[[gnu::always_inline]] inline uint64_t jump_index(uint64_t rip) { return (rip ^ rip >> 12) % Cpu::kJumpEntries; }
+[[gnu::always_inline]] inline uint64_t jump_index(uint64_t rip) {
+  return (rip ^ rip >> 12) % Cpu::kJumpEntries;
+}
 
 // Goes on at `target`: straight into its block when that is known and nobody wants attention.
 [[gnu::always_inline]] inline const Op* jump_to(Cpu& cpu, uint64_t target) {
@@ -123,7 +126,8 @@ HUSK_GUEST_ACCESS bool modify_locked(Cpu& cpu, const Op* op, uint64_t linear, At
       cpu.attention.load(std::memory_order_relaxed) == 0) [[likely]] {
     cpu.regs[kSlotBlockRip] = target;
     const Op* first = entry.block->ops;
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+    !defined(__clang__)
     return first->fn(cpu, first);
 #else
     return first;
@@ -136,10 +140,14 @@ HUSK_GUEST_ACCESS bool modify_locked(Cpu& cpu, const Op* op, uint64_t linear, At
 template <class F>
 auto with_size(uint32_t size, F&& f) {
   switch (size) {
-    case 1: return f.template operator()<uint8_t>();
-    case 2: return f.template operator()<uint16_t>();
-    case 4: return f.template operator()<uint32_t>();
-    default: return f.template operator()<uint64_t>();
+    case 1:
+      return f.template operator()<uint8_t>();
+    case 2:
+      return f.template operator()<uint16_t>();
+    case 4:
+      return f.template operator()<uint32_t>();
+    default:
+      return f.template operator()<uint64_t>();
   }
 }
 

@@ -11,15 +11,16 @@ Segment unpack_descriptor(uint16_t selector, uint64_t descriptor) {
   Segment segment;
   segment.selector = selector;
   segment.base = (descriptor >> 16 & 0xffffff) | (descriptor >> 56 & 0xff) << 24;
-  segment.attributes = static_cast<uint16_t>((descriptor >> 40 & 0xff) | (descriptor >> 52 & 0xf) << 8);
+  segment.attributes =
+      static_cast<uint16_t>((descriptor >> 40 & 0xff) | (descriptor >> 52 & 0xf) << 8);
   auto limit = static_cast<uint32_t>((descriptor & 0xffff) | (descriptor >> 48 & 0xf) << 16);
   if ((segment.attributes & kSegGranular) != 0) limit = limit << 12 | 0xfff;
   segment.limit = limit;
   return segment;
 }
 
-bool read_descriptor(Cpu& cpu, const Op* op, uint16_t selector, uint8_t vector, uint64_t& descriptor,
-                     uint64_t& address) {
+bool read_descriptor(Cpu& cpu, const Op* op, uint16_t selector, uint8_t vector,
+                     uint64_t& descriptor, uint64_t& address) {
   const bool local = (selector & 4) != 0;
   const uint64_t base = local ? cpu.ldtr.base : cpu.gdtr.base;
   const uint32_t limit = local ? cpu.ldtr.limit : cpu.gdtr.limit;

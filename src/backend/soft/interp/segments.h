@@ -7,17 +7,18 @@ namespace husk::soft::interp {
 
 [[nodiscard]] Segment unpack_descriptor(uint16_t selector, uint64_t descriptor);
 
-// The descriptor that `selector` names and its linear address. False: raised, with `vector` and the selector when the
-// table has no such entry.
-bool read_descriptor(Cpu& cpu, const Op* op, uint16_t selector, uint8_t vector, uint64_t& descriptor,
-                     uint64_t& address);
+// The descriptor that `selector` names and its linear address. False: raised, with `vector` and the
+// selector when the table has no such entry.
+bool read_descriptor(Cpu& cpu, const Op* op, uint16_t selector, uint8_t vector,
+                     uint64_t& descriptor, uint64_t& address);
 
 // Sets the accessed bit of a code or data descriptor, in memory too.
 bool mark_accessed(Cpu& cpu, const Op* op, uint64_t address, uint64_t& descriptor);
 
 // System descriptor types (Intel SDM vol. 3, table 3-2).
-constexpr uint8_t kTypeTss16 = 1, kTypeLdt = 2, kTypeTss16Busy = 3, kTypeCallGate16 = 4, kTypeTaskGate = 5,
-                  kTypeInterruptGate16 = 6, kTypeTrapGate16 = 7, kTypeTss = 9, kTypeTssBusy = 11, kTypeCallGate = 12,
-                  kTypeInterruptGate = 14, kTypeTrapGate = 15;
+constexpr uint8_t kTypeTss16 = 1, kTypeLdt = 2, kTypeTss16Busy = 3, kTypeCallGate16 = 4,
+                  kTypeTaskGate = 5, kTypeInterruptGate16 = 6, kTypeTrapGate16 = 7, kTypeTss = 9,
+                  kTypeTssBusy = 11, kTypeCallGate = 12, kTypeInterruptGate = 14,
+                  kTypeTrapGate = 15;
 
 }  // namespace husk::soft::interp

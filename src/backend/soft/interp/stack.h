@@ -1,5 +1,5 @@
-// Pushes and pops, for whoever needs more than one: a cursor that leaves RSP alone until commit(), so that a fault
-// half way changes nothing.
+// Pushes and pops, for whoever needs more than one: a cursor that leaves RSP alone until commit(),
+// so that a fault half way changes nothing.
 #pragma once
 
 #include "backend/soft/interp/operands.h"
@@ -33,7 +33,9 @@ class StackCursor {
       return true;
     });
   }
-  void move(int64_t bytes) { sp_ = (sp_ & ~mask_) | ((sp_ + static_cast<uint64_t>(bytes)) & mask_); }
+  void move(int64_t bytes) {
+    sp_ = (sp_ & ~mask_) | ((sp_ + static_cast<uint64_t>(bytes)) & mask_);
+  }
   void set(uint64_t sp) { sp_ = (sp_ & ~mask_) | (sp & mask_); }
   [[nodiscard]] uint64_t value() const { return sp_; }
   [[nodiscard]] uint64_t address() const {

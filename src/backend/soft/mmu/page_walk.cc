@@ -6,23 +6,27 @@ namespace husk::soft::mmu {
 namespace {
 
 constexpr uint64_t kCr0Paging = 1ull << 31, kCr0WriteProtect = 1ull << 16;
-constexpr uint64_t kCr4Pse = 1ull << 4, kCr4Pae = 1ull << 5, kCr4Smep = 1ull << 20, kCr4Smap = 1ull << 21;
+constexpr uint64_t kCr4Pse = 1ull << 4, kCr4Pae = 1ull << 5, kCr4Smep = 1ull << 20,
+                   kCr4Smap = 1ull << 21;
 constexpr uint64_t kEferLongActive = 1ull << 10, kEferNx = 1ull << 11;
 
-constexpr uint64_t kPresent = 1, kWritable = 2, kUser = 4, kAccessed = 0x20, kDirty = 0x40, kLarge = 0x80;
+constexpr uint64_t kPresent = 1, kWritable = 2, kUser = 4, kAccessed = 0x20, kDirty = 0x40,
+                   kLarge = 0x80;
 constexpr uint64_t kNoExecute = 1ull << 63;
 
 constexpr int kPhysicalBits = 48;
 constexpr uint64_t kFrameMask = ((1ull << kPhysicalBits) - 1) & kPageMask;
 constexpr uint64_t kReservedHigh = ((1ull << 52) - 1) & ~((1ull << kPhysicalBits) - 1);
 
-// One level of a paging mode: which bits of the linear address index its table, and what its entries may be.
+// One level of a paging mode: which bits of the linear address index its table, and what its
+// entries may be.
 struct Level {
   uint8_t shift;
   uint8_t index_bits;
   bool may_be_large;
 };
-constexpr std::array<Level, 4> kLongLevels{{{39, 9, false}, {30, 9, true}, {21, 9, true}, {12, 9, false}}};
+constexpr std::array<Level, 4> kLongLevels{
+    {{39, 9, false}, {30, 9, true}, {21, 9, true}, {12, 9, false}}};
 constexpr std::array<Level, 3> kPaeLevels{{{30, 2, false}, {21, 9, true}, {12, 9, false}}};
 constexpr std::array<Level, 2> kLegacyLevels{{{22, 10, true}, {12, 10, false}}};
 
@@ -45,13 +49,14 @@ class Entry {
   [[nodiscard]] bool set_bits(uint64_t expected, uint64_t bits) const {
     if (memory_->dirty_log() != nullptr) memory_->dirty_log()->mark_dirty(Gpa{gpa_}, 8);
     if (wide_) {
-      return __atomic_compare_exchange_n(reinterpret_cast<uint64_t*>(host_), &expected, expected | bits, false,
-                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+      return __atomic_compare_exchange_n(reinterpret_cast<uint64_t*>(host_), &expected,
+                                         expected | bits, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE);
     }
     auto narrow = static_cast<uint32_t>(expected);
     return __atomic_compare_exchange_n(reinterpret_cast<uint32_t*>(host_), &narrow,
-                                       narrow | static_cast<uint32_t>(bits), false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_ACQUIRE);
+                                       narrow | static_cast<uint32_t>(bits), false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
   }
 
  private:
@@ -64,7 +69,8 @@ class Entry {
 
 class Walker {
  public:
-  Walker(const PhysicalMap& memory, const PagingState& paging, Access access, bool user, bool ac_override)
+  Walker(const PhysicalMap& memory, const PagingState& paging, Access access, bool user,
+         bool ac_override)
       : memory_(memory), paging_(paging), access_(access), user_(user), ac_override_(ac_override) {
     nx_ = (paging.efer & kEferNx) != 0;
     error_ = (access == Access::kWrite ? kPfWrite : 0) | (user ? kPfUser : 0);
@@ -106,8 +112,10 @@ class Walker {
       const uint64_t value = entry.load();
       if ((value & kPresent) == 0) return PageFault{error_};
       const bool pdpte = pae && level.shift == 30;  // has neither rights nor an accessed bit
-      const bool large = level.may_be_large && (value & kLarge) != 0 && (wide || (paging_.cr4 & kCr4Pse) != 0);
-      if (reserved_bits_set(value, level, large, wide, pdpte)) return PageFault{error_ | kPfPresent | kPfReserved};
+      const bool large =
+          level.may_be_large && (value & kLarge) != 0 && (wide || (paging_.cr4 & kCr4Pse) != 0);
+      if (reserved_bits_set(value, level, large, wide, pdpte))
+        return PageFault{error_ | kPfPresent | kPfReserved};
       if (!pdpte) {
         rights &= value;
         no_execute |= wide && nx_ && (value & kNoExecute) != 0;
@@ -123,7 +131,8 @@ class Walker {
     return PageFault{error_};
   }
 
-  [[nodiscard]] bool reserved_bits_set(uint64_t value, const Level& level, bool large, bool wide, bool pdpte) const {
+  [[nodiscard]] bool reserved_bits_set(uint64_t value, const Level& level, bool large, bool wide,
+                                       bool pdpte) const {
     if (!wide) return false;
     if (pdpte) return (value & (kReservedHigh | (0x7full << 52) | kNoExecute | 0x1e6)) != 0;
     uint64_t reserved = kReservedHigh;
@@ -139,16 +148,18 @@ class Walker {
     if (access_ == Access::kFetch && no_execute) return false;
     if (user_) return user_page && (access_ != Access::kWrite || (rights & kWritable) != 0);
     if (user_page && access_ == Access::kFetch && (paging_.cr4 & kCr4Smep) != 0) return false;
-    if (user_page && access_ != Access::kFetch && (paging_.cr4 & kCr4Smap) != 0 && !ac_override_) return false;
+    if (user_page && access_ != Access::kFetch && (paging_.cr4 & kCr4Smap) != 0 && !ac_override_)
+      return false;
     return access_ != Access::kWrite || !write_protect || (rights & kWritable) != 0;
   }
 
-  [[nodiscard]] Translation translation(uint64_t linear, uint64_t value, const Level& level, bool large, bool wide,
-                                        uint64_t rights) const {
+  [[nodiscard]] Translation translation(uint64_t linear, uint64_t value, const Level& level,
+                                        bool large, bool wide, uint64_t rights) const {
     uint64_t frame = wide ? value & kFrameMask : value & 0xfffff000u;
     if (large && !wide) frame = (value & 0xffc00000u) | ((value >> 13 & 0xff) << 32);  // PSE-36
     const uint64_t offset_mask = (1ull << level.shift) - 1;
-    const bool may_write = (rights & kWritable) != 0 || (!user_ && (paging_.cr0 & kCr0WriteProtect) == 0);
+    const bool may_write =
+        (rights & kWritable) != 0 || (!user_ && (paging_.cr0 & kCr0WriteProtect) == 0);
     return {(frame & ~offset_mask) | (linear & offset_mask), (rights & kUser) != 0,
             may_write && (value & kDirty) != 0, large};
   }
@@ -164,8 +175,9 @@ class Walker {
 
 }  // namespace
 
-std::variant<Translation, PageFault> walk(const PhysicalMap& memory, const PagingState& paging, uint64_t linear,
-                                          Access access, bool user, bool ac_override) {
+std::variant<Translation, PageFault> walk(const PhysicalMap& memory, const PagingState& paging,
+                                          uint64_t linear, Access access, bool user,
+                                          bool ac_override) {
   if ((paging.cr0 & kCr0Paging) == 0) return Translation{linear, true, true, false};
   return Walker(memory, paging, access, user, ac_override).run(linear);
 }

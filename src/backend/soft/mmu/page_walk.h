@@ -1,5 +1,5 @@
-// The page-table walk: 4-level, PAE and 32-bit paging (Intel SDM vol. 3, chapter 4), with accessed and dirty
-// bits set by compare-and-swap, as another vCPU may walk or edit the same tables.
+// The page-table walk: 4-level, PAE and 32-bit paging (Intel SDM vol. 3, chapter 4), with accessed
+// and dirty bits set by compare-and-swap, as another vCPU may walk or edit the same tables.
 #pragma once
 
 #include <cstdint>
@@ -20,19 +20,21 @@ struct PagingState {
 constexpr uint32_t kPfPresent = 1, kPfWrite = 2, kPfUser = 4, kPfReserved = 8, kPfFetch = 16;
 
 struct Translation {
-  uint64_t gpa = 0;        // of the very byte that was asked for
-  bool user = false;       // the page is a user page
-  bool writable = false;   // may the same accessor write through it now, its dirty bit being set?
-  bool large = false;      // mapped by a 2 MiB, 4 MiB or 1 GiB entry
+  uint64_t gpa = 0;       // of the very byte that was asked for
+  bool user = false;      // the page is a user page
+  bool writable = false;  // may the same accessor write through it now, its dirty bit being set?
+  bool large = false;     // mapped by a 2 MiB, 4 MiB or 1 GiB entry
 };
 
 struct PageFault {
   uint32_t error_code = 0;
 };
 
-// `user` is the privilege of the access; `ac_override` is EFLAGS.AC for an explicit supervisor access (SMAP).
-// The linear address is canonical and, outside 64-bit mode, below 4 GiB. With paging off it is the identity.
-[[nodiscard]] std::variant<Translation, PageFault> walk(const PhysicalMap& memory, const PagingState& paging,
-                                                        uint64_t linear, Access access, bool user, bool ac_override);
+// `user` is the privilege of the access; `ac_override` is EFLAGS.AC for an explicit supervisor
+// access (SMAP). The linear address is canonical and, outside 64-bit mode, below 4 GiB. With paging
+// off it is the identity.
+[[nodiscard]] std::variant<Translation, PageFault> walk(const PhysicalMap& memory,
+                                                        const PagingState& paging, uint64_t linear,
+                                                        Access access, bool user, bool ac_override);
 
 }  // namespace husk::soft::mmu

@@ -13,14 +13,17 @@ namespace husk::soft::mmu {
 Result<void> PhysicalMap::map(std::byte* host, uint64_t gpa, uint64_t length, bool writable) {
   const auto end = base::checked_add(gpa, length);
   if (length == 0 || gpa % kPageSize != 0 || length % kPageSize != 0 || !end)
-    return fail(ErrorKind::kInvalidArgument, "guest RAM", fmt::format("bad range {:#x}+{:#x}", gpa, length));
+    return fail(ErrorKind::kInvalidArgument, "guest RAM",
+                fmt::format("bad range {:#x}+{:#x}", gpa, length));
   for (const Slot& slot : slots_) {
     if (gpa < slot.gpa + slot.length && slot.gpa < *end)
-      return fail(ErrorKind::kInvalidArgument, "guest RAM", fmt::format("{:#x} is mapped already", gpa));
+      return fail(ErrorKind::kInvalidArgument, "guest RAM",
+                  fmt::format("{:#x} is mapped already", gpa));
   }
   Slot slot{gpa, length, host, writable, {}, nullptr};
-  slot.storage = HUSK_TRY(base::Mapping::map(length / kPageSize * sizeof(PageState), PROT_READ | PROT_WRITE,
-                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, "page states"));
+  slot.storage = HUSK_TRY(
+      base::Mapping::map(length / kPageSize * sizeof(PageState), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, "page states"));
   slot.pages = reinterpret_cast<PageState*>(slot.storage.data());
   slots_.push_back(std::move(slot));
   return {};
@@ -31,7 +34,8 @@ Result<void> PhysicalMap::unmap(uint64_t gpa, uint64_t length) {
     return slot.gpa == gpa && slot.length == length;
   });
   if (found == slots_.end())
-    return fail(ErrorKind::kNotFound, "guest RAM", fmt::format("{:#x}+{:#x} is not mapped", gpa, length));
+    return fail(ErrorKind::kNotFound, "guest RAM",
+                fmt::format("{:#x}+{:#x} is not mapped", gpa, length));
   slots_.erase(found);
   return {};
 }

@@ -1,15 +1,20 @@
-// Guest-physical space as the CPU sees it: which ranges are RAM, where they are on the host, and what each
-// RAM page is used for. Shared by all vCPUs of a VM.
+// Guest-physical space as the CPU sees it: which ranges are RAM, where they are on the host, and
+// what each RAM page is used for. Shared by all vCPUs of a VM.
 //
-// How decoded code stays true. Writes go straight to memory through each vCPU's TLB, except for pages that hold
-// decoded code, which no vCPU may have writable in its TLB:
-//   1. A vCPU that decodes from page P first calls begin_code(P). If P was no code page, it becomes one and the
+// How decoded code stays true. Writes go straight to memory through each vCPU's TLB, except for
+// pages that hold decoded code, which no vCPU may have writable in its TLB:
+//   1. A vCPU that decodes from page P first calls begin_code(P). If P was no code page, it becomes
+//   one and the
 //      VM's code epoch E is raised; P remembers E.
-//   2. Every vCPU, at its next block boundary, sees that the epoch moved, drops its writable translations and
-//      acknowledges E. A vCPU that waits in HLT counts as having acknowledged: it does so before it goes on.
-//   3. Blocks of P are kept in a cache only once every vCPU has acknowledged E (settled()); before that they are
+//   2. Every vCPU, at its next block boundary, sees that the epoch moved, drops its writable
+//   translations and
+//      acknowledges E. A vCPU that waits in HLT counts as having acknowledged: it does so before it
+//      goes on.
+//   3. Blocks of P are kept in a cache only once every vCPU has acknowledged E (settled()); before
+//   that they are
 //      executed and forgotten, because a write through an old translation would go unseen.
-//   4. A write to a code page takes the slow path, which raises the page's generation *after* the bytes are in
+//   4. A write to a code page takes the slow path, which raises the page's generation *after* the
+//   bytes are in
 //      memory. A cached block compares its generation on entry.
 #pragma once
 
@@ -21,9 +26,10 @@
 #include <mutex>
 #include <vector>
 
+#include "husk/error.h"
+
 #include "base/fd.h"
 #include "contract/address.h"
-#include "husk/error.h"
 #include "memory/guest_memory.h"
 
 namespace husk::soft::mmu {
@@ -45,7 +51,8 @@ class PhysicalMap {
   static constexpr size_t kMaxVcpus = 64;
 
   PhysicalMap() {
-    for (size_t vcpu = 0; vcpu < kMaxVcpus; ++vcpu) set_idle(vcpu);  // until it acknowledges for the first time
+    for (size_t vcpu = 0; vcpu < kMaxVcpus; ++vcpu)
+      set_idle(vcpu);  // until it acknowledges for the first time
   }
   PhysicalMap(const PhysicalMap&) = delete;
   PhysicalMap& operator=(const PhysicalMap&) = delete;
@@ -69,7 +76,9 @@ class PhysicalMap {
   [[nodiscard]] bool settled(const PageState& page) const;
   [[nodiscard]] uint32_t code_epoch() const { return epoch_.load(std::memory_order_acquire); }
   // A vCPU's side of step 2. Idle vCPUs (not created, halted) count as having acknowledged.
-  void acknowledge(size_t vcpu, uint32_t epoch) { acknowledged_[vcpu].store(epoch, std::memory_order_release); }
+  void acknowledge(size_t vcpu, uint32_t epoch) {
+    acknowledged_[vcpu].store(epoch, std::memory_order_release);
+  }
   void set_idle(size_t vcpu) { acknowledged_[vcpu].store(kIdle, std::memory_order_release); }
 
   // Where writes are logged when tracking is on; may be absent.
@@ -82,7 +91,7 @@ class PhysicalMap {
     uint64_t length = 0;
     std::byte* host = nullptr;
     bool writable = true;
-    base::Mapping storage;       // of `pages`: zero pages, taken only as they are touched
+    base::Mapping storage;  // of `pages`: zero pages, taken only as they are touched
     PageState* pages = nullptr;
   };
   static constexpr uint32_t kIdle = ~uint32_t{0};

@@ -1,9 +1,10 @@
-// One vCPU's software TLB: two direct-mapped tables, one for reads and one for writes, whose tags carry the
-// context (address space, privilege, SMAP override) in the bits below the page number. A hit is one compare.
+// One vCPU's software TLB: two direct-mapped tables, one for reads and one for writes, whose tags
+// carry the context (address space, privilege, SMAP override) in the bits below the page number. A
+// hit is one compare.
 //
-// Entries of other contexts stay in place across switches; flushing a context is giving it a new number. An entry
-// in the write table may be written without further ado: the page is RAM, writable, dirty in the page table, logged
-// as dirty and holds no decoded code.
+// Entries of other contexts stay in place across switches; flushing a context is giving it a new
+// number. An entry in the write table may be written without further ado: the page is RAM,
+// writable, dirty in the page table, logged as dirty and holds no decoded code.
 #pragma once
 
 #include <array>
@@ -31,14 +32,15 @@ class Tlb {
   static size_t index(uint64_t linear) { return (linear / kPageSize) % kEntries; }
 
   // The host address of [linear, linear + size), or null: not cached, or it crosses a page.
-  [[gnu::always_inline]] std::byte* find(const std::array<TlbEntry, kEntries>& table, uint64_t linear, size_t size,
-                                         uint64_t context) const {
+  [[gnu::always_inline]] std::byte* find(const std::array<TlbEntry, kEntries>& table,
+                                         uint64_t linear, size_t size, uint64_t context) const {
     const TlbEntry& entry = table[index(linear)];
     if (entry.tag != (((linear + size - 1) & kPageMask) | context)) return nullptr;
     return reinterpret_cast<std::byte*>(linear + entry.addend);
   }
 
-  static void fill(std::array<TlbEntry, kEntries>& table, uint64_t linear, uint64_t context, std::byte* host_page) {
+  static void fill(std::array<TlbEntry, kEntries>& table, uint64_t linear, uint64_t context,
+                   std::byte* host_page) {
     const uint64_t page = linear & kPageMask;
     table[index(linear)] = {page | context, reinterpret_cast<uint64_t>(host_page) - page};
   }
@@ -59,13 +61,14 @@ class Tlb {
   std::array<TlbEntry, kEntries> write{};
 };
 
-// Gives context numbers to address spaces (PCIDs). A number is never reused before the whole TLB is flushed.
+// Gives context numbers to address spaces (PCIDs). A number is never reused before the whole TLB is
+// flushed.
 class ContextAllocator {
  public:
   static constexpr uint32_t kPcids = 4096;
 
-  // The context of `pcid`, without the privilege bits. Sets `wrapped` when numbers ran out: the caller flushes the
-  // TLB and everything else keyed by contexts.
+  // The context of `pcid`, without the privilege bits. Sets `wrapped` when numbers ran out: the
+  // caller flushes the TLB and everything else keyed by contexts.
   uint32_t context_of(uint32_t pcid, bool& wrapped) {
     if (numbers_[pcid] == 0) {
       if (next_ == kLimit) {
