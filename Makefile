@@ -1,7 +1,7 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest demo test lint bench asan tsan fuzz clean
+.PHONY: all build setup guest demo test lint bench asan tsan fuzz fuzz-cpu clean
 
 all: build
 
@@ -36,6 +36,11 @@ asan tsan: setup
 SECONDS_EACH ?= 600
 fuzz: setup
 	tools/fuzz.sh $(SECONDS_EACH)
+
+# Ten million random instruction sequences, on the host's processor and in the interpreter.
+fuzz-cpu: setup
+	cmake --preset release >/dev/null
+	cmake --build build/release -j $(JOBS) --target fuzz-cpu
 
 clean:
 	rm -rf build

@@ -44,8 +44,13 @@ void CaseBuilder::append(const Plan& plan) {
   const Form& form = *plan.form;
   const auto room = std::span(test_.code).subspan(test_.code_length);
   const uint8_t length = encode(plan, next_address(), room);
-  undefined_ = (undefined_ & ~form.defines) | form.undefined | plan.undefined;
-  test_.insns[test_.insn_count++] = {test_.code_length, length, undefined_};
+  const bool repeats_compare = plan.repeat != 0 && (form.opcode[0] & 0xf6) == 0xa6;
+  const uint32_t defined = repeats_compare ? 0 : form.defines;  // there may be no iteration
+  const uint32_t undefined = form.undefined | plan.undefined;
+  undefined_ = (undefined_ & ~defined) | undefined;
+  test_.insns[test_.insn_count++] = {test_.code_length, length, undefined, defined,
+                                     repeats_compare};
+  if (form.rm_file == RegFile::kMmx || form.reg_file == RegFile::kMmx) test_.loose_x87_top = true;
   test_.code_length = static_cast<uint8_t>(test_.code_length + length);
   uint32_t written = 0;
   // AH..BH are parts of registers 0..3, whatever else the field may mean.

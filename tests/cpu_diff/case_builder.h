@@ -6,6 +6,7 @@
 #include <span>
 
 #include "cpu_diff/engine.h"
+#include "cpu_diff/generate.h"
 #include "cpu_diff/plan.h"
 #include "cpu_diff/rng.h"
 
@@ -13,8 +14,11 @@ namespace husk::cpu_diff {
 
 class CaseBuilder {
  public:
-  CaseBuilder(CpuCase& test, Rng& random, bool segment_bases)
-      : rng(random), has_segment_bases(segment_bases), test_(test) {}
+  CaseBuilder(CpuCase& test, Rng& random, const GeneratorOptions& options)
+      : rng(random),
+        has_segment_bases(options.segment_bases),
+        known_gaps(options.known_gaps),
+        test_(test) {}
 
   // A register's value at this point; meaningful while known().
   [[nodiscard]] uint64_t value(uint8_t reg) const { return test_.start.gpr[reg]; }
@@ -31,6 +35,7 @@ class CaseBuilder {
   void patch(uint64_t address, const void* bytes, size_t size);
   [[nodiscard]] uint64_t peek(uint64_t address) const;
   void ignore(uint64_t start, uint64_t length);
+  void check_faults(FaultCheck check) { test_.fault_check = check; }
 
   [[nodiscard]] const CpuCase& test() const { return test_; }
   [[nodiscard]] uint64_t next_address() const { return test_.start.rip + test_.code_length; }
@@ -40,6 +45,7 @@ class CaseBuilder {
 
   Rng& rng;
   bool has_segment_bases;
+  bool known_gaps;
   bool segment_bases_known = true;
   bool stack_trusted = true;  // RSP is as set, but for pushes and pops
 

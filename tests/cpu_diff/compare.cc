@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 
-#include "cpu_diff/form.h"
+#include "cpu_diff/known_gaps.h"
 
 namespace husk::cpu_diff {
 namespace {
@@ -28,21 +29,35 @@ bool same_field(const CpuState& a, const CpuState& b, FxField field) {
 
 // The flags that were undefined where the outcome stopped: those that the instructions before it
 // left so.
-uint32_t undefined_flags(const CpuCase& test, const CpuOutcome& outcome) {
-  uint32_t all = 0;
-  uint32_t before = 0;
+uint32_t undefined_flags(const CpuCase& test, const CpuOutcome& outcome, bool known_gaps) {
+  uint32_t undefined = 0;
   for (uint8_t i = 0; i < test.insn_count; ++i) {
-    if (outcome.state.rip == test.start.rip + test.insns[i].offset &&
-        outcome.vector != kVectorBreakpoint)
-      return before;
-    before = test.insns[i].undefined;
-    all |= before;
+    const CaseInsn& insn = test.insns[i];
+    const bool stopped = outcome.state.rip == test.start.rip + insn.offset;
+    if (stopped && outcome.vector != kVectorBreakpoint) {
+      return undefined | (known_gaps ? gap_in_flags(insn) : 0);
+    }
+    undefined = (undefined & ~insn.defined) | insn.undefined;
   }
-  return before | (outcome.vector == kVectorBreakpoint ? 0 : all);
+  return undefined;
 }
 
 uint64_t flag_mask(const CpuCase& test, const CpuOutcome& outcome, const CompareOptions& options) {
-  return options.undefined_flags ? ~uint64_t{0} : ~uint64_t{undefined_flags(test, outcome)};
+  if (options.undefined_flags) return ~uint64_t{0};
+  return ~uint64_t{undefined_flags(test, outcome, options.known_gaps)};
+}
+
+bool is_access_fault(const CpuOutcome& outcome) {
+  return outcome.vector >= 12 && outcome.vector <= 14;
+}
+
+bool same_fault(const CpuCase& test, const CpuOutcome& a, const CpuOutcome& b,
+                const CompareOptions& options) {
+  if (is_access_fault(a) && is_access_fault(b) && test.fault_check == FaultCheck::kAny) return true;
+  if (options.known_gaps && a.error == b.error && is_gap(a.vector, b.vector)) return true;
+  if (a.vector != b.vector || a.error != b.error) return false;
+  if (test.fault_check == FaultCheck::kExact) return a.address == b.address;
+  return a.address / kPage == b.address / kPage;
 }
 
 bool is_ignored(const CpuCase& test, uint64_t address) {
@@ -61,11 +76,25 @@ bool same_data(const CpuCase& test, const CpuOutcome& a, const CpuOutcome& b) {
   return true;
 }
 
-bool same_fx(const CpuState& a, const CpuState& b) {
-  for (const FxField field : kFxHead) {
-    if (!same_field(a, b, field)) return false;
-  }
-  for (size_t i = 0; i < 8; ++i) {
+// Whether the top of the x87 stack counts, and with it the tags and which register is which.
+bool x87_top_counts(const CpuCase& test, const CpuOutcome& outcome) {
+  return !test.loose_x87_top || outcome.vector == kVectorBreakpoint;
+}
+
+bool same_head(const CpuState& a, const CpuState& b, bool with_top) {
+  constexpr uint8_t kTopBits = 0x38;  // of the status word's upper byte
+  if (with_top)
+    return std::ranges::all_of(kFxHead, [&](FxField field) { return same_field(a, b, field); });
+  return same_field(a, b, {0, 3}) && ((a.fx[3] ^ b.fx[3]) & ~kTopBits) == 0 &&
+         same_field(a, b, {24, 4});
+}
+
+bool same_fx(const CpuCase& test, const CpuOutcome& x, const CpuOutcome& y) {
+  const CpuState& a = x.state;
+  const CpuState& b = y.state;
+  const bool with_top = x87_top_counts(test, x);
+  if (!same_head(a, b, with_top)) return false;
+  for (size_t i = 0; i < 8 && with_top; ++i) {
     if (!same_field(a, b, {32 + i * 16, 10})) return false;
   }
   return same_field(a, b, {160, 256});
@@ -116,9 +145,9 @@ bool agree(const CpuCase& test, const CpuOutcome& a, const CpuOutcome& b,
            const CompareOptions& options) {
   const CpuState& x = a.state;
   const CpuState& y = b.state;
-  return a.vector == b.vector && a.error == b.error && a.address == b.address && x.gpr == y.gpr &&
-         x.rip == y.rip && ((x.rflags ^ y.rflags) & flag_mask(test, a, options)) == 0 &&
-         x.fs_base == y.fs_base && x.gs_base == y.gs_base && same_fx(x, y) && same_data(test, a, b);
+  return same_fault(test, a, b, options) && x.gpr == y.gpr && x.rip == y.rip &&
+         ((x.rflags ^ y.rflags) & flag_mask(test, a, options)) == 0 && x.fs_base == y.fs_base &&
+         x.gs_base == y.gs_base && same_fx(test, a, b) && same_data(test, a, b);
 }
 
 std::vector<std::string> differences(const CpuCase& test, const CpuOutcome& a, const CpuOutcome& b,
@@ -126,10 +155,12 @@ std::vector<std::string> differences(const CpuCase& test, const CpuOutcome& a, c
   Lister list(test);
   const CpuState& x = a.state;
   const CpuState& y = b.state;
-  list.plain("vector", a.vector, b.vector);
-  if (a.vector == kNoVector || b.vector == kNoVector) return list.lines;
-  list.plain("error", a.error, b.error);
-  list.plain("address", a.address, b.address);
+  if (!same_fault(test, a, b, options)) {
+    list.plain("vector", a.vector, b.vector);
+    if (a.vector == kNoVector || b.vector == kNoVector) return list.lines;
+    list.plain("error", a.error, b.error);
+    list.plain("address", a.address, b.address);
+  }
   list.number("rip", test.start.rip, x.rip, y.rip);
   const uint64_t mask = flag_mask(test, a, options);
   list.number("rflags", test.start.rflags, x.rflags & mask, y.rflags & mask);

@@ -27,11 +27,21 @@ using DataWindow = std::array<uint8_t, kDataSize>;
 struct CaseInsn {
   uint8_t offset = 0;  // from the start of the code
   uint8_t length = 0;
-  uint32_t undefined = 0;  // flags that are undefined once it is done
+  uint32_t undefined = 0;  // flags that it leaves undefined
+  uint32_t defined = 0;    // flags that it defines, whatever they were
+  bool repeats_compare = false;
 };
 
 struct IgnoredRange {
   uint64_t start = 0, length = 0;
+};
+
+// How much of a fault is architecture. Of an instruction that touches many bytes, or two places,
+// which one is met first is the processor's own affair.
+enum class FaultCheck : uint8_t {
+  kExact,
+  kSamePage /* of a page fault's address */,
+  kAny /* #SS, #GP and #PF alike */
 };
 
 struct CpuCase {
@@ -47,6 +57,10 @@ struct CpuCase {
   // Data that engines need not agree on: what FXSAVE and FNSTENV say of the last x87 instruction.
   std::array<IgnoredRange, kMaxInsns> ignored{};
   uint8_t ignored_count = 0;
+  FaultCheck fault_check = FaultCheck::kExact;
+  // An MMX instruction that faults on its memory operand may have left the x87 registers in MMX
+  // state or not.
+  bool loose_x87_top = false;
   alignas(64) DataWindow data{};
 };
 
@@ -74,6 +88,9 @@ class Engine {
   // Whether FS and GS bases of a case count; without, cases that use them must not be run.
   [[nodiscard]] virtual bool has_segment_bases() const = 0;
   virtual void run(const CpuCase& test, CpuOutcome& outcome) = 0;
+  // Undoes what a case may have written into the code window: after a failure, when engines have
+  // gone apart.
+  virtual void clear_code() = 0;
 };
 
 }  // namespace husk::cpu_diff

@@ -59,6 +59,8 @@ enum class Setup : uint8_t {
   kFnsave,
   kFnstenv,
   kCmpxchg,
+  kControl,
+  kEnvironment,
 };
 
 struct Form {

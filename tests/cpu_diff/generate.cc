@@ -92,9 +92,12 @@ void choose_registers(Rng& rng, Plan& plan) {
   const bool byte_operands = form.width == Width::kByte || form.memory_bytes == 1;
   plan.legacy_registers = byte_operands && !plan.rex_w && rng.chance(40);
   plan.empty_rex = !plan.legacy_registers && rng.chance(5);
-  plan.reg = form.extension >= 0 ? static_cast<uint8_t>(form.extension)
-                                 : choose_register(rng, plan, form.reg_file);
-  plan.rm = choose_register(rng, plan, form.rm_file);
+  if (form.extension >= 0) {
+    plan.reg = static_cast<uint8_t>(form.extension);
+  } else if (form.modrm || form.opcode_register) {
+    plan.reg = choose_register(rng, plan, form.reg_file);
+  }
+  if (form.modrm) plan.rm = choose_register(rng, plan, form.rm_file);
   plan.memory =
       form.modrm && (form.rm == RmKind::kMemory || (form.rm == RmKind::kEither && rng.chance(45)));
 }
@@ -107,7 +110,13 @@ void choose_memory(CaseBuilder& builder, Plan& plan) {
     return;
   }
   const uint64_t bytes = form.memory_bytes != 0 ? form.memory_bytes : plan.operand_bytes;
-  plan.mem = reach(builder, choose_target(builder.rng, bytes, form.aligned), plan.legacy_registers);
+  uint64_t target = choose_target(builder.rng, bytes, form.aligned);
+  // x87 stores of more than 8 bytes may have written a part when they fault: let them fault at once
+  // or not at all.
+  const bool torn = bytes > 8 && !form.aligned && form.rm == RmKind::kMemory;
+  if (torn && target - kData < kDataSize && target + bytes > kDataEnd) target = kDataEnd;
+  if (torn && kData - target < bytes) target = kData - bytes;
+  plan.mem = reach(builder, target, plan.legacy_registers);
   plan.mem.address32 |= address32 && plan.mem.target <= 0xffffffff && plan.mem.segment_prefix == 0;
 }
 
@@ -138,7 +147,7 @@ Added add_instruction(CaseBuilder& builder, const Form& form) {
   return plan.ends_case || form.system ? Added::kLast : Added::kYes;
 }
 
-void choose_start(Rng& rng, CpuCase& test) {
+void choose_start(Rng& rng, bool unmasked, CpuCase& test) {
   CpuState& start = test.start;
   for (uint64_t& reg : start.gpr) reg = integer_value(rng);
   start.gpr[kRsp] = kData + kPage + (rng.below(1024) & ~7u);
@@ -146,7 +155,7 @@ void choose_start(Rng& rng, CpuCase& test) {
   if (rng.chance(15)) start.rflags |= kFlagD;
   start.fs_base = kData + (rng.next() & 0xfff);
   start.gs_base = rng.chance(50) ? kData - (rng.next() & 0xffffff) : rng.next() & 0x7fffffffffff;
-  fill_fx(rng, start.fx);
+  fill_fx(rng, unmasked, start.fx);
   fill_data(rng, test.data);
 }
 
@@ -163,9 +172,11 @@ uint64_t choose_rip(Rng& rng) {
 void generate(const GeneratorOptions& options, uint64_t index, CpuCase& test) {
   Rng rng(options.seed, index);
   test.code_length = test.insn_count = test.ignored_count = 0;
-  choose_start(rng, test);
+  test.fault_check = FaultCheck::kExact;
+  test.loose_x87_top = false;
+  choose_start(rng, options.known_gaps, test);
   test.start.rip = choose_rip(rng);
-  CaseBuilder builder(test, rng, options.segment_bases);
+  CaseBuilder builder(test, rng, options);
   const uint32_t wanted = 1 + (rng.chance(60) ? rng.below(CpuCase::kMaxInsns) : 0);
   constexpr int kAttempts = 12;
   for (int attempt = 0; attempt < kAttempts && test.insn_count < wanted && !builder.full();

@@ -48,12 +48,14 @@ class InterpEngine final : public Engine {
   Result<void> start() {
     HUSK_TRY(map_.map(world_.host(0, GuestWorld::kRamSize), 0, GuestWorld::kRamSize, true));
     for (size_t other = 1; other < soft::mmu::PhysicalMap::kMaxVcpus; ++other) map_.set_idle(other);
-    std::memset(code(kCode), kInt3, kCodeSize);
+    clear_code();
     return cpu_.restore(world_.state());
   }
 
   [[nodiscard]] std::string name() const override { return "interpreter"; }
   [[nodiscard]] bool has_segment_bases() const override { return true; }
+
+  void clear_code() override { std::memset(code(kCode), kInt3, kCodeSize); }
 
   void run(const CpuCase& test, CpuOutcome& outcome) override {
     std::memcpy(code(test.start.rip), test.code.data(), code_in_window(test));

@@ -64,7 +64,7 @@ class NativeEngine final : public Engine {
     if (auto code = map_at(kCode, kCodeSize, PROT_READ | PROT_WRITE | PROT_EXEC); !code)
       return code;
     if (auto data = map_at(kData, kDataSize, PROT_READ | PROT_WRITE); !data) return data;
-    memset(at(kCode), kInt3, kCodeSize);
+    clear_code();
     husk_native_frame.swap_bases = (getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) != 0 ? 1 : 0;
     return install_handlers();
   }
@@ -73,6 +73,8 @@ class NativeEngine final : public Engine {
   [[nodiscard]] bool has_segment_bases() const override {
     return husk_native_frame.swap_bases != 0;
   }
+
+  void clear_code() override { memset(at(kCode), kInt3, kCodeSize); }
 
   void run(const CpuCase& test, CpuOutcome& outcome) override {
     memcpy(at(test.start.rip), test.code.data(), code_in_window(test));

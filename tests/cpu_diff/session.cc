@@ -44,6 +44,8 @@ class Session {
                                  reference_.name(), subject_.name(),
                                  repeats ? "" : " (not every time)", describe(small));
     for (const std::string& line : lines) failure.report += "  " + line + "\n";
+    reference_.clear_code();
+    subject_.clear_code();
     return failure;
   }
 

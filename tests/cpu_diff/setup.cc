@@ -7,6 +7,8 @@ namespace {
 
 constexpr uint8_t kRax = 0, kRcx = 1, kRdx = 2, kRbx = 3, kRsp = 4, kRbp = 5, kRsi = 6, kRdi = 7;
 
+constexpr uint64_t kFlagT = 0x100, kFlagNt = 0x4000, kFlagAc = 0x40000;
+
 // Where control may go: mostly to an int3 of the code pages, else to where nothing can be executed.
 uint64_t branch_target(CaseBuilder& builder) {
   Rng& rng = builder.rng;
@@ -43,17 +45,21 @@ bool string(CaseBuilder& builder, Plan& plan) {
   const bool source = opcode < 0xa8 || (opcode & 0xfe) == 0xac;
   const bool destination = (opcode & 0xfe) != 0xac;
   plan.mem.address32 = rng.chance(8);
+  // What is above 32 bits is cleared or kept, as the processor likes, when no iteration completes.
   const uint64_t noise = plan.mem.address32 ? rng.next() << 32 : 0;
   if (rng.chance(70)) {
-    uint64_t count = rng.below(40);
-    if (rng.chance(5)) count = rng.below(2000);
-    if (rng.chance(10)) count = 0;
+    uint64_t count = 1 + rng.below(40);
+    if (rng.chance(5)) count = 1 + rng.below(2000);
+    if (noise == 0 && rng.chance(10)) count = 0;
     if (!builder.set(kRcx, count + noise)) return false;
     plan.repeat = rng.chance(60) ? 0xf3 : 0xf2;
   }
-  if (plan.mem.address32) {  // only what 32 bits reach
-    if (source && !builder.set(kRsi, kData + rng.below(kDataSize) + noise)) return false;
-    return !destination || builder.set(kRdi, kData + rng.below(kDataSize) + noise);
+  if ((opcode & 0xfe) == 0xa6) builder.check_faults(FaultCheck::kAny);  // CMPS reads two places
+  if (plan.mem.address32) {  // only what 32 bits reach, and no fault
+    const uint64_t middle = kData + kPage - 400;
+    if (noise != 0 && plan.repeat != 0 && builder.value(kRcx) - noise > 40) return false;
+    if (source && !builder.set(kRsi, middle + rng.below(800) + noise)) return false;
+    return !destination || builder.set(kRdi, middle + rng.below(800) + noise);
   }
   uint64_t from = choose_target(rng, plan.operand_bytes, false);
   if (source && builder.has_segment_bases && builder.segment_bases_known && rng.chance(5)) {
@@ -137,7 +143,11 @@ void relative_target(CaseBuilder& builder, Plan& plan) {
 }
 
 bool registers_for_branch(CaseBuilder& builder, Plan& plan) {
-  if ((plan.form->touches >> kRsp & 1) != 0 && !set_stack(builder, 8)) return false;
+  if ((plan.form->touches >> kRsp & 1) != 0) {
+    if (!set_stack(builder, 8) || !builder.known(kRsp)) return false;
+    builder.ignore(builder.value(kRsp) - 8, 8);  // written or not when the target is not canonical
+  }
+  builder.check_faults(FaultCheck::kAny);
   plan.ends_case = true;
   return plan.memory || builder.set(plan.rm, branch_target(builder));
 }
@@ -151,16 +161,18 @@ bool return_to(CaseBuilder& builder, Plan& plan) {
   return true;
 }
 
-// Any bits but those that change how the next instructions run: TF, NT and AC.
+// Any bits but NT and AC; TF, which traps after the next instruction, only at times.
 bool pop_flags(CaseBuilder& builder) {
   if (!set_stack(builder, 8)) return false;
   if (!builder.known(kRsp)) return false;
-  const uint64_t flags = builder.rng.next() & 0x3fffff & ~uint64_t{0x100 | 0x4000 | 0x40000};
+  uint64_t flags = builder.rng.next() & 0x3fffff & ~(kFlagT | kFlagNt | kFlagAc);
+  if (builder.known_gaps && builder.rng.chance(10)) flags |= kFlagT;
   builder.patch(builder.value(kRsp), &flags, 8);
   return true;
 }
 
 bool mask_move(CaseBuilder& builder, const Plan& plan) {
+  builder.check_faults(FaultCheck::kSamePage);
   return builder.set(kRdi, choose_target(builder.rng, plan.form->prefix == 0x66 ? 16 : 8, false));
 }
 
@@ -192,18 +204,53 @@ void compare_exchange(CaseBuilder& builder, const Plan& plan) {
   builder.set(kRdx, builder.peek(at + half) & mask);
 }
 
-void ignore_pointers(CaseBuilder& builder, const Plan& plan) {
-  switch (plan.form->setup) {
-    case Setup::kFxsave:
-      builder.ignore(plan.mem.target + 6, 18);
-      break;
-    case Setup::kFnsave:
-    case Setup::kFnstenv:
-      builder.ignore(plan.mem.target + 12, 16);
-      break;
-    default:
-      break;
+// The pointers of the last x87 instruction.
+void ignore_pointers(CaseBuilder& builder, Plan& plan) {
+  plan.ends_case = true;  // lest somebody load them
+  if (plan.form->setup == Setup::kFxsave) {
+    builder.ignore(plan.mem.target + 6, 18);
+  } else {
+    builder.ignore(plan.mem.target + 12, 16);
   }
+}
+
+// The bits of the control word that are fixed, as they are not.
+void reserved_control(Rng& rng, std::array<uint8_t, 512>& image) {
+  if (!rng.chance(10)) return;
+  image[0] ^= 0xc0;
+  image[1] |= 0xe0;
+}
+
+// A whole image, at times with a reserved bit of MXCSR.
+void saved_state(CaseBuilder& builder, const Plan& plan) {
+  std::array<uint8_t, 512> image;
+  fill_fx(builder.rng, builder.known_gaps, image);
+  if (builder.rng.chance(5)) image[26] = 1;
+  if (builder.known_gaps) reserved_control(builder.rng, image);
+  builder.patch(plan.mem.target, image.data(), image.size());
+}
+
+void control_and_status(CaseBuilder& builder, const Plan& plan) {
+  std::array<uint8_t, 512> image;
+  fill_fx(builder.rng, builder.known_gaps, image);
+  if (builder.known_gaps) reserved_control(builder.rng, image);
+  if (plan.form->setup == Setup::kControl) builder.patch(plan.mem.target, image.data(), 2);
+  if (plan.form->setup != Setup::kEnvironment) return;
+  const std::array<uint16_t, 6> words = {static_cast<uint16_t>(image[0] | image[1] << 8), 0xffff,
+                                         static_cast<uint16_t>(image[2] | image[3] << 8), 0xffff,
+                                         static_cast<uint16_t>(builder.rng.next()),       0xffff};
+  builder.patch(plan.mem.target, words.data(), sizeof words);
+}
+
+void mxcsr(CaseBuilder& builder, const Plan& plan) {
+  uint32_t value = mxcsr_value(builder.rng, builder.known_gaps);
+  if (builder.rng.chance(5)) value |= 1u << (16 + builder.rng.below(16));
+  builder.patch(plan.mem.target, &value, 4);
+}
+
+void branch_through(CaseBuilder& builder, const Plan& plan) {
+  const uint64_t target = branch_target(builder);
+  builder.patch(plan.mem.target, &target, 8);
 }
 
 }  // namespace
@@ -255,34 +302,25 @@ bool prepare_registers(CaseBuilder& builder, Plan& plan) {
 }
 
 void prepare_memory(CaseBuilder& builder, Plan& plan) {
-  Rng& rng = builder.rng;
-  const uint64_t at = plan.mem.target;
+  if (plan.form->memory_bytes > 16) builder.check_faults(FaultCheck::kAny);
   switch (plan.form->setup) {
     case Setup::kCmpxchg:
-      compare_exchange(builder, plan);
-      break;
+      return compare_exchange(builder, plan);
     case Setup::kBranchReg:
-      if (plan.memory) {
-        const uint64_t target = branch_target(builder);
-        builder.patch(at, &target, 8);
-      }
-      break;
-    case Setup::kMxcsr: {
-      uint32_t value = mxcsr_value(rng);
-      if (rng.chance(5)) value |= 1u << (16 + rng.below(16));
-      builder.patch(at, &value, 4);
-      break;
-    }
-    case Setup::kFxrstor: {
-      std::array<uint8_t, 512> image;
-      fill_fx(rng, image);
-      if (rng.chance(5)) image[26] = 1;  // a reserved bit of MXCSR
-      builder.patch(at, image.data(), image.size());
-      break;
-    }
+      return branch_through(builder, plan);
+    case Setup::kMxcsr:
+      return mxcsr(builder, plan);
+    case Setup::kFxrstor:
+      return saved_state(builder, plan);
+    case Setup::kControl:
+    case Setup::kEnvironment:
+      return control_and_status(builder, plan);
+    case Setup::kFxsave:
+    case Setup::kFnsave:
+    case Setup::kFnstenv:
+      return ignore_pointers(builder, plan);
     default:
-      ignore_pointers(builder, plan);
-      break;
+      return;
   }
 }
 

@@ -9,8 +9,10 @@ namespace {
 constexpr uint8_t kNop = 0x90;
 
 // NOPs keep the addresses, and so what is relative to them, as they were.
-CpuCase without_instruction(CpuCase test, const CaseInsn& insn) {
+CpuCase without_instruction(CpuCase test, uint8_t index) {
+  CaseInsn& insn = test.insns[index];
   std::fill_n(test.code.begin() + insn.offset, insn.length, kNop);
+  insn.undefined = insn.defined = 0;
   return test;
 }
 
@@ -26,8 +28,7 @@ void attempt(CpuCase& best, const std::function<bool(const CpuCase&)>& fails, Ch
 CpuCase shrink(const CpuCase& test, const std::function<bool(const CpuCase&)>& fails) {
   CpuCase best = test;
   for (uint8_t i = 0; i < test.insn_count; ++i) {
-    attempt(best, fails,
-            [&](CpuCase& smaller) { smaller = without_instruction(best, test.insns[i]); });
+    attempt(best, fails, [&](CpuCase& smaller) { smaller = without_instruction(best, i); });
   }
   for (size_t reg = 0; reg < 16; ++reg) {
     attempt(best, fails, [&](CpuCase& smaller) { smaller.start.gpr[reg] = 0; });
