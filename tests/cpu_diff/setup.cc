@@ -136,7 +136,9 @@ void relative_target(CaseBuilder& builder, Plan& plan) {
   plan.ends_case = true;
   static_assert(CpuCase::kMaxCode < 0x78, "or a short jump back could meet the case");
   if (wide) {
-    plan.imm = (rng.chance(10) ? rng.next() : branch_target(builder)) - builder.next_address() - 6;
+    // Far away, but not where a sanitizer's shadow is.
+    const uint64_t far = kCode + rng.below(0x60000000) - 0x30000000;
+    plan.imm = (rng.chance(10) ? far : branch_target(builder)) - builder.next_address() - 6;
   } else {
     plan.imm = rng.chance(70) ? rng.below(0x80) : 0x80 + rng.below(8);
   }
