@@ -20,9 +20,15 @@ guest: setup
 demo: build guest
 	tools/demo.sh
 
+test: export HUSK_TEST_KERNEL = $(CURDIR)/.cache/guest/vmlinuz
 test: build guest
 	ctest --test-dir build/release --output-on-failure -j $(JOBS) -LE guest
 	ctest --test-dir build/release --output-on-failure -L guest
+
+# Side by side with QEMU TCG, which it installs; raw numbers go to build/bench.
+bench: build guest
+	tools/setup.sh qemu-system-x86
+	python3 bench/boot.py build/release/husk .cache/guest build/bench/boot.json
 
 lint: setup
 	tools/lint.sh

@@ -5,12 +5,13 @@ set -eu
 packages="
   g++ cmake ninja-build pkg-config
   libgtest-dev libgmock-dev libfmt-dev libcli11-dev nlohmann-json3-dev
-  libarchive-dev libssl-dev libzstd-dev liblz4-dev zlib1g-dev libzydis-dev
+  libarchive-dev libssl-dev libzstd-dev liblz4-dev liblzma-dev zlib1g-dev libzydis-dev
   clang-format-19 busybox-static cpio kmod python3 erofs-utils skopeo umoci acpica-tools
 "
 
 missing=""
-for package in $packages; do
+# Arguments name packages that one target alone needs.
+for package in $packages "$@"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0
