@@ -1,0 +1,150 @@
+#include "virtio/queue.h"
+
+#include <gtest/gtest.h>
+
+#include "virtio/testing/driver.h"
+
+namespace husk::virtio {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace)
+
+TEST(Queue, GivesAChainWithItsBuffersInOrderAndTakesItBack) {
+  Driver driver;
+  Queue queue = driver.queue();
+  driver.describe(0, {Driver::kBuffers.value, 16, kNext, 3});
+  driver.describe(3, {Driver::kBuffers.value + 0x100, 32, kWrite, 0});
+  driver.make_available(0);
+  ASSERT_TRUE(driver.memory().store<uint32_t>(Driver::kBuffers, 0x11223344));
+  auto chain = queue.pop();
+  ASSERT_TRUE(chain && *chain);
+  EXPECT_EQ((*chain)->readable_bytes(), 16u);
+  EXPECT_EQ((*chain)->writable_bytes(), 32u);
+  uint32_t value = 0;
+  EXPECT_EQ((*chain)->read(0, std::as_writable_bytes(std::span(&value, 1))), 4u);
+  EXPECT_EQ(value, 0x11223344u);
+  EXPECT_EQ((*chain)->write(30, std::as_bytes(std::span(&value, 1))), 2u) << "only what is there";
+  ASSERT_TRUE(queue.push(**chain, 5));
+  EXPECT_EQ(driver.used_index(), 1);
+  EXPECT_EQ(*driver.memory().load<uint32_t>(Driver::kUsed + 4), 0u);
+  EXPECT_EQ(*driver.memory().load<uint32_t>(Driver::kUsed + 8), 5u);
+  auto none = queue.pop();
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(*none);
+}
+
+TEST(Queue, FollowsAnIndirectTable) {
+  Driver driver;
+  Queue queue = driver.queue();
+  const Descriptor table[2] = {{Driver::kBuffers.value, 8, kNext, 1},
+                               {Driver::kBuffers.value + 8, 8, kWrite, 0}};
+  ASSERT_TRUE(driver.memory().store(Gpa{0x5000}, table));
+  driver.describe(2, {0x5000, sizeof(table), kIndirect, 0});
+  driver.make_available(2);
+  auto chain = queue.pop();
+  ASSERT_TRUE(chain && *chain);
+  EXPECT_EQ((*chain)->head, 2);
+  EXPECT_EQ((*chain)->readable_bytes(), 8u);
+  EXPECT_EQ((*chain)->writable_bytes(), 8u);
+}
+
+TEST(Queue, InterruptsAsTheDriverAsks) {
+  Driver driver;
+  Queue queue = driver.queue(true);
+  driver.describe(0, {Driver::kBuffers.value, 8, 0, 0});
+  const Gpa used_event = Driver::kAvailable + 4 + Driver::kSize * 2;
+  ASSERT_TRUE(driver.memory().store<uint16_t>(used_event, 1));  // when the second is used
+  driver.make_available(0);
+  ASSERT_TRUE(queue.push(**queue.pop(), 0));
+  EXPECT_FALSE(queue.needs_interrupt());
+  driver.make_available(0);
+  ASSERT_TRUE(queue.push(**queue.pop(), 0));
+  EXPECT_TRUE(queue.needs_interrupt());
+  EXPECT_FALSE(queue.needs_interrupt()) << "once";
+
+  Driver plain_driver;
+  Queue plain = plain_driver.queue(false);
+  plain_driver.describe(0, {Driver::kBuffers.value, 8, 0, 0});
+  ASSERT_TRUE(plain_driver.memory().store<uint16_t>(Driver::kAvailable, 1));  // NO_INTERRUPT
+  plain_driver.make_available(0);
+  ASSERT_TRUE(plain.push(**plain.pop(), 0));
+  EXPECT_FALSE(plain.needs_interrupt());
+}
+
+struct Malformed {
+  const char* name;
+  Descriptor first;
+  const char* why;
+};
+
+class MalformedQueue : public ::testing::TestWithParam<Malformed> {};
+
+TEST_P(MalformedQueue, IsAnErrorAndNothingElse) {
+  Driver driver;
+  Queue queue = driver.queue();
+  driver.describe(0, GetParam().first);
+  driver.describe(1, {Driver::kBuffers.value, 8, kNext, 1});
+  driver.describe(2, {Driver::kBuffers.value, 8, 0, 0});
+  driver.make_available(0);
+  auto chain = queue.pop();
+  ASSERT_FALSE(chain);
+  EXPECT_EQ(chain.error().why, GetParam().why);
+}
+
+constexpr uint64_t kBuffer = 0x10000;
+INSTANTIATE_TEST_SUITE_P(
+    All, MalformedQueue,
+    ::testing::Values(
+        Malformed{"OutsideRam", {0x3fff9, 8, 0, 0}, "buffer outside RAM"},
+        Malformed{"Wrapping", {~0ull - 3, 8, 0, 0}, "buffer outside RAM"},
+        Malformed{"NextOutOfRange", {kBuffer, 8, kNext, 8}, "descriptor index out of range"},
+        Malformed{"Loop", {kBuffer, 8, kNext, 1}, "descriptor chain loops"},
+        Malformed{"SelfLoop", {kBuffer, 8, kNext, 0}, "descriptor chain loops"},
+        Malformed{"ReadableBehindWritable",
+                  {kBuffer, 8, kNext | kWrite, 2},
+                  "readable buffer behind a writable one"},
+        Malformed{"IndirectWithNext",
+                  {kBuffer, 16, kIndirect | kNext, 2},
+                  "indirect descriptor with a successor"},
+        Malformed{"IndirectOddSize", {kBuffer, 17, kIndirect, 0}, "bad indirect table size"},
+        Malformed{"IndirectEmpty", {kBuffer, 0, kIndirect, 0}, "bad indirect table size"},
+        Malformed{
+            "IndirectHuge", {kBuffer, 0x10010 * 16u, kIndirect, 0}, "bad indirect table size"},
+        Malformed{"IndirectOutsideRam", {0x3fff8, 16, kIndirect, 0}, "indirect table outside RAM"}),
+    [](const auto& tested) { return tested.param.name; });
+
+TEST(Queue, RefusesNestedIndirectTablesAndTooManyChains) {
+  Driver driver;
+  Queue queue = driver.queue();
+  ASSERT_TRUE(driver.memory().store(Gpa{0x5000}, Descriptor{0x6000, 16, kIndirect, 0}));
+  driver.describe(0, {0x5000, 16, kIndirect, 0});
+  driver.make_available(0);
+  EXPECT_FALSE(queue.pop());
+
+  Driver eager;
+  Queue flooded = eager.queue();
+  ASSERT_TRUE(eager.memory().store<uint16_t>(Driver::kAvailable + 2, Driver::kSize + 1));
+  const auto chain = flooded.pop();
+  ASSERT_FALSE(chain);
+  EXPECT_EQ(chain.error().why, "more chains available than the queue holds");
+}
+
+TEST(Queue, RefusesBadRings) {
+  Driver driver;
+  const auto create = [&](uint16_t size, uint64_t descriptors, uint64_t available, uint64_t used) {
+    return Queue::create(driver.memory(),
+                         {size, Gpa{descriptors}, Gpa{available}, Gpa{used}, true, true});
+  };
+  EXPECT_TRUE(create(8, 0x1000, 0x2000, 0x3000));
+  EXPECT_FALSE(create(0, 0x1000, 0x2000, 0x3000));
+  EXPECT_FALSE(create(6, 0x1000, 0x2000, 0x3000));
+  EXPECT_FALSE(create(512, 0x1000, 0x2000, 0x3000));
+  EXPECT_FALSE(create(8, 0x1008, 0x2000, 0x3000));
+  EXPECT_FALSE(create(8, 0x1000, 0x2001, 0x3000));
+  EXPECT_FALSE(create(8, 0x1000, 0x2000, 0x3002));
+  EXPECT_FALSE(create(8, 0x3fff0, 0x2000, 0x3000));
+  EXPECT_FALSE(create(8, ~0ull & ~15ull, 0x2000, 0x3000));
+}
+
+}  // namespace
+}  // namespace husk::virtio
