@@ -57,6 +57,7 @@ enum Index : uint32_t {
   kAmdLsCfg = 0xc0011020,
   kAmdDeCfg = 0xc0011029,
   kAmdInterruptPending = 0xc0010055,
+  kAmdNbCfg = 0xc001001f,
   kAmdOsvwLength = 0xc0010140,
 };
 
@@ -99,7 +100,7 @@ int mtrr_slot(uint32_t index) {
 // that matters here.
 bool ignored_amd(uint32_t index) {
   return index == kAmdSyscfg || index == kAmdHwcr || index == kAmdPatchLevel ||
-         index == kAmdLsCfg || index == kAmdInterruptPending;
+         index == kAmdLsCfg || index == kAmdInterruptPending || index == kAmdNbCfg;
 }
 
 }  // namespace
