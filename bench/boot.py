@@ -29,13 +29,13 @@ COMMANDS = {
 
 def seconds_to_init(command):
     start = time.monotonic()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+    with subprocess.Popen(["timeout", "60", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
         for line in run.stdout:
             if MARK in line:
                 elapsed = time.monotonic() - start
-                run.kill()
+                run.terminate()
                 return elapsed
-    raise RuntimeError("never reached /init: " + " ".join(command))
+    raise RuntimeError("not at /init within a minute: " + " ".join(command))
 
 
 def main():
