@@ -35,6 +35,7 @@ class CaseBuilder {
   void patch(uint64_t address, const void* bytes, size_t size);
   [[nodiscard]] uint64_t peek(uint64_t address) const;
   void ignore(uint64_t start, uint64_t length);
+  void writes_code() { test_.writes_code = true; }
   void check_faults(FaultCheck check) { test_.fault_check = check; }
 
   [[nodiscard]] const CpuCase& test() const { return test_; }

@@ -55,9 +55,7 @@ bool same_fault(const CpuCase& test, const CpuOutcome& a, const CpuOutcome& b,
                 const CompareOptions& options) {
   if (is_access_fault(a) && is_access_fault(b) && test.fault_check == FaultCheck::kAny) return true;
   if (options.known_gaps && a.error == b.error && is_gap(a.vector, b.vector)) return true;
-  if (a.vector != b.vector || a.error != b.error) return false;
-  if (test.fault_check == FaultCheck::kExact) return a.address == b.address;
-  return a.address / kPage == b.address / kPage;
+  return a.vector == b.vector && a.error == b.error && a.address == b.address;
 }
 
 bool is_ignored(const CpuCase& test, uint64_t address) {

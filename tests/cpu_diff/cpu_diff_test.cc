@@ -87,25 +87,28 @@ TEST(CpuDiff, SameSeedAndIndexGiveTheSameCase) {
   EXPECT_NE(first.start.gpr, again.start.gpr);
 }
 
-// Zydis finds the same instruction boundaries, and no instruction that it does not know: but for
-// those that are #UD on purpose, an instruction with a LOCK that is not legal.
+// Zydis finds the same instruction boundaries; what it does not know is #UD here.
 TEST(CpuDiff, CasesAreWellFormed) {
   ZydisDecoder decoder;
   ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
   CpuCase test;
+  CpuOutcome outcome;
   for (uint64_t index = 0; index < kCases; ++index) {
     generate(options().generator, index, test);
     ASSERT_GT(test.insn_count, 0);
     for (uint8_t i = 0; i < test.insn_count; ++i) {
       const CaseInsn& insn = test.insns[i];
-      const uint8_t* bytes = &test.code[insn.offset];
       ZydisDecodedInstruction decoded;
-      const auto status =
-          ZydisDecoderDecodeInstruction(&decoder, nullptr, bytes, insn.length, &decoded);
-      const bool locked = std::find(bytes, bytes + insn.length, 0xf0) != bytes + insn.length;
-      if (!ZYAN_SUCCESS(status) && locked) continue;
-      ASSERT_TRUE(ZYAN_SUCCESS(status)) << options().generator.seed << ":" << index;
-      EXPECT_EQ(decoded.length, insn.length) << options().generator.seed << ":" << index;
+      const auto status = ZydisDecoderDecodeInstruction(&decoder, nullptr, &test.code[insn.offset],
+                                                        insn.length, &decoded);
+      if (ZYAN_SUCCESS(status)) {
+        EXPECT_EQ(decoded.length, insn.length) << options().generator.seed << ":" << index;
+        continue;
+      }
+      native().run(test, outcome);
+      const bool reached = outcome.state.rip == test.start.rip + insn.offset;
+      EXPECT_TRUE(!reached || outcome.vector != kVectorBreakpoint)
+          << options().generator.seed << ":" << index;
     }
   }
 }

@@ -38,11 +38,7 @@ struct IgnoredRange {
 
 // How much of a fault is architecture. Of an instruction that touches many bytes, or two places,
 // which one is met first is the processor's own affair.
-enum class FaultCheck : uint8_t {
-  kExact,
-  kSamePage /* of a page fault's address */,
-  kAny /* #SS, #GP and #PF alike */
-};
+enum class FaultCheck : uint8_t { kExact, kAny /* #SS, #GP and #PF alike */ };
 
 struct CpuCase {
   static constexpr size_t kMaxCode = 80;
@@ -61,6 +57,7 @@ struct CpuCase {
   // An MMX instruction that faults on its memory operand may have left the x87 registers in MMX
   // state or not.
   bool loose_x87_top = false;
+  bool writes_code = false;  // at most the byte behind its last instruction
   alignas(64) DataWindow data{};
 };
 
@@ -73,8 +70,11 @@ struct CpuOutcome {
   alignas(64) DataWindow data{};
 };
 
+// Bytes behind a case's code that it may write.
+constexpr size_t kCodeMargin = 8;
+
 // How much of the code fits.
-inline size_t code_in_window(const CpuCase& test) {
+inline uint64_t code_in_window(const CpuCase& test) {
   return test.code_length < kCodeEnd - test.start.rip ? test.code_length
                                                       : kCodeEnd - test.start.rip;
 }

@@ -78,33 +78,20 @@ bool parse_setup(std::string_view name, Setup& setup) {
     Setup setup;
   };
   static constexpr Named kNames[] = {
-      {"divide", Setup::kDivide},
-      {"bit", Setup::kBitOffset},
-      {"string", Setup::kString},
-      {"moffs", Setup::kMoffs},
-      {"enter", Setup::kEnter},
-      {"leave", Setup::kLeave},
-      {"push", Setup::kPush},
-      {"pop", Setup::kPop},
-      {"popf", Setup::kPopf},
-      {"xlat", Setup::kXlat},
-      {"branch", Setup::kBranch},
-      {"branchreg", Setup::kBranchReg},
-      {"return", Setup::kReturn},
-      {"loop", Setup::kLoop},
-      {"lea", Setup::kLea},
-      {"maskmove", Setup::kMaskMove},
-      {"sreg", Setup::kSegmentRead},
-      {"shift", Setup::kShift},
-      {"base", Setup::kBase},
-      {"mxcsr", Setup::kMxcsr},
-      {"fxrstor", Setup::kFxrstor},
-      {"fxsave", Setup::kFxsave},
-      {"fnsave", Setup::kFnsave},
-      {"fnstenv", Setup::kFnstenv},
-      {"cmpxchg", Setup::kCmpxchg},
-      {"control", Setup::kControl},
-      {"environment", Setup::kEnvironment},
+      {"divide", Setup::kDivide},    {"bit", Setup::kBitOffset},
+      {"string", Setup::kString},    {"moffs", Setup::kMoffs},
+      {"enter", Setup::kEnter},      {"leave", Setup::kLeave},
+      {"push", Setup::kPush},        {"pop", Setup::kPop},
+      {"popf", Setup::kPopf},        {"xlat", Setup::kXlat},
+      {"branch", Setup::kBranch},    {"branchreg", Setup::kBranchReg},
+      {"return", Setup::kReturn},    {"loop", Setup::kLoop},
+      {"lea", Setup::kLea},          {"maskmove", Setup::kMaskMove},
+      {"sreg", Setup::kSegmentRead}, {"shift", Setup::kShift},
+      {"base", Setup::kBase},        {"mxcsr", Setup::kMxcsr},
+      {"fxrstor", Setup::kFxrstor},  {"fxsave", Setup::kFxsave},
+      {"fnsave", Setup::kFnsave},    {"fnstenv", Setup::kFnstenv},
+      {"cmpxchg", Setup::kCmpxchg},  {"control", Setup::kControl},
+      {"owncode", Setup::kOwnCode},  {"environment", Setup::kEnvironment},
   };
   for (const Named& entry : kNames) {
     if (entry.name == name) {
@@ -254,7 +241,8 @@ std::vector<Form> parse_form(const FormLine& line) {
 }
 
 const FormTables& form_tables() {
-  static const FormTables tables{integer_forms(), flow_forms(), sse_forms(), x87_forms()};
+  static const FormTables tables{integer_forms(), flow_forms(), sse_forms(), x87_forms(),
+                                 undefined_forms()};
   return tables;
 }
 

@@ -60,6 +60,7 @@ enum class Setup : uint8_t {
   kFnstenv,
   kCmpxchg,
   kControl,
+  kOwnCode,
   kEnvironment,
 };
 
@@ -98,7 +99,7 @@ std::vector<Form> parse_form(const FormLine& line);
 
 // All forms, by kind.
 struct FormTables {
-  std::vector<Form> integer, flow, sse, x87;
+  std::vector<Form> integer, flow, sse, x87, undefined;
 };
 const FormTables& form_tables();
 
@@ -106,5 +107,6 @@ std::vector<Form> integer_forms();
 std::vector<Form> flow_forms();  // they end a case
 std::vector<Form> sse_forms();
 std::vector<Form> x87_forms();
+std::vector<Form> undefined_forms();
 
 }  // namespace husk::cpu_diff

@@ -27,6 +27,7 @@ constexpr FormLine kLines[] = {
     {"mov", "b8 +r iv v"},
     {"mov", "c6 /0 ib b"},
     {"mov", "c7 /0 iz v"},
+    {"mov own code", "c6 /0 ib b m @owncode"},
     {"mov moffs", "a0 b x:a @moffs"},
     {"mov moffs", "a1 v x:a @moffs"},
     {"mov moffs", "a2 b @moffs"},

@@ -13,20 +13,26 @@ namespace {
 
 constexpr uint8_t kRsp = 4;
 
-const Form& choose_form(Rng& rng) {
+const std::vector<Form>& choose_table(Rng& rng) {
   const FormTables& tables = form_tables();
   const uint32_t kind = rng.below(100);
-  const auto& table = kind < 45   ? tables.integer
-                      : kind < 50 ? tables.flow
-                      : kind < 83 ? tables.sse
-                                  : tables.x87;
+  if (kind < 45) return tables.integer;
+  if (kind < 50) return tables.flow;
+  if (kind < 82) return tables.sse;
+  if (kind < 99) return tables.x87;
+  return tables.undefined;
+}
+
+const Form& choose_form(Rng& rng) {
+  const auto& table = choose_table(rng);
   return table[rng.below(static_cast<uint32_t>(table.size()))];
 }
 
 const Form* choose_only(Rng& rng, std::string_view name) {
   const FormTables& tables = form_tables();
   std::vector<const Form*> fitting;
-  for (const auto* table : {&tables.integer, &tables.flow, &tables.sse, &tables.x87}) {
+  for (const auto* table :
+       {&tables.integer, &tables.flow, &tables.sse, &tables.x87, &tables.undefined}) {
     for (const Form& form : *table) {
       if (form.name == name) fitting.push_back(&form);
     }
@@ -117,6 +123,8 @@ void choose_memory(CaseBuilder& builder, Plan& plan) {
   if (torn && target - kData < kDataSize && target + bytes > kDataEnd) target = kDataEnd;
   if (torn && kData - target < bytes) target = kData - bytes;
   plan.mem = reach(builder, target, plan.legacy_registers);
+  const bool wraps = form.setup == Setup::kBitOffset && plan.mem.segment_prefix != 0;
+  if (wraps && !builder.known_gaps) plan.mem.address32 = false;
   plan.mem.address32 |= address32 && plan.mem.target <= 0xffffffff && plan.mem.segment_prefix == 0;
 }
 
@@ -173,7 +181,7 @@ void generate(const GeneratorOptions& options, uint64_t index, CpuCase& test) {
   Rng rng(options.seed, index);
   test.code_length = test.insn_count = test.ignored_count = 0;
   test.fault_check = FaultCheck::kExact;
-  test.loose_x87_top = false;
+  test.loose_x87_top = test.writes_code = false;
   choose_start(rng, options.known_gaps, test);
   test.start.rip = choose_rip(rng);
   CaseBuilder builder(test, rng, options);

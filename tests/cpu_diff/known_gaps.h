@@ -9,6 +9,7 @@
 //     is no underflow;
 //   - single steps: after INT3, and after each iteration of a repeated string instruction but the
 //   last;
+//   - bit strings under 67 with FS or GS: the linear address, not the offset, is cut to 32 bits;
 //   - control words whose fixed bits are not as FXRSTOR makes them.
 // Made, and tolerated (CompareOptions::known_gaps): the functions below.
 #pragma once

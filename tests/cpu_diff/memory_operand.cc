@@ -10,7 +10,7 @@ constexpr uint8_t kRsp = 4;
 uint64_t outside(Rng& rng) {
   switch (rng.below(4)) {
     case 0:
-      return 0x0000800000000000 + (rng.next() & 0xffff);  // just not canonical
+      return 0x0000800000001000 + (rng.next() & 0xffff);  // just not canonical
     case 1:
       return rng.next() >> 1 | uint64_t{1} << 62;  // not at all
     case 2:

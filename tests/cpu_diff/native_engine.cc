@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <vector>
 
@@ -91,7 +92,8 @@ class NativeEngine final : public Engine {
     g_outcome = nullptr;
     frame.host_rsp = 0;
     memcpy(outcome.data.data(), at(kData), kDataSize);
-    memset(at(test.start.rip), kInt3, code_in_window(test));
+    memset(at(test.start.rip), kInt3,
+           std::min(code_in_window(test) + kCodeMargin, kCodeEnd - test.start.rip));
   }
 
  private:

@@ -54,7 +54,7 @@ std::string first_mnemonic(const CpuCase& test) {
   for (uint8_t i = 0; i < test.insn_count; ++i) {
     if (is_dropped(test, test.insns[i])) continue;
     const std::string text = disassemble(test, test.insns[i]);
-    return text.substr(0, text.find(' '));
+    return text == "?" ? bytes_of(test, test.insns[i]) : text.substr(0, text.find(' '));
   }
   return {};
 }

@@ -10,7 +10,7 @@
 namespace husk::cpu_diff {
 
 std::string describe(const CpuCase& test);
-// Of the first instruction that shrinking has left.
+// Of the first instruction that shrinking has left; its bytes if it is none.
 std::string first_mnemonic(const CpuCase& test);
 
 }  // namespace husk::cpu_diff

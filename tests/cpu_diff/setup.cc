@@ -173,8 +173,22 @@ bool pop_flags(CaseBuilder& builder) {
   return true;
 }
 
+// A store over the int3 behind the case: it must be executed as what it has become.
+void own_code(CaseBuilder& builder, Plan& plan) {
+  constexpr std::array<uint8_t, 5> kOneByteInsns = {0x90, 0xf8, 0xf9, 0xf5, 0x98};
+  constexpr uint64_t kLength = 7;  // with a RIP-relative operand and no prefix
+  plan.mem = {};
+  plan.mem.rip_relative = true;
+  plan.mem.target = builder.next_address() + kLength;
+  plan.legacy_registers = true;
+  plan.empty_rex = false;
+  plan.imm = kOneByteInsns[builder.rng.below(kOneByteInsns.size())];
+  plan.ends_case = true;
+  builder.writes_code();
+}
+
 bool mask_move(CaseBuilder& builder, const Plan& plan) {
-  builder.check_faults(FaultCheck::kSamePage);
+  builder.check_faults(FaultCheck::kAny);
   return builder.set(kRdi, choose_target(builder.rng, plan.form->prefix == 0x66 ? 16 : 8, false));
 }
 
@@ -255,9 +269,14 @@ void branch_through(CaseBuilder& builder, const Plan& plan) {
   builder.patch(plan.mem.target, &target, 8);
 }
 
+// These load what was arranged in memory, and no store of an earlier instruction may have changed
+// that.
+bool must_be_first(Setup setup) { return setup == Setup::kPopf || setup == Setup::kFxrstor; }
+
 }  // namespace
 
 bool prepare_registers(CaseBuilder& builder, Plan& plan) {
+  if (must_be_first(plan.form->setup) && builder.test().insn_count != 0) return false;
   switch (plan.form->setup) {
     case Setup::kDivide:
       return divide(builder, plan);
@@ -310,6 +329,8 @@ void prepare_memory(CaseBuilder& builder, Plan& plan) {
       return compare_exchange(builder, plan);
     case Setup::kBranchReg:
       return branch_through(builder, plan);
+    case Setup::kOwnCode:
+      return own_code(builder, plan);
     case Setup::kMxcsr:
       return mxcsr(builder, plan);
     case Setup::kFxrstor:

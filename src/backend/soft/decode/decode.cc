@@ -26,8 +26,7 @@ class Decoder {
     uint8_t opcode = 0;
     if (!opcode_bytes(opcode)) return out_of_bytes();
     i_.opcode = opcode;
-    uint16_t form = form_of(i_.map, opcode);
-    if ((form & kInvalid) != 0 || (is64() && (form & kInvalid64) != 0)) return Status::kInvalid;
+    const uint16_t form = form_of(i_.map, opcode);
     if ((form & kModrm) != 0) {
       if (at_ >= bytes_.size()) return out_of_bytes();
       if (vex_escape(opcode, bytes_[at_])) return Status::kInvalid;
@@ -40,12 +39,17 @@ class Decoder {
     }
     if (!immediates(form)) return out_of_bytes();
     i_.length = static_cast<uint8_t>(at_);
-    return Status::kOk;
+    // Only now, as processors do: where the rest of the bytes cannot be fetched, that fault comes
+    // first.
+    return exists(form) ? Status::kOk : Status::kInvalid;
   }
 
  private:
   Status out_of_bytes() const { return full_ ? Status::kTooLong : Status::kTruncated; }
 
+  [[nodiscard]] bool exists(uint16_t form) const {
+    return (form & kInvalid) == 0 && !(is64() && (form & kInvalid64) != 0);
+  }
   [[nodiscard]] bool is64() const { return size_ == CodeSize::k64; }
   [[nodiscard]] uint8_t rex_r() const { return (rex_ & 4) != 0 ? 8 : 0; }
   [[nodiscard]] uint8_t rex_x() const { return (rex_ & 2) != 0 ? 8 : 0; }

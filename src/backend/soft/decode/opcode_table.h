@@ -112,7 +112,7 @@ constexpr OpcodeTable table_0f() {
   t[0xa3] = kModrm;
   t[0xa4] = kModrm | kImm8;
   t[0xa5] = kModrm;
-  set(t, 0xa6, 0xa7, kInvalid);  // PadLock
+  set(t, 0xa6, 0xa7, kModrm | kInvalid);  // PadLock
   t[0xab] = kModrm;
   t[0xac] = kModrm | kImm8;
   set(t, 0xad, 0xb9, kModrm);
@@ -128,7 +128,7 @@ constexpr OpcodeTable table_0f() {
 
 constexpr OpcodeTable table_0f38() {
   OpcodeTable t{};
-  t.fill(kInvalid);
+  t.fill(kModrm | kInvalid);
   set(t, 0x00, 0x0b, kModrm);
   for (const int op : {0x10, 0x14, 0x15, 0x17}) t[static_cast<size_t>(op)] = kModrm;
   set(t, 0x1c, 0x1e, kModrm);
@@ -148,7 +148,7 @@ constexpr OpcodeTable table_0f38() {
 
 constexpr OpcodeTable table_0f3a() {
   OpcodeTable t{};
-  t.fill(kInvalid);
+  t.fill(kModrm | kImm8 | kInvalid);
   set(t, 0x08, 0x0f, kModrm | kImm8);
   set(t, 0x14, 0x17, kModrm | kImm8);
   set(t, 0x20, 0x22, kModrm | kImm8);
