@@ -16,6 +16,7 @@ setup:
 guest: setup
 	tools/fetch_kernel.sh
 	tools/make_test_initrd.sh
+	tools/make_demo_image.sh
 
 demo: build guest
 	tools/demo.sh
