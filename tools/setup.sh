@@ -7,6 +7,7 @@ packages="
   libgtest-dev libgmock-dev libfmt-dev libcli11-dev nlohmann-json3-dev
   libarchive-dev libssl-dev libzstd-dev liblz4-dev liblzma-dev zlib1g-dev libzydis-dev
   clang-format-19 busybox-static cpio kmod python3 erofs-utils skopeo umoci acpica-tools
+  mmdebstrap gcc libc6-dev
 "
 
 missing=""
