@@ -23,6 +23,7 @@ demo: build guest
 
 test: export HUSK_TEST_KERNEL = $(CURDIR)/.cache/guest/vmlinuz
 test: build guest
+	tools/make_test_images.sh
 	ctest --test-dir build/release --output-on-failure -j $(JOBS) -LE guest
 	ctest --test-dir build/release --output-on-failure -L guest
 

@@ -140,8 +140,7 @@ void add_run(CLI::App& app, Action& chosen) {
   verb->add_option("--memory,-m", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", container.vcpus, "Number of vCPUs")->capture_default_str();
   verb->add_option("--env,-e", container.environment, "Set a variable: KEY=VALUE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);
   verb->add_option("--workdir,-w", container.working_directory,
                    "Working directory in the container");
   verb->add_option("--user,-u", container.user, "User: name or uid, with :group");

@@ -119,7 +119,7 @@ void try_exec(const std::string& path, char** argv, char** environment) {
       ::setgid(identity.gid) != 0 || ::setuid(identity.uid) != 0)
     give_up(report, 125, std::string("cannot become the user: ") + std::strerror(errno));
   if (::chdir(directory.c_str()) != 0)
-    give_up(report, 126, "chdir to \"" + directory + "\": " + std::strerror(errno));
+    give_up(report, 125, "chdir to \"" + directory + "\": " + std::strerror(errno));
   become(request, complete_environment(request, identity), report);
 }
 
