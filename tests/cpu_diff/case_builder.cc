@@ -48,8 +48,7 @@ void CaseBuilder::append(const Plan& plan) {
   const uint32_t defined = repeats_compare ? 0 : form.defines;  // there may be no iteration
   const uint32_t undefined = form.undefined | plan.undefined;
   undefined_ = (undefined_ & ~defined) | undefined;
-  test_.insns[test_.insn_count++] = {test_.code_length, length, undefined, defined,
-                                     repeats_compare};
+  test_.insns[test_.insn_count++] = {test_.code_length, length, undefined, defined};
   if (form.rm_file == RegFile::kMmx || form.reg_file == RegFile::kMmx) test_.loose_x87_top = true;
   test_.code_length = static_cast<uint8_t>(test_.code_length + length);
   uint32_t written = 0;

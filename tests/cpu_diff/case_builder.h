@@ -15,10 +15,7 @@ namespace husk::cpu_diff {
 class CaseBuilder {
  public:
   CaseBuilder(CpuCase& test, Rng& random, const GeneratorOptions& options)
-      : rng(random),
-        has_segment_bases(options.segment_bases),
-        known_gaps(options.known_gaps),
-        test_(test) {}
+      : rng(random), has_segment_bases(options.segment_bases), test_(test) {}
 
   // A register's value at this point; meaningful while known().
   [[nodiscard]] uint64_t value(uint8_t reg) const { return test_.start.gpr[reg]; }
@@ -46,7 +43,6 @@ class CaseBuilder {
 
   Rng& rng;
   bool has_segment_bases;
-  bool known_gaps;
   bool segment_bases_known = true;
   bool stack_trusted = true;  // RSP is as set, but for pushes and pops
 

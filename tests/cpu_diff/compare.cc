@@ -6,8 +6,6 @@
 #include <cstring>
 #include <string_view>
 
-#include "cpu_diff/known_gaps.h"
-
 namespace husk::cpu_diff {
 namespace {
 
@@ -29,14 +27,12 @@ bool same_field(const CpuState& a, const CpuState& b, FxField field) {
 
 // The flags that were undefined where the outcome stopped: those that the instructions before it
 // left so.
-uint32_t undefined_flags(const CpuCase& test, const CpuOutcome& outcome, bool known_gaps) {
+uint32_t undefined_flags(const CpuCase& test, const CpuOutcome& outcome) {
   uint32_t undefined = 0;
   for (uint8_t i = 0; i < test.insn_count; ++i) {
     const CaseInsn& insn = test.insns[i];
     const bool stopped = outcome.state.rip == test.start.rip + insn.offset;
-    if (stopped && outcome.vector != kVectorBreakpoint) {
-      return undefined | (known_gaps ? gap_in_flags(insn) : 0);
-    }
+    if (stopped && outcome.vector != kVectorBreakpoint) return undefined;
     undefined = (undefined & ~insn.defined) | insn.undefined;
   }
   return undefined;
@@ -44,17 +40,15 @@ uint32_t undefined_flags(const CpuCase& test, const CpuOutcome& outcome, bool kn
 
 uint64_t flag_mask(const CpuCase& test, const CpuOutcome& outcome, const CompareOptions& options) {
   if (options.undefined_flags) return ~uint64_t{0};
-  return ~uint64_t{undefined_flags(test, outcome, options.known_gaps)};
+  return ~uint64_t{undefined_flags(test, outcome)};
 }
 
 bool is_access_fault(const CpuOutcome& outcome) {
   return outcome.vector >= 12 && outcome.vector <= 14;
 }
 
-bool same_fault(const CpuCase& test, const CpuOutcome& a, const CpuOutcome& b,
-                const CompareOptions& options) {
+bool same_fault(const CpuCase& test, const CpuOutcome& a, const CpuOutcome& b) {
   if (is_access_fault(a) && is_access_fault(b) && test.fault_check == FaultCheck::kAny) return true;
-  if (options.known_gaps && a.error == b.error && is_gap(a.vector, b.vector)) return true;
   return a.vector == b.vector && a.error == b.error && a.address == b.address;
 }
 
@@ -143,7 +137,7 @@ bool agree(const CpuCase& test, const CpuOutcome& a, const CpuOutcome& b,
            const CompareOptions& options) {
   const CpuState& x = a.state;
   const CpuState& y = b.state;
-  return same_fault(test, a, b, options) && x.gpr == y.gpr && x.rip == y.rip &&
+  return same_fault(test, a, b) && x.gpr == y.gpr && x.rip == y.rip &&
          ((x.rflags ^ y.rflags) & flag_mask(test, a, options)) == 0 && x.fs_base == y.fs_base &&
          x.gs_base == y.gs_base && same_fx(test, a, b) && same_data(test, a, b);
 }
@@ -153,7 +147,7 @@ std::vector<std::string> differences(const CpuCase& test, const CpuOutcome& a, c
   Lister list(test);
   const CpuState& x = a.state;
   const CpuState& y = b.state;
-  if (!same_fault(test, a, b, options)) {
+  if (!same_fault(test, a, b)) {
     list.plain("vector", a.vector, b.vector);
     if (a.vector == kNoVector || b.vector == kNoVector) return list.lines;
     list.plain("error", a.error, b.error);

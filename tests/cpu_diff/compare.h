@@ -10,7 +10,6 @@ namespace husk::cpu_diff {
 
 struct CompareOptions {
   bool undefined_flags = false;  // compare them too
-  bool known_gaps = true;        // tolerate what known_gaps.h lists
 };
 
 // Whether they agree, quickly.

@@ -45,8 +45,6 @@ SessionResult run_broken(const BrokenEngine::Fault& fault) {
 
 TEST(CpuDiff, HostAgreesWithItself) {
   SessionOptions everything = options();
-  everything.generator.known_gaps = true;
-  everything.compare.known_gaps = false;
   everything.compare.undefined_flags = true;
   const SessionResult result = run_session(native(), native(), everything);
   EXPECT_EQ(result.cases, kCases);
@@ -63,10 +61,8 @@ TEST(CpuDiff, ReachesEveryExceptionOfUserMode) {
   std::set<int> vectors;
   CpuCase test;
   CpuOutcome outcome;
-  GeneratorOptions everything = options().generator;
-  everything.known_gaps = true;
   for (uint64_t index = 0; index < kCases; ++index) {
-    generate(everything, index, test);
+    generate(options().generator, index, test);
     native().run(test, outcome);
     vectors.insert(outcome.vector);
   }
@@ -177,8 +173,7 @@ TEST(CpuDiff, ShrinksToTheInstructionAtFault) {
   std::memcpy(test.code.data(), code, sizeof code);
   test.code_length = sizeof code;
   test.insn_count = 3;
-  for (uint8_t i = 0; i < 3; ++i)
-    test.insns[i] = {static_cast<uint8_t>(3 * i), 3, 0, kStatusFlags, false};
+  for (uint8_t i = 0; i < 3; ++i) test.insns[i] = {static_cast<uint8_t>(3 * i), 3, 0, kStatusFlags};
   test.start.gpr[0] = 0, test.start.gpr[2] = 5;
   CpuOutcome out;
   const CpuCase small = shrink(test, [&](const CpuCase& candidate) {

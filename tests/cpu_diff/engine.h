@@ -29,7 +29,6 @@ struct CaseInsn {
   uint8_t length = 0;
   uint32_t undefined = 0;  // flags that it leaves undefined
   uint32_t defined = 0;    // flags that it defines, whatever they were
-  bool repeats_compare = false;
 };
 
 struct IgnoredRange {

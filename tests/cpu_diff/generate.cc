@@ -123,8 +123,6 @@ void choose_memory(CaseBuilder& builder, Plan& plan) {
   if (torn && target - kData < kDataSize && target + bytes > kDataEnd) target = kDataEnd;
   if (torn && kData - target < bytes) target = kData - bytes;
   plan.mem = reach(builder, target, plan.legacy_registers);
-  const bool wraps = form.setup == Setup::kBitOffset && plan.mem.segment_prefix != 0;
-  if (wraps && !builder.known_gaps) plan.mem.address32 = false;
   plan.mem.address32 |= address32 && plan.mem.target <= 0xffffffff && plan.mem.segment_prefix == 0;
 }
 
@@ -155,7 +153,7 @@ Added add_instruction(CaseBuilder& builder, const Form& form) {
   return plan.ends_case || form.system ? Added::kLast : Added::kYes;
 }
 
-void choose_start(Rng& rng, bool unmasked, CpuCase& test) {
+void choose_start(Rng& rng, CpuCase& test) {
   CpuState& start = test.start;
   for (uint64_t& reg : start.gpr) reg = integer_value(rng);
   start.gpr[kRsp] = kData + kPage + (rng.below(1024) & ~7u);
@@ -163,7 +161,7 @@ void choose_start(Rng& rng, bool unmasked, CpuCase& test) {
   if (rng.chance(15)) start.rflags |= kFlagD;
   start.fs_base = kData + (rng.next() & 0xfff);
   start.gs_base = rng.chance(50) ? kData - (rng.next() & 0xffffff) : rng.next() & 0x7fffffffffff;
-  fill_fx(rng, unmasked, start.fx);
+  fill_fx(rng, start.fx);
   fill_data(rng, test.data);
 }
 
@@ -182,7 +180,7 @@ void generate(const GeneratorOptions& options, uint64_t index, CpuCase& test) {
   test.code_length = test.insn_count = test.ignored_count = 0;
   test.fault_check = FaultCheck::kExact;
   test.loose_x87_top = test.writes_code = false;
-  choose_start(rng, options.known_gaps, test);
+  choose_start(rng, test);
   test.start.rip = choose_rip(rng);
   CaseBuilder builder(test, rng, options);
   const uint32_t wanted = 1 + (rng.chance(60) ? rng.below(CpuCase::kMaxInsns) : 0);

@@ -11,7 +11,6 @@ namespace husk::cpu_diff {
 struct GeneratorOptions {
   uint64_t seed = 1;
   bool segment_bases = true;  // both engines have them
-  bool known_gaps = false;    // make cases of what known_gaps.h lists
   std::string_view only;      // restrict to forms of this name
 };
 

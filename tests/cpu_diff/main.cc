@@ -23,7 +23,6 @@ struct Arguments {
   std::string subject = "interp";
   std::string only;
   std::string one;  // SEED:INDEX
-  bool gaps = false;
 };
 
 bool parse(int argc, char** argv, Arguments& arguments, int& status) {
@@ -37,7 +36,6 @@ bool parse(int argc, char** argv, Arguments& arguments, int& status) {
       ->check(CLI::IsMember({"interp", "native"}));
   app.add_option("--only", arguments.only, "only forms of this mnemonic, as the tables have it");
   app.add_option("--case", arguments.one, "one case again, as SEED:INDEX");
-  app.add_flag("--gaps", arguments.gaps, "make and report what is known to differ, too");
   app.add_flag("--undefined-flags", arguments.session.compare.undefined_flags,
                "compare undefined flags too");
   try {
@@ -47,8 +45,6 @@ bool parse(int argc, char** argv, Arguments& arguments, int& status) {
     return false;
   }
   arguments.session.generator.only = arguments.only;
-  arguments.session.generator.known_gaps = arguments.gaps;
-  arguments.session.compare.known_gaps = !arguments.gaps;
   if (arguments.one.empty()) return true;
   const char* end = arguments.one.data() + arguments.one.size();
   const auto seed = std::from_chars(arguments.one.data(), end, arguments.session.generator.seed);

@@ -168,7 +168,7 @@ bool pop_flags(CaseBuilder& builder) {
   if (!set_stack(builder, 8)) return false;
   if (!builder.known(kRsp)) return false;
   uint64_t flags = builder.rng.next() & 0x3fffff & ~(kFlagT | kFlagNt | kFlagAc);
-  if (builder.known_gaps && builder.rng.chance(10)) flags |= kFlagT;
+  if (builder.rng.chance(10)) flags |= kFlagT;
   builder.patch(builder.value(kRsp), &flags, 8);
   return true;
 }
@@ -240,16 +240,16 @@ void reserved_control(Rng& rng, std::array<uint8_t, 512>& image) {
 // A whole image, at times with a reserved bit of MXCSR.
 void saved_state(CaseBuilder& builder, const Plan& plan) {
   std::array<uint8_t, 512> image;
-  fill_fx(builder.rng, builder.known_gaps, image);
+  fill_fx(builder.rng, image);
   if (builder.rng.chance(5)) image[26] = 1;
-  if (builder.known_gaps) reserved_control(builder.rng, image);
+  reserved_control(builder.rng, image);
   builder.patch(plan.mem.target, image.data(), image.size());
 }
 
 void control_and_status(CaseBuilder& builder, const Plan& plan) {
   std::array<uint8_t, 512> image;
-  fill_fx(builder.rng, builder.known_gaps, image);
-  if (builder.known_gaps) reserved_control(builder.rng, image);
+  fill_fx(builder.rng, image);
+  reserved_control(builder.rng, image);
   if (plan.form->setup == Setup::kControl) builder.patch(plan.mem.target, image.data(), 2);
   if (plan.form->setup != Setup::kEnvironment) return;
   const std::array<uint16_t, 6> words = {static_cast<uint16_t>(image[0] | image[1] << 8), 0xffff,
@@ -259,7 +259,7 @@ void control_and_status(CaseBuilder& builder, const Plan& plan) {
 }
 
 void mxcsr(CaseBuilder& builder, const Plan& plan) {
-  uint32_t value = mxcsr_value(builder.rng, builder.known_gaps);
+  uint32_t value = mxcsr_value(builder.rng);
   if (builder.rng.chance(5)) value |= 1u << (16 + builder.rng.below(16));
   builder.patch(plan.mem.target, &value, 4);
 }

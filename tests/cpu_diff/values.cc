@@ -95,9 +95,9 @@ void fill_extended(Rng& rng, uint8_t* out) {
   std::memcpy(out + 8, &exponent, 2);
 }
 
-uint16_t control_word(Rng& rng, bool unmasked) {
+uint16_t control_word(Rng& rng) {
   const uint64_t random = rng.next();
-  const auto masks = static_cast<uint16_t>(unmasked && rng.chance(15) ? random & 0x3f : 0x3f);
+  const auto masks = static_cast<uint16_t>(rng.chance(15) ? random & 0x3f : 0x3f);
   constexpr uint16_t kPrecisions[] = {3, 3, 3, 2, 0};
   return static_cast<uint16_t>(0x40 | masks | pick(rng, kPrecisions) << 8 |
                                (random >> 32 & 3) << 10);
@@ -181,10 +181,10 @@ uint32_t float_value(Rng& rng) {
   return random;
 }
 
-uint32_t mxcsr_value(Rng& rng, bool unmasked) {
+uint32_t mxcsr_value(Rng& rng) {
   const uint64_t random = rng.next();
   uint32_t value = 0x1f80;
-  if (unmasked && rng.chance(15)) value = static_cast<uint32_t>(random & 0x1f80);
+  if (rng.chance(15)) value = static_cast<uint32_t>(random & 0x1f80);
   value |= random >> 32 & 0x6000;                                           // rounding
   if (rng.chance(20)) value |= static_cast<uint32_t>(random >> 40 & 0x3f);  // flags
   if (rng.chance(20))
@@ -192,11 +192,11 @@ uint32_t mxcsr_value(Rng& rng, bool unmasked) {
   return value;
 }
 
-void fill_fx(Rng& rng, bool unmasked, std::span<uint8_t, 512> fx) {
+void fill_fx(Rng& rng, std::span<uint8_t, 512> fx) {
   std::memset(fx.data(), 0, fx.size());
-  const uint16_t control = control_word(rng, unmasked);
+  const uint16_t control = control_word(rng);
   const uint16_t status = status_word(rng, control);
-  const uint32_t mxcsr = mxcsr_value(rng, unmasked);
+  const uint32_t mxcsr = mxcsr_value(rng);
   std::memcpy(&fx[0], &control, 2);
   std::memcpy(&fx[2], &status, 2);
   fx[4] = rng.chance(60) ? 0xff : static_cast<uint8_t>(rng.next());

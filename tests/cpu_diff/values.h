@@ -13,11 +13,10 @@ namespace husk::cpu_diff {
 uint64_t integer_value(Rng& rng);
 uint64_t double_value(Rng& rng);
 uint32_t float_value(Rng& rng);
-// `unmasked`: at times with exceptions unmasked.
-uint32_t mxcsr_value(Rng& rng, bool unmasked);
+uint32_t mxcsr_value(Rng& rng);  // at times with exceptions unmasked
 
 // A whole FXSAVE image that FXRSTOR accepts.
-void fill_fx(Rng& rng, bool unmasked, std::span<uint8_t, 512> fx);
+void fill_fx(Rng& rng, std::span<uint8_t, 512> fx);
 
 // Random data of all those kinds.
 void fill_data(Rng& rng, DataWindow& data);

@@ -4,8 +4,9 @@
 //
 // While guest code runs, the guest's x87 registers, and the rounding and flags of its MXCSR, live
 // in the host's units; C++ code of ours uses neither. leave() puts them back into FpuState and
-// gives the host its defaults; it is called before anything else runs on the thread. The host
-// always runs with all exceptions masked; see Unit for the unmasked ones.
+// gives the host its defaults; it is called before anything else runs on the thread. A guest that
+// unmasks exceptions is slower: its x87 registers come and go with each instruction, and #XM is
+// taken from the host's SIGFPE (trap.h).
 //
 // One Unit a vCPU, on its thread.
 #pragma once
@@ -26,8 +27,9 @@ namespace husk::soft::fpu {
 struct FpuState {
   static constexpr size_t kXmm = 160, kMxcsr = 24;
   alignas(64) std::array<uint8_t, 512> image{};
-  uint16_t control_word = 0x037f;  // the guest's; the host's has every exception masked
-  bool x87_live = false;           // the host's x87 registers are the guest's
+  uint16_t control_word = 0x037f;
+  bool x87_live = false;  // the host's x87 registers are the guest's; never with an exception
+                          // unmasked
   bool mxcsr_live = false;
 
   FpuState();
@@ -47,15 +49,8 @@ enum class Special : uint8_t {
   kFxrstor,
   kLdmxcsr,
   kStmxcsr,
-  kFldcw,
-  kFnstcw,
-  kFldenv,
-  kFnstenv,
-  kFrstor,
-  kFnsave,
-  kFninit,
-  kFnclex,
-  kMaskedStore,
+  kControl,           // FLDCW, FLDENV, FRSTOR, FNINIT, FNCLEX: may change the control word
+  kStoreEnvironment,  // FNSTENV, FNSAVE
 };
 
 struct CompiledInsn {
@@ -63,22 +58,17 @@ struct CompiledInsn {
   UnitKind unit = UnitKind::kSse;
   Special special = Special::kNone;
   MemAccess memory = MemAccess::kNone;
-  uint16_t size = 0;        // bytes of the memory operand
-  uint8_t alignment = 1;    // 16: a misaligned operand is #GP(0)
-  bool arithmetic = false;  // reads MXCSR: may raise #XM
-  bool waiting = false;     // an x87 instruction that reports a pending #MF first
+  uint16_t size = 0;          // bytes of the memory operand
+  uint8_t alignment = 1;      // 16: a misaligned operand is #GP(0)
+  bool arithmetic = false;    // reads MXCSR: may raise #XM
+  bool waiting = false;       // reports a pending #MF first
+  bool masked_store = false;  // MASKMOVQ, MASKMOVDQU: writes some bytes of its operand
   bool reads_flags = false, writes_flags = false;
-  bool wide = false;           // REX.W, of FXSAVE and FXRSTOR
-  bool narrow = false;         // 16-bit forms of the environment
-  uint8_t destination = 0xff;  // XMM register that `arithmetic` writes, to undo it
+  bool wide = false;    // REX.W, of FXSAVE and FXRSTOR
+  bool narrow = false;  // 16-bit forms of the environment
 };
 
-enum class Outcome : uint8_t {
-  kDone,
-  kMathFault /* #MF */,
-  kSimdFault /* #XM */,
-  kProtection /* #GP(0) */
-};
+enum class Outcome : uint8_t { kDone, kSimdFault /* #XM */, kProtection /* #GP(0) */ };
 
 class Unit {
  public:
@@ -89,10 +79,17 @@ class Unit {
   [[nodiscard]] bool exhausted() const { return arena_.exhausted(); }
   void forget_code();
 
+  // Whether a waiting instruction has to report #MF; asked before its operands are touched.
+  [[nodiscard]] static bool math_fault_pending(const FpuState& state);
+
+  // Whether x87 runs with an exception unmasked.
+  [[nodiscard]] static bool unmasked(const FpuState& state);
+  // Whether the store that has just run, unmasked, met an exception that keeps its result from
+  // memory: any but inexactness.
+  [[nodiscard]] static bool store_withheld(const FpuState& state);
+
   // Runs it. `memory` is host memory that was checked for the access, or a bounce buffer. On a
-  // fault nothing has changed but MXCSR's flags. Unmasked x87 exceptions are reported by the next
-  // waiting instruction, as the architecture has it, but the instruction that met them has already
-  // given its masked result.
+  // fault nothing has changed but MXCSR's flags.
   Outcome execute(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory,
                   uint64_t& rflags);
 
@@ -100,9 +97,14 @@ class Unit {
 
  private:
   void enter_x87(FpuState& state);
+  void leave_x87(FpuState& state);
   void enter_mxcsr(FpuState& state);
   Outcome run_special(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory);
-  bool math_fault_pending(FpuState& state);
+  Outcome run_unmasked(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory,
+                       uint64_t& rflags);
+  void run_control(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory);
+  void store_environment(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory);
+  Outcome restore_image(FpuState& state, const void* memory);
 
   CodeArena arena_;
   std::unordered_map<uint64_t, std::unique_ptr<CompiledInsn>> compiled_;

@@ -24,13 +24,13 @@ Form memory_d9(const Insn& insn) {
     case 3:
       return writes(4);
     case 4:
-      return special(Special::kFldenv, kRead, environment, true);
+      return special(Special::kControl, kRead, environment, true);
     case 5:
-      return special(Special::kFldcw, kRead, 2, true);
+      return special(Special::kControl, kRead, 2, true);
     case 6:
-      return special(Special::kFnstenv, kWrite, environment, false);
+      return special(Special::kStoreEnvironment, kWrite, environment, false);
     case 7:
-      return special(Special::kFnstcw, kWrite, 2, false);
+      return special(Special::kNone, kWrite, 2, false);  // FNSTCW
     default:
       return std::nullopt;
   }
@@ -63,9 +63,9 @@ Form memory_dd(const Insn& insn) {
     case 3:
       return writes(8);
     case 4:
-      return special(Special::kFrstor, kRead, whole, true);
+      return special(Special::kControl, kRead, whole, true);
     case 6:
-      return special(Special::kFnsave, kWrite, whole, false);
+      return special(Special::kStoreEnvironment, kWrite, whole, false);
     case 7: {
       Form form = writes(2);  // FNSTSW
       form->waiting = false;
@@ -135,15 +135,9 @@ Form register_form(const Insn& insn) {
       form.writes_flags = group == 5 || group == 6;
       if (group == 4) {
         form.waiting = false;
-        if (rm == 2)
-          form.special = Special::kFnclex;
-        else if (rm == 3)
-          form.special = Special::kFninit;
-        else if (rm > 4)
-          return std::nullopt;
-        else
-          form.special =
-              Special::kNone;  // FNENI, FNDISI, FNSETPM: nothing since the 8087 and 80287
+        if (rm > 4) return std::nullopt;
+        if (rm == 2 || rm == 3) form.special = Special::kControl;  // FNCLEX, FNINIT
+        // FNENI, FNDISI, FNSETPM: nothing since the 8087 and 80287.
       }
       return group == 7 ? std::nullopt : Form(form);
     case 0xdd:

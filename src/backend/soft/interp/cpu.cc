@@ -157,7 +157,7 @@ void Cpu::run_one() {
   const bool trap = (rflags_rest & kTf) != 0;
   const Block* block = find_block(true);
   if (block == nullptr) return;
-  shadow = false;
+  shadow = step_suppressed = false;
   rflags_rest &= ~kRf;
   code_key = kNoChaining;
   execute(block);
@@ -167,7 +167,7 @@ void Cpu::run_one() {
     return;
   }
   device.commit();
-  if (trap && !pending_.active) {
+  if (trap && !pending_.active && !step_suppressed) {
     dr6 |= kDr6SingleStep;
     fault(nullptr, kDb);
   }
@@ -196,6 +196,7 @@ Stop Cpu::run() {
       run_one();
     } else {
       const Block* block = find_block(false);
+      rflags_rest &= ~kRf;
       if (block != nullptr) execute(block);
     }
   }

@@ -119,6 +119,12 @@ class Cpu {
   // Raises an exception at `op`; returns null for the handler to return.
   const Op* fault(const Op* op, uint8_t vector);
   const Op* fault(const Op* op, uint8_t vector, uint32_t error);
+  // After a push or pop that failed: a non-canonical address is #SS there, not #GP (Intel SDM vol.
+  // 3, 6.15). Returns false.
+  bool stack_reference_failed() {
+    if (pending_.active && pending_.vector == kGp) pending_.vector = kSsFault;
+    return false;
+  }
   // INT n and its kin, at `op`. `checked`: the gate's privilege counts. False: a fault is pending.
   bool software_interrupt(const Op* op, uint8_t vector, bool checked);
   // The instruction at `op` is complete and the run loop has to look at what changed.
@@ -220,6 +226,8 @@ class Cpu {
   std::array<uint64_t, 32> mtrrs{};
   bool shadow = false;  // STI or MOV SS: no interrupt before the next instruction is done
   bool nmi_blocked = false;
+  bool step_suppressed =
+      false;  // the instruction entered a handler with TF clear: no trap behind it
   decode::CodeSize code_size = decode::CodeSize::k16;
 
   mmu::PhysicalMap& memory;

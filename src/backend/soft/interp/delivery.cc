@@ -228,6 +228,7 @@ bool Cpu::deliver(uint8_t vector, bool external) {
 
 bool Cpu::software_interrupt(const Op* op, uint8_t vector, bool checked) {
   rip = ip_of(op) & ip_mask;
+  step_suppressed = true;
   if (vm86() && checked && (rflags_rest & kIopl) != kIopl) {
     fault(op, kGp, 0);
     return false;

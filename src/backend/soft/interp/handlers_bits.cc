@@ -28,7 +28,8 @@ const Op* bit_r(Cpu& cpu, const Op* o) {
 }
 
 // A register bit number reaches beyond the operand: it is a signed offset in bits from the address.
-// `aux` is the address size in bytes, by which the effective address wraps.
+// `aux` holds the address size in bytes, by which the effective address wraps, and in its upper
+// half the segment that the address op has added already.
 template <int op, class T, bool immediate, bool locked>
 const Op* bit_m(Cpu& cpu, const Op* o) {
   const T bit = immediate ? static_cast<T>(o->imm) : reg<T>(cpu, o->src);
@@ -40,7 +41,12 @@ const Op* bit_m(Cpu& cpu, const Op* o) {
                                                                           : kBits == 32 ? 5
                                                                                         : 6);
     linear += static_cast<uint64_t>(units) * sizeof(T);
-    if (o->aux != 8) linear &= 0xffffffffu;
+    if ((o->aux & 15) != 8) {
+      const uint64_t base = cpu.seg_base[o->aux >> 4];
+      const uint64_t mask = (o->aux & 15) == 2 ? 0xffffu : 0xffffffffu;
+      linear = base + ((linear - base) & mask);
+      if (!cpu.code64()) linear &= 0xffffffffu;
+    }
   }
   if constexpr (op == kBt) {
     T value;

@@ -110,7 +110,7 @@ const Op* jump_memory(Cpu& cpu, const Op* o) {
     return cpu.fault(o, kGp, 0);
   const uint64_t sp = cpu.regs[kRsp] - 8;
   if (!store<uint64_t>(cpu, o, sp, cpu.next_ip(o))) [[unlikely]]
-    return nullptr;
+    return failed_on_stack(cpu);
   cpu.regs[kRsp] = sp;
   return jump_to(cpu, target);
 }
@@ -148,7 +148,7 @@ const Op* ret(Cpu& cpu, const Op* o) {
     return ret_narrow(cpu, o);
   uint64_t target;
   if (!load<uint64_t>(cpu, o, cpu.regs[kRsp], target)) [[unlikely]]
-    return nullptr;
+    return failed_on_stack(cpu);
   if (!canonical(target)) [[unlikely]]
     return cpu.fault(o, kGp, 0);
   cpu.regs[kRsp] += 8 + static_cast<uint64_t>(o->imm);

@@ -1,6 +1,6 @@
 // x87, MMX and SSE instructions: what surrounds their execution in the FPU room. An op's `imm`
 // points to the compiled instruction.
-#include <cstring>
+#include <array>
 
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/operands.h"
@@ -13,12 +13,19 @@ using fpu::MemAccess;
 using fpu::Outcome;
 using fpu::UnitKind;
 
+bool no_math_fault(Cpu& cpu, const Op* o, const CompiledInsn& insn) {
+  if (!insn.waiting || !fpu::Unit::math_fault_pending(cpu.fpu_state)) [[likely]]
+    return true;
+  cpu.fault(o, kMf);
+  return false;
+}
+
 // The faults that come before the operands are looked at (Intel SDM vol. 3, tables 2-2 and 13-1).
 bool available(Cpu& cpu, const Op* o, const CompiledInsn& insn) {
   if (insn.unit == UnitKind::kX87) {
     const bool fwait = o->aux == 1;  // FWAIT heeds TS only together with MP
     const uint64_t blocking = fwait ? ((cpu.cr0 & kCr0Mp) != 0 ? kCr0Ts : 0) : kCr0Em | kCr0Ts;
-    if ((cpu.cr0 & blocking) == 0) return true;
+    if ((cpu.cr0 & blocking) == 0) return no_math_fault(cpu, o, insn);
     cpu.fault(o, kNm);
     return false;
   }
@@ -32,15 +39,13 @@ bool available(Cpu& cpu, const Op* o, const CompiledInsn& insn) {
     cpu.fault(o, kNm);
     return false;
   }
-  if ((cpu.cr0 & kCr0Ts) == 0) return true;
+  if ((cpu.cr0 & kCr0Ts) == 0) return no_math_fault(cpu, o, insn);
   cpu.fault(o, kNm);
   return false;
 }
 
 const Op* report(Cpu& cpu, const Op* o, Outcome outcome) {
   switch (outcome) {
-    case Outcome::kMathFault:
-      return cpu.fault(o, kMf);
     case Outcome::kSimdFault:
       return cpu.fault(o, (cpu.cr4 & kCr4Osxmmexcpt) != 0 ? kXm : kUd);
     default:
@@ -90,6 +95,19 @@ const Op* simd_load(Cpu& cpu, const Op* o) {
   return o + 1;
 }
 
+// An unmasked exception may keep x87 from storing, and then nothing is wrong with an address that
+// cannot be written: the operand is looked at last.
+const Op* x87_store_unmasked(Cpu& cpu, const Op* o, const CompiledInsn& insn, uint64_t linear) {
+  const fpu::FpuState before = cpu.fpu_state;
+  std::array<std::byte, 16> bounce{};
+  const Outcome outcome = execute(cpu, insn, bounce.data());
+  if (outcome != Outcome::kDone) return report(cpu, o, outcome);
+  if (fpu::Unit::store_withheld(cpu.fpu_state)) return o + 1;
+  if (cpu.store_slow(o, linear, bounce.data(), insn.size)) return o + 1;
+  cpu.fpu_state = before;
+  return nullptr;
+}
+
 const Op* simd_store(Cpu& cpu, const Op* o) {
   const auto& insn = *reinterpret_cast<const CompiledInsn*>(o->imm);
   if (!available(cpu, o, insn)) [[unlikely]]
@@ -103,13 +121,14 @@ const Op* simd_store(Cpu& cpu, const Op* o) {
       return report(cpu, o, outcome);
     return o + 1;
   }
+  if (insn.waiting && insn.unit == UnitKind::kX87 && fpu::Unit::unmasked(cpu.fpu_state))
+    return x87_store_unmasked(cpu, o, insn, linear);
   // A device may refuse only before the instruction has had an effect, so everything is checked
   // first; what an instruction leaves unwritten keeps its value.
   if (!cpu.probe_write(o, linear, insn.size)) return nullptr;
   alignas(64) std::byte bounce[512] = {};
-  if (insn.size == 512 || insn.special == fpu::Special::kMaskedStore) {
-    if (!cpu.load_slow(o, linear, bounce, insn.size)) return nullptr;
-  }
+  const bool partial = insn.masked_store || insn.special == fpu::Special::kFxsave;
+  if (partial && !cpu.load_slow(o, linear, bounce, insn.size)) return nullptr;
   const Outcome outcome = execute(cpu, insn, bounce);
   if (outcome != Outcome::kDone) return report(cpu, o, outcome);
   if (!cpu.store_slow(o, linear, bounce, insn.size)) return nullptr;

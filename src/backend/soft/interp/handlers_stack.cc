@@ -12,7 +12,7 @@ using contract::x86::kRsp;
 const Op* push_r64(Cpu& cpu, const Op* o) {
   const uint64_t sp = cpu.regs[kRsp] - 8;
   if (!store<uint64_t>(cpu, o, sp, reg<uint64_t>(cpu, o->src))) [[unlikely]]
-    return nullptr;
+    return failed_on_stack(cpu);
   cpu.regs[kRsp] = sp;
   HUSK_NEXT(cpu, o);
 }
@@ -20,7 +20,7 @@ const Op* pop_r64(Cpu& cpu, const Op* o) {
   uint64_t value;
   const uint64_t sp = cpu.regs[kRsp];
   if (!load<uint64_t>(cpu, o, sp, value)) [[unlikely]]
-    return nullptr;
+    return failed_on_stack(cpu);
   cpu.regs[kRsp] = sp + 8;
   set_reg<uint64_t>(cpu, o->dst, value);  // POP RSP: the popped value wins
   HUSK_NEXT(cpu, o);
@@ -169,7 +169,7 @@ const Op* leave_64(Cpu& cpu, const Op* o) {
   uint64_t value;
   const uint64_t sp = cpu.regs[kRbp];
   if (!load<uint64_t>(cpu, o, sp, value)) [[unlikely]]
-    return nullptr;
+    return failed_on_stack(cpu);
   cpu.regs[kRsp] = sp + 8;
   cpu.regs[kRbp] = value;
   HUSK_NEXT(cpu, o);

@@ -28,6 +28,8 @@ class StringOp {
   [[nodiscard]] bool repeated() const { return op_->aux != 0; }
   [[nodiscard]] uint64_t count() const { return cpu_.regs[kRcx] & mask_; }
   [[nodiscard]] bool forward() const { return (cpu_.rflags_rest & kDf) == 0; }
+  // Whether several iterations may be one step.
+  [[nodiscard]] bool bulk() const { return repeated() && (cpu_.rflags_rest & (kDf | kTf)) == 0; }
   [[nodiscard]] uint64_t source() const {
     return (cpu_.regs[kRsi] & mask_) + cpu_.seg_base[op_->segment];
   }
@@ -83,7 +85,7 @@ template <class T>
 Step movs(Cpu& cpu, const Op* o, StringOp& s) {
   const uint64_t from = s.source();
   const uint64_t to = s.destination();
-  if (s.repeated() && s.forward()) {
+  if (s.bulk()) {
     const uint64_t n = std::min(StringOp::in_page(from, s.count(), sizeof(T)),
                                 StringOp::in_page(to, s.count(), sizeof(T)));
     std::byte* source = nullptr;
@@ -124,7 +126,7 @@ template <class T>
 Step stos(Cpu& cpu, const Op* o, StringOp& s) {
   const uint64_t to = s.destination();
   const T value = reg<T>(cpu, 0);
-  if (s.repeated() && s.forward()) {
+  if (s.bulk()) {
     const uint64_t n = StringOp::in_page(to, s.count(), sizeof(T));
     Cpu::WriteRef target;
     if (n > 1) {
@@ -214,13 +216,22 @@ const Op* run(Cpu& cpu, const Op* o) {
     if (step(cpu, o, s) == Step::kFault) return nullptr;
     return o + 1;
   }
+  // A fault leaves the flags as the first iteration found them (Intel SDM vol. 2, REP).
+  const Status before = cpu.status;
   while (s.count() != 0) {
     const Step outcome = step(cpu, o, s);
-    if (outcome == Step::kFault) return nullptr;
+    if (outcome == Step::kFault) {
+      cpu.status = before;
+      return nullptr;
+    }
     cpu.device.commit();
     if (outcome == Step::kDone) break;
-    if (s.count() != 0 && cpu.attention.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-      cpu.rip = cpu.ip_of(o);  // interrupted: goes on here
+    const bool interrupted =
+        cpu.attention.load(std::memory_order_relaxed) != 0 || (cpu.rflags_rest & kTf) != 0;
+    if (s.count() != 0 && interrupted) [[unlikely]] {
+      cpu.rip =
+          cpu.ip_of(o);  // goes on here; what interrupts it pushes RF (Intel SDM vol. 3, 17.3.1.1)
+      cpu.rflags_rest |= kRf;
       return nullptr;
     }
   }

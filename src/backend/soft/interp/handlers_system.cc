@@ -383,6 +383,7 @@ const Op* syscall(Cpu& cpu, const Op* o) {
   }
   set_flat(cpu.seg[kSs], static_cast<uint16_t>(selector + 8), false, false, 0);
   cpu.set_cpl(0);
+  cpu.step_suppressed = true;
   cpu.update_mode();
   return nullptr;
 }

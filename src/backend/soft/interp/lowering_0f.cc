@@ -144,7 +144,7 @@ bool Lowering::bit_test(int kind, bool immediate) {
   op.dst = slot(i_.rm, size);
   op.src = slot(i_.reg, size);
   op.imm = i_.imm;
-  op.aux = i_.address_size;
+  op.aux = static_cast<uint8_t>(i_.address_size | (i_.memory ? i_.mem.segment << 4 : 0));
   if (i_.memory) set_memory(op, 1u << size, kind != 0);
   return false;
 }
@@ -185,6 +185,7 @@ bool Lowering::map_0f_system() {
     case 0x23: {
       const bool to = i_.opcode >= 0x22;
       const bool debug = (i_.opcode & 1) != 0;
+      if (debug && i_.reg >= 8) return undefined();
       Op& op = system(debug ? (to ? System::kMovToDr : System::kMovFromDr)
                             : (to ? System::kMovToCr : System::kMovFromCr));
       op.aux = i_.reg;

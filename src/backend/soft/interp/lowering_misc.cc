@@ -156,7 +156,7 @@ bool Lowering::primary_misc() {
       return false;
     }
     case 0x90:
-      if (i_.rm == 8) {  // REX.B: XCHG R8, RAX
+      if (i_.rm == 8 && i_.rep != Rep::kRepe) {  // REX.B: XCHG R8, RAX; with F3 still PAUSE
         Op& exchange = emit(xchg_handler(false, log2()));
         exchange.src = slot(8, 3);
         return false;

@@ -10,7 +10,7 @@ bool Lowering::simd() {
   Op& op = emit(simd_handler(*compiled));
   op.imm = static_cast<int64_t>(reinterpret_cast<uintptr_t>(compiled));
   op.aux = i_.map == decode::OpMap::kPrimary && i_.opcode == 0x9b ? 1 : 0;
-  if (compiled->special == fpu::Special::kMaskedStore) {  // at DS:RDI, or another segment's
+  if (compiled->masked_store) {  // at DS:RDI, or another segment's
     decode::Insn& insn = const_cast<decode::Insn&>(i_);
     insn.mem = {contract::x86::kRdi, decode::kNoRegister, 0, contract::x86::kDs, 0};
     if (i_.segment_override != decode::kNoRegister) insn.mem.segment = i_.segment_override;

@@ -6,6 +6,12 @@
 
 namespace husk::soft::interp {
 
+// For handlers of the short forms to return.
+[[gnu::noinline]] inline const Op* failed_on_stack(Cpu& cpu) {
+  cpu.stack_reference_failed();
+  return nullptr;
+}
+
 class StackCursor {
  public:
   StackCursor(Cpu& cpu, const Op* op)
@@ -14,11 +20,11 @@ class StackCursor {
   template <class T>
   bool push(T value) {
     move(-static_cast<int64_t>(sizeof(T)));
-    return store<T>(cpu_, op_, address(), value);
+    return store<T>(cpu_, op_, address(), value) || cpu_.stack_reference_failed();
   }
   template <class T>
   bool pop(T& value) {
-    if (!load<T>(cpu_, op_, address(), value)) return false;
+    if (!load<T>(cpu_, op_, address(), value)) return cpu_.stack_reference_failed();
     move(sizeof(T));
     return true;
   }
