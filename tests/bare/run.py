@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Runs a bare-metal guest and judges what it says. Usage: run.py [--cpus N] HUSK GUEST.elf
+
+The guest passes when it prints "plan N", N lines that begin with "ok" or "skip", and "end N", and exits
+with its code for success. --qemu runs it on QEMU's TCG instead of Husk, for people who want to compare.
+"""
+import argparse
+import re
+import subprocess
+import sys
+
+SUCCESS = 1  # isa-debug-exit: (0 << 1) | 1
+
+
+def command(args):
+    if args.qemu:
+        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", args.qemu_cpu, "-smp", str(args.cpus), "-m", "64",
+                "-kernel", args.guest, "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-device", "pc-testdev",
+                "-display", "none", "-serial", "stdio", "-no-reboot"]
+    return [args.husk, "boot", "--kernel", args.guest, "--debug-exit", "--test-device", "--memory", "64M",
+            "--cpus", str(args.cpus)]
+
+
+def run(args):
+    process = subprocess.Popen(command(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+    try:
+        output, _ = process.communicate(timeout=args.timeout)
+        return process.returncode, output.decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, _ = process.communicate()
+        return None, output.decode(errors="replace")
+
+
+def number_after(word, text):
+    found = re.findall(rf"^{word} (\d+)\r?$", text, re.MULTILINE)
+    return int(found[0]) if len(found) == 1 else None
+
+
+def problems(status, text, wanted):
+    passed = len(re.findall(r"^(?:ok|skip) ", text, re.MULTILINE))
+    planned = number_after("plan", text)
+    if status is None:
+        yield "timed out"
+    if planned is None:
+        yield "no plan"
+    elif passed != planned or number_after("end", text) != planned:
+        yield f"{passed} of {planned} checks passed, end says {number_after('end', text)}"
+    if status is not None and status != wanted:
+        yield f"exit status {status}, not {wanted}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("husk")
+    parser.add_argument("guest")
+    parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--timeout", type=float, default=60)
+    parser.add_argument("--qemu", action="store_true")
+    parser.add_argument("--qemu-cpu", default="max")
+    parser.add_argument("--verbose", action="store_true", help="print everything the guest said")
+    args = parser.parse_args()
+    status, text = run(args)
+    for line in text.splitlines():
+        if args.verbose or not line.startswith("ok "):
+            print(line)
+    found = list(problems(status, text, SUCCESS))
+    for problem in found:
+        print("run.py:", problem)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
