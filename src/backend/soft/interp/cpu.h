@@ -284,8 +284,7 @@ class Cpu {
   uint64_t dirty_epoch_ = 0;
   uint64_t jump_epoch_ = 0;
   uint64_t code_base_ = 0;
-  std::array<uint64_t, 16>
-      large_regions_{};  // which 2 MiB regions (hashed) hold pieces of large pages
+  mmu::LargePages large_pages_;
   mmu::ContextAllocator contexts_;
   BlockCache blocks_;
 };

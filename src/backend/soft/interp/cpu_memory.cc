@@ -13,7 +13,7 @@ using mmu::Privilege;
 
 namespace {
 
-constexpr uint64_t kLargeRegion = uint64_t{2} << 20;
+constexpr uint8_t kPageShift = 12;
 constexpr int kCanonicalShift = 16;  // 48-bit linear addresses
 
 bool canonical(uint64_t linear) {
@@ -60,10 +60,7 @@ bool Cpu::translate(const Op* op, uint64_t linear, Access access, Privilege priv
   target.writable = page.writable;
 
   const uint64_t entry_context = context_base_ | static_cast<uint64_t>(privilege);
-  if (translation.large) {
-    const uint64_t region = linear / kLargeRegion % (large_regions_.size() * 64);
-    large_regions_[region / 64] |= uint64_t{1} << region % 64;
-  }
+  if (translation.shift > kPageShift) large_pages_.note(linear, translation.shift);
   mmu::Tlb::fill(tlb.read, linear, entry_context, page.host);
   if (access != Access::kWrite || !page.writable) return true;
   if (memory.dirty_log() != nullptr)
@@ -241,8 +238,7 @@ void Cpu::finish_write(const Op* op, const WriteRef& ref) {
 
 void Cpu::invalidate_page(uint64_t linear) {
   if (!long_mode()) linear &= 0xffffffffu;
-  const uint64_t region = linear / kLargeRegion % (large_regions_.size() * 64);
-  if ((large_regions_[region / 64] >> region % 64 & 1) != 0) {
+  if (large_pages_.may_hold(linear)) {
     flush_tlb_all();
     return;
   }
@@ -253,7 +249,7 @@ void Cpu::invalidate_page(uint64_t linear) {
 
 void Cpu::flush_tlb_all() {
   contexts_.forget_all();
-  large_regions_.fill(0);
+  large_pages_.clear();
   update_mode();
 }
 

@@ -161,7 +161,7 @@ class Walker {
     const bool may_write =
         (rights & kWritable) != 0 || (!user_ && (paging_.cr0 & kCr0WriteProtect) == 0);
     return {(frame & ~offset_mask) | (linear & offset_mask), (rights & kUser) != 0,
-            may_write && (value & kDirty) != 0, large};
+            may_write && (value & kDirty) != 0, level.shift};
   }
 
   const PhysicalMap& memory_;
@@ -178,7 +178,7 @@ class Walker {
 std::variant<Translation, PageFault> walk(const PhysicalMap& memory, const PagingState& paging,
                                           uint64_t linear, Access access, bool user,
                                           bool ac_override) {
-  if ((paging.cr0 & kCr0Paging) == 0) return Translation{linear, true, true, false};
+  if ((paging.cr0 & kCr0Paging) == 0) return Translation{linear, true, true, 12};
   return Walker(memory, paging, access, user, ac_override).run(linear);
 }
 

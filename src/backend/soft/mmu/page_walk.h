@@ -23,7 +23,7 @@ struct Translation {
   uint64_t gpa = 0;       // of the very byte that was asked for
   bool user = false;      // the page is a user page
   bool writable = false;  // may the same accessor write through it now, its dirty bit being set?
-  bool large = false;     // mapped by a 2 MiB, 4 MiB or 1 GiB entry
+  uint8_t shift = 12;     // of the page's size: more for 2 MiB, 4 MiB and 1 GiB pages
 };
 
 struct PageFault {

@@ -61,6 +61,39 @@ class Tlb {
   std::array<TlbEntry, kEntries> write{};
 };
 
+// Which regions may have pieces of large pages in the TLB, by hashes. INVLPG anywhere in such a
+// page reaches all of its pieces (Intel SDM vol. 3, 4.10.4.1), which the TLB cannot find one by
+// one.
+class LargePages {
+ public:
+  // A piece at `linear` of a page of 1 << `shift` bytes.
+  void note(uint64_t linear, uint8_t shift) {
+    if (shift == kHugeShift) {
+      huge_ |= huge_bit(linear);
+      return;
+    }
+    word(linear) |= large_bit(linear);
+    const uint64_t other_half = linear ^ uint64_t { 1 } << kLargeShift;
+    if (shift > kLargeShift) word(other_half) |= large_bit(other_half);  // 4 MiB
+  }
+  [[nodiscard]] bool may_hold(uint64_t linear) {
+    return (word(linear) & large_bit(linear)) != 0 || (huge_ & huge_bit(linear)) != 0;
+  }
+  void clear() {
+    large_.fill(0);
+    huge_ = 0;
+  }
+
+ private:
+  static constexpr uint8_t kLargeShift = 21, kHugeShift = 30;
+  uint64_t& word(uint64_t linear) { return large_[linear >> kLargeShift >> 6 & 15]; }
+  static uint64_t large_bit(uint64_t linear) { return uint64_t{1} << (linear >> kLargeShift & 63); }
+  static uint64_t huge_bit(uint64_t linear) { return uint64_t{1} << (linear >> kHugeShift & 63); }
+
+  std::array<uint64_t, 16> large_{};
+  uint64_t huge_ = 0;
+};
+
 // Gives context numbers to address spaces (PCIDs). A number is never reused before the whole TLB is
 // flushed.
 class ContextAllocator {
