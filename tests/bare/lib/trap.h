@@ -51,13 +51,13 @@ extern "C" [[noreturn]] void bare_enter(const Entry* entry);
 Trap enter(const Entry& entry);
 
 extern uint64_t probe_at;  // see Trap::probe
-// One instruction, guarded; its inputs follow. RAX, RDX and the flags may change. Gives a Trap.
+// One instruction, guarded; its inputs follow. It may change every register but RSP. Gives a Trap.
 #define BARE_PROBE(instruction, ...)                   \
   ::bare::catch_trap([&] {                             \
     asm volatile("movq $1f, %[probe]\n1: " instruction \
                  : [probe] "=m"(::bare::probe_at)      \
                  : __VA_ARGS__                         \
-                 : "rax", "rdx", "memory", "cc");      \
+                 : "r11", "memory", "cc");             \
   })
 
 // "vector 14, error 0x2, rip 0x..." for failures.
