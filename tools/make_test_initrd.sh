@@ -1,15 +1,25 @@
 #!/bin/sh
-# An initial RAM disk of busybox and tests/guest/init, for the tests that boot a kernel.
+# An initial RAM disk of busybox, tests/guest/init and the modules of virtio disks, for the tests that boot a kernel.
 set -eu
 
 cd "$(dirname "$0")/.."
 target=.cache/guest/test-initrd
-if [ -f "$target" ] && [ "$target" -nt tests/guest/init ]; then exit 0; fi
+newer() { [ -f "$target" ] && [ "$target" -nt "$1" ]; }
+if newer tests/guest/init && newer tools/make_test_initrd.sh && newer .cache/guest/vmlinuz; then exit 0; fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/bin" "$work/proc" "$work/sys" "$work/dev"
+mkdir -p "$work/bin" "$work/proc" "$work/sys" "$work/dev" "$work/modules"
 cp /bin/busybox "$work/bin/busybox"
 cp tests/guest/init "$work/init"
 chmod +x "$work/init"
+# Copied under numbers that keep the order in which they load.
+release=$(ls .cache/guest/lib/modules)
+number=10
+for wanted in virtio_mmio virtio_blk; do
+  /sbin/modprobe --dirname "$PWD/.cache/guest" --set-version "$release" --show-depends "$wanted"
+done | awk '!seen[$0]++' | sed -n 's/^insmod \([^ ]*\).*/\1/p' | while read -r module; do
+  cp "$module" "$work/modules/$number-$(basename "$module")"
+  number=$((number + 1))
+done
 (cd "$work" && find . | cpio --quiet -o -H newc) > "$target.new"
 mv "$target.new" "$target"

@@ -1,19 +1,15 @@
 // husk boot: a bare kernel with its serial console on the terminal.
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fd.h"
-#include "base/log.h"
 #include "base/try.h"
 #include "cli/exit_codes.h"
 #include "cli/report.h"
 #include "cli/size.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
-#include "runtime/machine.h"
+#include "runtime/hypervisor.h"
+#include "runtime/managed_machine.h"
 
 namespace husk::cli {
 namespace {
@@ -25,23 +21,13 @@ struct BootOptions {
   std::string kernel;
   std::string initrd;
   std::string append = "console=ttyS0";
+  std::vector<std::string> disks;
   std::string memory = "512M";
   std::string backend = "auto";
   uint32_t cpus = 1;
   bool debug_exit = false;
   bool test_device = false;
 };
-
-// A file mapped read-only.
-Result<base::Mapping> map_file(const std::string& path, const std::string& role) {
-  const base::Fd fd = HUSK_TRY(base::open_file(path, O_RDONLY, role));
-  struct stat st{};
-  if (::fstat(fd.get(), &st) != 0) return fail_errno(path, "cannot stat " + role);
-  if (!S_ISREG(st.st_mode)) return fail(ErrorKind::kInvalidArgument, path, role + " is not a file");
-  if (st.st_size == 0) return fail(ErrorKind::kCorrupt, path, "empty " + role);
-  return base::Mapping::map(static_cast<size_t>(st.st_size), PROT_READ, MAP_PRIVATE, fd.get(), 0,
-                            path);
-}
 
 // A guest that panics restarts at once, which ends the run, unless the user wants it otherwise.
 std::string command_line(const BootOptions& options) {
@@ -69,40 +55,47 @@ int exit_code(const runtime::MachineEnd& end, const ConsoleOutput& console) {
   }
 }
 
-Result<int> boot(const BootOptions& options) {
-  runtime::BoardOptions board;
-  board.memory_bytes = HUSK_TRY(parse_memory(options.memory, kLeastMemory));
+// "FILE" or "FILE,ro"; a comma that belongs to the name is only before what is neither.
+VirtioDeviceConfig parse_disk(const std::string& text) {
+  constexpr std::string_view kReadOnly = ",ro";
+  if (!text.ends_with(kReadOnly)) return VirtioDeviceConfig::block(text, false);
+  return VirtioDeviceConfig::block(text.substr(0, text.size() - kReadOnly.size()), true);
+}
+
+Result<machine::VmConfig> configure(const BootOptions& options) {
+  machine::VmConfig config;
+  config.memory_size = HUSK_TRY(parse_memory(options.memory, kLeastMemory));
   if (options.cpus < 1 || options.cpus > kMostCpus)
     return fail(ErrorKind::kInvalidArgument, "--cpus", fmt::format("must be 1 to {}", kMostCpus));
-  board.vcpus = options.cpus;
-  board.debug_exit = options.debug_exit;
-  board.test_device = options.test_device;
-  const base::Mapping kernel = HUSK_TRY(map_file(options.kernel, "kernel"));
-  base::Mapping initrd;
-  if (!options.initrd.empty()) initrd = HUSK_TRY(map_file(options.initrd, "initrd"));
+  config.vcpu_count = options.cpus;
+  config.kernel_path = options.kernel;
+  config.kernel_cmdline = command_line(options);
+  if (!options.initrd.empty()) config.initrd_path = options.initrd;
+  return config;
+}
 
+Result<int> boot(const BootOptions& options) {
+  const machine::VmConfig config = HUSK_TRY(configure(options));
   ConsoleOutput console(STDOUT_FILENO);
-  auto machine = HUSK_TRY(runtime::Machine::create(board, console));
-  boot::KernelRequest request;
-  request.name = options.kernel;
-  request.kernel = kernel.bytes();
-  request.initrd = initrd.bytes();
-  request.initrd_name = options.initrd;
-  request.command_line = command_line(options);
-  const auto loaded = HUSK_TRY(machine->load(request));
-  base::log(base::LogLevel::kDebug, "booting {} ({})", options.kernel,
-            loaded.version.empty() ? "no version" : loaded.version);
+  const auto hypervisor = HUSK_TRY(runtime::open_hypervisor(options.backend));
+  const auto vm = HUSK_TRY(hypervisor->create_vm(config));
+  auto& machine = *vm->as<runtime::ManagedMachine>();
+  runtime::MachineExtras extras;
+  extras.serial_output = &console;
+  extras.debug_exit = options.debug_exit;
+  extras.test_device = options.test_device;
+  HUSK_TRY(machine.set_extras(std::move(extras)));
+  for (const std::string& disk : options.disks) HUSK_TRY(vm->add_virtio_device(parse_disk(disk)));
+  HUSK_TRY(vm->add_virtio_device(VirtioDeviceConfig::entropy()));
 
+  HUSK_TRY(vm->start());
   const RawTerminal terminal;
-  machine->start();
   {
-    const InputPump input(STDIN_FILENO, [&](std::span<const std::byte> data) {
-      return machine->board().serial().push(data);
-    });
-    machine->end().wait_until_reached();
+    const InputPump input(
+        STDIN_FILENO, [&](std::span<const std::byte> data) { return machine.send_serial(data); });
+    machine.wait();
   }
-  machine->join();
-  return exit_code(machine->end(), console);
+  return exit_code(machine.end(), console);
 }
 
 int run(const BootOptions& options) {
@@ -119,6 +112,8 @@ void add_boot(CLI::App& app, Action& chosen) {
       ->required();
   verb->add_option("--initrd", options->initrd, "Initial RAM disk");
   verb->add_option("--append", options->append, "Kernel command line")->capture_default_str();
+  verb->add_option("--disk", options->disks, "A disk: FILE, or FILE,ro to keep it as it is")
+      ->allow_extra_args(false);
   verb->add_option("--memory", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", options->cpus, "Number of vCPUs")->capture_default_str();
   verb->add_option("--backend", options->backend, "auto or soft")

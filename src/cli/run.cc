@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "cli/exit_codes.h"
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/size.h"
 #include "cli/terminal.h"
@@ -23,7 +24,6 @@ constexpr uint64_t kLeastMemory = uint64_t{96} << 20;
 struct RunOptions {
   runtime::ContainerOptions container;
   std::string memory = "512M";
-  std::string backend = "auto";
   std::string entrypoint;
   CLI::Option* entrypoint_given = nullptr;
   std::vector<std::string> words;  // the image and the command
@@ -83,7 +83,8 @@ class SignalForwarder {
   std::thread thread_;
 };
 
-Result<int> run(RunOptions& options) {
+// What the flags mean together, and what they leave to the environment.
+Result<void> resolve(RunOptions& options) {
   runtime::ContainerOptions& container = options.container;
   container.memory_bytes = HUSK_TRY(parse_memory(options.memory, kLeastMemory));
   if (container.vcpus < 1 || container.vcpus > 64)
@@ -104,28 +105,52 @@ Result<int> run(RunOptions& options) {
     container.rows = size.ws_row;
     container.columns = size.ws_col;
   }
-  SignalForwarder::block();
+  return {};
+}
+
+// Where the command's output goes. The progress line leaves before the first byte of it.
+runtime::ContainerOutput outputs(Progress& progress) {
   runtime::ContainerOutput output;
-  output.out = [](std::string_view text) { write_all(STDOUT_FILENO, text); };
-  output.err = [](std::string_view text) { write_all(STDERR_FILENO, text); };
+  output.out = [&progress](std::string_view text) {
+    progress.stop();
+    write_all(STDOUT_FILENO, text);
+  };
+  output.err = [&progress](std::string_view text) {
+    progress.stop();
+    write_all(STDERR_FILENO, text);
+  };
   output.serial = [](std::string_view line) {
     base::log(base::LogLevel::kDebug, "serial: {}", line);
   };
-  output.state = [](const lifecycle::VmState& state) {
+  output.state = [&progress](const lifecycle::VmState& state) {
+    if (state.kind() == lifecycle::VmState::Kind::kStarting) progress.now("starting the machine");
+    if (state.is_ready()) progress.stop();
     base::log(base::LogLevel::kDebug, "state: {}", state.to_string());
   };
-  const auto running = HUSK_TRY(runtime::Container::start(container, output));
+  return output;
+}
+
+// Passes terminal, input and signals on until the command has ended.
+Result<runtime::ContainerExit> attend(runtime::Container& running,
+                                      const runtime::ContainerOptions& options) {
   std::optional<RawTerminal> raw;
-  if (container.terminal) raw.emplace();
-  const SignalForwarder signals(*running);
+  if (options.terminal) raw.emplace();
+  const SignalForwarder signals(running);
   std::optional<InputPump> input;
-  if (container.input)
+  if (options.input)
     input.emplace(
-        STDIN_FILENO, [&](std::span<const std::byte> data) { return running->send_input(data); },
-        [&] { running->close_input(); });
-  const runtime::ContainerExit exit = HUSK_TRY(running->wait());
-  input.reset();
-  raw.reset();
+        STDIN_FILENO, [&](std::span<const std::byte> data) { return running.send_input(data); },
+        [&] { running.close_input(); });
+  return running.wait();
+}
+
+Result<int> run(RunOptions& options) {
+  HUSK_TRY(resolve(options));
+  SignalForwarder::block();
+  Progress progress("preparing " + options.container.image);
+  const auto running = HUSK_TRY(runtime::Container::start(options.container, outputs(progress)));
+  const runtime::ContainerExit exit = HUSK_TRY(attend(*running, options.container));
+  progress.stop();
   if (!exit.reason.empty()) report(exit.reason);
   return exit.code;
 }
@@ -147,7 +172,7 @@ void add_run(CLI::App& app, Action& chosen) {
   options->entrypoint_given =
       verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");
   verb->add_option("--kernel", container.kernel, "Guest kernel instead of the default one");
-  verb->add_option("--backend", options->backend, "auto or soft")
+  verb->add_option("--backend", container.backend, "auto or soft")
       ->check(CLI::IsMember({"auto", "soft"}));
   verb->add_option("--name", container.name, "Name of the machine");
   verb->add_flag("-i,--interactive", container.input, "Keep standard input open");

@@ -1,9 +1,10 @@
 #include "cli/size.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <charconv>
+
+#include "husk/host.h"
 
 #include "base/checked.h"
 #include "base/try.h"
@@ -47,12 +48,11 @@ Result<uint64_t> parse_size(const std::string& flag, const std::string& text) {
 
 Result<uint64_t> parse_memory(const std::string& text, uint64_t least) {
   const uint64_t size = base::align_down(HUSK_TRY(parse_size("--memory", text)), kPageSize);
-  const auto host = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-                    static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t host = host::host_memory_size();
   if (size < least)
     return fail(ErrorKind::kInvalidArgument, "--memory",
                 fmt::format("{} is too little, a guest needs {}M at least", text, least >> 20));
-  if (size > host)
+  if (host != 0 && size > host)
     return fail(ErrorKind::kInvalidArgument, "--memory",
                 fmt::format("{} is more than the host's {}M", text, host >> 20));
   return size;

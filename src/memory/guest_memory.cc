@@ -1,5 +1,6 @@
 #include "memory/guest_memory.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -58,6 +59,14 @@ Result<void> GuestMemory::write(Gpa gpa, std::span<const std::byte> in) {
   if (host == nullptr) return out_of_range(gpa, in.size());
   std::memcpy(host, in.data(), in.size());
   mark_dirty(gpa, in.size());
+  return {};
+}
+
+Result<void> GuestMemory::clear() {
+  if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                  static_cast<off_t>(size_)) != 0)
+    return fail_errno("guest memory", "cannot be cleared");
+  for (const Region& region : regions_) mark_dirty(region.start, region.size);
   return {};
 }
 

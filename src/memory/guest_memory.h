@@ -82,6 +82,10 @@ class GuestMemory {
     return nullptr;
   }
 
+  // Zeroes all of it and gives the host its pages back; every place stays where it is. Nobody else
+  // may be using the memory.
+  [[nodiscard]] Result<void> clear();
+
   [[nodiscard]] uint64_t size() const { return size_; }  // bytes of RAM, all regions
   [[nodiscard]] std::span<const Region> regions() const { return regions_; }
   [[nodiscard]] int file() const { return file_.get(); }

@@ -10,13 +10,13 @@ using namespace platform;  // NOLINT(google-build-using-namespace): the board is
 
 Board::~Board() = default;
 
-Result<std::unique_ptr<Board>> Board::create(const BoardOptions& options, MachineEnd& end,
+Result<std::unique_ptr<Board>> Board::create(const BoardOptions& options,
+                                             memory::GuestMemory& memory, MachineEnd& end,
                                              const LineFactory& line, contract::InterruptSink& sink,
                                              contract::ByteSink& serial_output) {
-  std::unique_ptr<Board> board(new Board);
+  std::unique_ptr<Board> board(new Board(memory));
   board->vcpus_ = options.vcpus;
   board->line_ = line;
-  board->memory_ = HUSK_TRY(memory::GuestMemory::create(boot::ram_layout(options.memory_bytes)));
   board->chipset_ = std::make_unique<Chipset>(sink);
   board->pit_ = std::make_unique<Pit8254>(board->alarms_, line(kPitGsi), base::monotonic_ns);
   board->serial_ = std::make_unique<Uart16550>(line(kCom1Gsi), serial_output);
@@ -87,8 +87,8 @@ Result<boot::LoadedKernel> Board::load(boot::KernelRequest request) {
   for (uint32_t slot = 0; slot < virtio_.size(); ++slot)
     acpi.virtio.push_back(
         {kVirtioBase + slot * kVirtioStride, kVirtioStride, kVirtioFirstGsi + slot});
-  request.rsdp = HUSK_TRY(boot::write_acpi(*memory_, acpi));
-  return boot::load_kernel(*memory_, request);
+  request.rsdp = HUSK_TRY(boot::write_acpi(memory_, acpi));
+  return boot::load_kernel(memory_, request);
 }
 
 }  // namespace husk::runtime

@@ -25,7 +25,6 @@
 namespace husk::runtime {
 
 struct BoardOptions {
-  uint64_t memory_bytes = 0;
   uint32_t vcpus = 1;
   bool debug_exit = false;   // QEMU's isa-debug-exit at 0xf4
   bool test_device = false;  // QEMU's pc-testdev
@@ -38,17 +37,15 @@ constexpr uint32_t kVirtioBase = 0xd0000000, kVirtioStride = 0x1000, kVirtioFirs
 
 class Board {
  public:
-  // `line` makes an interrupt line of a GSI, `sink` is where the chipset's messages go: both are
-  // the VM's.
+  // `memory`, laid out by boot::ram_layout(), outlives the board. `line` makes an interrupt line of
+  // a GSI, `sink` is where the chipset's messages go: both are the VM's.
   using LineFactory = std::function<contract::IrqLine(uint32_t gsi)>;
-  [[nodiscard]] static Result<std::unique_ptr<Board>> create(const BoardOptions& options,
-                                                             MachineEnd& end,
-                                                             const LineFactory& line,
-                                                             contract::InterruptSink& sink,
-                                                             contract::ByteSink& serial_output);
+  [[nodiscard]] static Result<std::unique_ptr<Board>> create(
+      const BoardOptions& options, memory::GuestMemory& memory, MachineEnd& end,
+      const LineFactory& line, contract::InterruptSink& sink, contract::ByteSink& serial_output);
   ~Board();
 
-  [[nodiscard]] memory::GuestMemory& memory() { return *memory_; }
+  [[nodiscard]] memory::GuestMemory& memory() { return memory_; }
   [[nodiscard]] const platform::Bus& ports() const { return ports_; }
   [[nodiscard]] const platform::Bus& mmio() const { return mmio_; }
   [[nodiscard]] platform::Chipset& chipset() { return *chipset_; }
@@ -63,12 +60,12 @@ class Board {
   [[nodiscard]] Result<boot::LoadedKernel> load(boot::KernelRequest request);
 
  private:
-  Board() = default;
+  explicit Board(memory::GuestMemory& memory) : memory_(memory) {}
   [[nodiscard]] Result<void> attach_all(const BoardOptions& options);
 
   uint32_t vcpus_ = 1;
   LineFactory line_;
-  std::unique_ptr<memory::GuestMemory> memory_;
+  memory::GuestMemory& memory_;
   platform::Bus ports_, mmio_;
   AlarmThread alarms_;
   std::unique_ptr<platform::Chipset> chipset_;

@@ -6,35 +6,33 @@
 
 #include <algorithm>
 
+#include "husk/mapping.h"
+
 #include "agent/host/client.h"
 #include "agent/host/initramfs.h"
 #include "base/fd.h"
 #include "base/try.h"
 #include "oci/prepare.h"
 #include "runtime/guest_kernel.h"
-#include "runtime/machine.h"
-#include "virtio/block.h"
+#include "runtime/hypervisor.h"
+#include "runtime/managed_machine.h"
 #include "virtio/console.h"
-#include "virtio/file_store.h"
-#include "virtio/mmio_transport.h"
-#include "virtio/rng.h"
 
 namespace husk::runtime {
 namespace {
 
-constexpr size_t kLargestKernel = size_t{512} << 20;
 constexpr uint64_t kStopTimeoutNs = 10'000'000'000;  // the lifecycle contract's limit for stopping
 constexpr size_t kControlPort = 2;
 constexpr std::string_view kKernelOptions =
     "console=ttyS0 quiet panic=-1 reboot=k random.trust_cpu=on";
-constexpr std::string_view kReadyMarker = "VMRS_READY ";
 constexpr std::string_view kPanicMarker = "Kernel panic - not syncing: ";
 
 // The serial console, line by line: the ready marker, a panic's reason, and the lines for whoever
 // wants them.
 class SerialWatch : public contract::ByteSink {
  public:
-  explicit SerialWatch(ContainerOutput& output) : output_(output) {}
+  using LineHandler = std::function<void(std::string_view)>;
+  explicit SerialWatch(LineHandler on_line) : on_line_(std::move(on_line)) {}
   void write(std::span<const std::byte> data) override {
     for (const std::byte byte : data) {
       const char c = static_cast<char>(byte);
@@ -45,18 +43,17 @@ class SerialWatch : public contract::ByteSink {
       }
     }
   }
+  // Once the machine has ended.
   [[nodiscard]] const std::string& panic() const { return panic_; }
 
  private:
   void take_line() {
-    if (output_.serial) output_.serial(line_);
-    if (line_.starts_with(kReadyMarker) && output_.state)
-      output_.state(lifecycle::VmState::ready(line_.substr(kReadyMarker.size())));
+    on_line_(line_);
     if (const size_t at = line_.find(kPanicMarker); at != std::string::npos && panic_.empty())
       panic_ = line_.substr(at + kPanicMarker.size());
     line_.clear();
   }
-  ContainerOutput& output_;
+  LineHandler on_line_;
   std::string line_, panic_;
 };
 
@@ -87,37 +84,27 @@ std::vector<std::string> environment(const ContainerOptions& options,
 class RunningContainer : public Container {
  public:
   explicit RunningContainer(ContainerOutput output)
-      : output_(std::move(output)), serial_(output_), client_(output_.out, output_.err) {}
+      : output_(std::move(output)),
+        serial_([this](std::string_view line) { on_serial_line(line); }),
+        client_(output_.out, output_.err) {}
   ~RunningContainer() override {
-    if (machine_) machine_->stop();
+    if (machine_ != nullptr) machine_->halt();
   }
 
   Result<void> begin(const ContainerOptions& options) {
     const auto reference = HUSK_TRY(oci::parse_reference(options.image));
     const oci::PreparedImage image = HUSK_TRY(oci::prepare(reference, {}));
-    agent::RunRequest request;
-    request.argv = arguments(options, image.config);
-    if (request.argv.empty())
-      return fail(ErrorKind::kInvalidArgument, options.image,
-                  "no command: the image names none and none was given");
-    request.environment = environment(options, image.config);
-    request.working_directory =
-        options.working_directory.empty() ? image.config.working_dir : options.working_directory;
-    request.user = options.user.empty() ? image.config.user : options.user;
-    request.terminal = options.terminal;
-    request.input = options.input;
-    request.rows = options.rows;
-    request.columns = options.columns;
+    agent::RunRequest request = HUSK_TRY(request_for(options, image.config));
     const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
     HUSK_TRY(describe(options, image, kernel));
     request.hostname = config_.name;
-    HUSK_TRY(build(options, image, kernel));
+    HUSK_TRY(build(options, kernel));
     client_.run(request);
     client_.set_on_finished([this] { finished(); });
-    set_state(lifecycle::VmState::starting());
-    machine_->start();
-    set_state(lifecycle::VmState::running());
-    return {};
+    report_state();
+    const auto started = machine_->start();
+    report_state();
+    return started;
   }
 
   size_t send_input(std::span<const std::byte> data) override { return client_.send_input(data); }
@@ -132,32 +119,66 @@ class RunningContainer : public Container {
   }
 
   Result<ContainerExit> wait() override {
-    machine_->end().wait_until_reached();
-    machine_->join();
-    const agent::RunResult result = client_.result();
-    if (result.failed) return failed("container: " + result.reason);
-    if (result.finished) {
-      set_state(lifecycle::VmState::stopped());
-      return ContainerExit{result.code, result.reason};
-    }
-    if (early_signal_ != 0) return ContainerExit{128 + early_signal_, {}};
-    if (!serial_.panic().empty()) return failed("guest kernel panic: " + serial_.panic());
-    return failed("the guest ended without saying how the command did");
+    machine_->wait();
+    const auto exit = outcome();
+    if (!exit) failure_ = exit.error().why;
+    report_state();
+    return exit;
   }
 
  private:
-  void set_state(const lifecycle::VmState& state) {
-    if (output_.state) output_.state(state);
+  [[nodiscard]] Result<ContainerExit> outcome() {
+    const agent::RunResult result = client_.result();
+    if (result.failed) return fail(ErrorKind::kBackend, "container", result.reason);
+    if (result.finished) return ContainerExit{result.code, result.reason};
+    if (early_signal_ != 0) return ContainerExit{128 + early_signal_, {}};
+    if (!serial_.panic().empty())
+      return fail(ErrorKind::kBackend, "guest kernel panic", serial_.panic());
+    return fail(ErrorKind::kBackend, "guest", "it ended without saying how the command did");
   }
-  std::unexpected<Error> failed(const std::string& why) {
-    set_state(lifecycle::VmState::failed(why));
-    return fail(ErrorKind::kBackend, {}, why);
+
+  // On a vCPU's thread.
+  void on_serial_line(std::string_view line) {
+    if (output_.serial) output_.serial(line);
+    const auto ip = lifecycle::parse_ready_line(line);
+    if (!ip) return;
+    const std::lock_guard lock(report_mutex_);
+    ready_ip_ = *ip;
+    tell_state();
+  }
+
+  void report_state() {
+    const std::lock_guard lock(report_mutex_);
+    tell_state();
+  }
+  void tell_state() {
+    if (!output_.state) return;
+    const auto state = failure_ ? machine::VmState::kError : machine_->state();
+    output_.state(mapping::to_lifecycle(state, {ready_ip_, failure_}));
   }
 
   // On the client's thread. The agent powers the machine off by itself; one that does not is
   // stopped.
   void finished() {
     if (!machine_->end().wait_for(kStopTimeoutNs)) machine_->end().reach(EndReason::kStopped, 0);
+  }
+
+  static Result<agent::RunRequest> request_for(const ContainerOptions& options,
+                                               const image::ImageConfig& image) {
+    agent::RunRequest request;
+    request.argv = arguments(options, image);
+    if (request.argv.empty())
+      return fail(ErrorKind::kInvalidArgument, options.image,
+                  "no command: the image names none and none was given");
+    request.environment = environment(options, image);
+    request.working_directory =
+        options.working_directory.empty() ? image.working_dir : options.working_directory;
+    request.user = options.user.empty() ? image.user : options.user;
+    request.terminal = options.terminal;
+    request.input = options.input;
+    request.rows = options.rows;
+    request.columns = options.columns;
+    return request;
   }
 
   // The operator's view of the machine; building goes by it.
@@ -173,53 +194,45 @@ class RunningContainer : public Container {
     return config_.validate();
   }
 
-  Result<void> build(const ContainerOptions& options, const oci::PreparedImage& image,
-                     const GuestKernel& kernel) {
-    BoardOptions board;
-    board.memory_bytes = config_.memory_mb << 20;
-    board.vcpus = options.vcpus;
-    machine_ = HUSK_TRY(Machine::create(board, serial_));
-    HUSK_TRY(attach_devices(image));
-    const std::string kernel_bytes =
-        HUSK_TRY(base::read_file(kernel.path, "kernel", kLargestKernel));
-    const std::string initramfs =
-        HUSK_TRY(agent::build_initramfs(kernel.modules, agent::kWantedModules));
-    boot::KernelRequest request;
-    request.name = kernel.path;
-    request.kernel = std::as_bytes(std::span(kernel_bytes));
-    request.initrd = std::as_bytes(std::span(initramfs));
-    request.initrd_name = "initramfs";
-    request.command_line = *config_.cmdline;
-    HUSK_TRY(machine_->load(request));
-    return {};
+  // The machine from its description: console, root disk and entropy, in this order.
+  Result<void> build(const ContainerOptions& options, const GuestKernel& kernel) {
+    const machine::VmConfig machine_config = HUSK_TRY(mapping::to_machine(config_));
+    hypervisor_ = HUSK_TRY(open_hypervisor(options.backend));
+    vm_ = HUSK_TRY(hypervisor_->create_vm(machine_config));
+    machine_ = vm_->as<ManagedMachine>();
+    MachineExtras extras;
+    extras.serial_output = &serial_;
+    extras.initrd = HUSK_TRY(agent::build_initramfs(kernel.modules, agent::kWantedModules));
+    HUSK_TRY(machine_->set_extras(std::move(extras)));
+    HUSK_TRY(
+        machine_->add_device(VirtioDeviceConfig::console(), [this] { return make_console(); }));
+    VirtioDeviceConfig root = VirtioDeviceConfig::block(*config_.root_disk, true);
+    const auto serial = std::as_bytes(std::span(agent::kRootDiskSerial));
+    root.config.assign(serial.begin(), serial.end());
+    HUSK_TRY(vm_->add_virtio_device(root));
+    return vm_->add_virtio_device(VirtioDeviceConfig::entropy());
   }
 
-  Result<void> attach(std::unique_ptr<virtio::Device> device) {
-    Board& board = machine_->board();
-    const contract::IrqLine line = board.next_virtio_line();
-    HUSK_TRY(board.attach_virtio(
-        std::make_unique<virtio::MmioTransport>(std::move(device), board.memory(), line)));
-    return {};
-  }
-
-  Result<void> attach_devices(const oci::PreparedImage& image) {
+  // hvc0, hvc1 and the agent's port.
+  Result<std::unique_ptr<virtio::Device>> make_console() {
     auto console = std::make_unique<virtio::Console>(
         std::vector<virtio::Console::PortSpec>{{"husk.console", true, nullptr},
                                                {"husk.log", true, nullptr},
                                                {std::string(agent::kPortName), false, &client_}});
     client_.attach(console->input(kControlPort));
-    HUSK_TRY(attach(std::move(console)));
-    auto root = HUSK_TRY(virtio::FileStore::open(image.root_path, true));
-    HUSK_TRY(attach(std::make_unique<virtio::Block>(std::move(root), "husk-root")));
-    return attach(std::make_unique<virtio::Rng>());
+    return console;
   }
 
   ContainerOutput output_;
-  SerialWatch serial_;
-  agent::Client client_;
   lifecycle::VmConfig config_;
-  std::unique_ptr<Machine> machine_;
+  std::mutex report_mutex_;
+  std::optional<std::string> ready_ip_, failure_;
+  SerialWatch serial_;
   std::atomic<int> early_signal_{0};
+  std::unique_ptr<machine::Hypervisor> hypervisor_;
+  std::unique_ptr<machine::VirtualMachine> vm_;
+  ManagedMachine* machine_ = nullptr;
+  agent::Client client_;  // goes before the machine, which its thread looks at
 };
 
 }  // namespace

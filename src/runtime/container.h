@@ -24,7 +24,8 @@ struct ContainerOptions {
   std::string working_directory, user;   // empty: the image's
   std::string name;                      // empty: one is made
   std::string kernel;                    // empty: the default one
-  uint64_t memory_bytes = 0;
+  std::string backend = "auto";
+  uint64_t memory_bytes = 0;  // whole MiB
   uint32_t vcpus = 1;
   bool terminal = false;
   bool input = false;

@@ -1,6 +1,7 @@
 #include "runtime/machine_end.h"
 
 #include <chrono>
+#include <utility>
 
 namespace husk::runtime {
 
@@ -37,13 +38,18 @@ bool MachineEnd::wait_for(uint64_t timeout_ns) {
   return changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), [&] { return reached(); });
 }
 
-void MachineEnd::pause(uint32_t vcpus) {
+bool MachineEnd::pause(uint32_t vcpus, uint64_t timeout_ns) {
   std::unique_lock lock(mutex_);
   paused_ = true;
   lock.unlock();
   if (kick_) kick_();
   lock.lock();
-  changed_.wait(lock, [&] { return waiting_ == vcpus || reached(); });
+  const bool parked = changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
+                                        [&] { return waiting_ == vcpus || reached(); });
+  if (parked) return true;
+  paused_ = false;
+  changed_.notify_all();
+  return false;
 }
 
 void MachineEnd::resume() {
@@ -54,13 +60,30 @@ void MachineEnd::resume() {
   changed_.notify_all();
 }
 
-void MachineEnd::wait_while_paused() {
+void MachineEnd::wait_while_paused(uint32_t vcpu) {
   std::unique_lock lock(mutex_);
   if (!paused_ || reached()) return;
   ++waiting_;
   changed_.notify_all();
-  changed_.wait(lock, [&] { return !paused_ || reached(); });
+  while (paused_ && !reached()) {
+    if (work_ != nullptr && work_for_ == vcpu) {
+      (*work_)();  // whoever asked waits for it, and holds nothing meanwhile
+      work_ = nullptr;
+      changed_.notify_all();
+    }
+    changed_.wait(lock);
+  }
   --waiting_;
+}
+
+bool MachineEnd::run_parked(uint32_t vcpu, const std::function<void()>& work) {
+  std::unique_lock lock(mutex_);
+  if (!paused_ || reached()) return false;
+  work_ = &work;
+  work_for_ = vcpu;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return work_ == nullptr || reached(); });
+  return std::exchange(work_, nullptr) == nullptr;
 }
 
 }  // namespace husk::runtime

@@ -38,10 +38,12 @@ class MachineEnd : public contract::MachineEventSink {
   bool wait_for(uint64_t timeout_ns);
 
   // Pausing: vCPU threads wait in wait_while_paused(); pause() returns when `vcpus` of them do, or
-  // the end came.
-  void pause(uint32_t vcpus);
+  // the end came. False: some vCPU did not come within `timeout_ns`, and the pause is off again.
+  [[nodiscard]] bool pause(uint32_t vcpus, uint64_t timeout_ns);
   void resume();
-  void wait_while_paused();
+  void wait_while_paused(uint32_t vcpu);
+  // Runs `work` on the thread of a vCPU that waits there. False: none does, the machine has ended.
+  bool run_parked(uint32_t vcpu, const std::function<void()>& work);
 
  private:
   std::mutex mutex_;
@@ -51,6 +53,8 @@ class MachineEnd : public contract::MachineEventSink {
   uint32_t code_ = 0;
   bool paused_ = false;
   uint32_t waiting_ = 0;
+  const std::function<void()>* work_ = nullptr;  // for vCPU work_for_
+  uint32_t work_for_ = 0;
   std::function<void()> kick_;
 };
 

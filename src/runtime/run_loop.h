@@ -11,13 +11,14 @@ namespace husk::runtime {
 
 // On the vCPU's own thread. Returns when `end` is set.
 template <seam::HypervisorVcpu Vcpu>
-void run_vcpu(Vcpu& vcpu, const platform::Bus& ports, const platform::Bus& mmio, MachineEnd& end) {
+void run_vcpu(Vcpu& vcpu, uint32_t id, const platform::Bus& ports, const platform::Bus& mmio,
+              MachineEnd& end) {
   using Kind = seam::VcpuExit::Kind;
   while (!end.reached()) {
     const seam::VcpuExit exit = vcpu.step();
     switch (exit.kind) {
       case Kind::kCanceled:
-        end.wait_while_paused();
+        end.wait_while_paused(id);
         break;
       case Kind::kIo:
         if (exit.write) {

@@ -46,6 +46,27 @@ class Boots(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stdout[-2000:])
         self.assertIn(b"HUSK processes done", run.stdout)
 
+    def test_disks_are_read_and_written(self):
+        with tempfile.TemporaryDirectory() as directory:
+            disks = [os.path.join(directory, name) for name in ("one", "two")]
+            for disk in disks:
+                with open(disk, "wb") as file:
+                    file.write(f"host: {os.path.basename(disk)}     ".encode())
+                    file.truncate(1 << 20)
+            with open(disks[1], "rb") as file:
+                before = file.read()
+            run = boot("disks", "--disk", disks[0], "--disk", disks[1] + ",ro")
+            self.assertEqual(run.returncode, 0, run.stdout[-2000:])
+            self.assertIn(b"HUSK vda 2048 ro=0 host: one", run.stdout)
+            self.assertIn(b"HUSK vda written", run.stdout)
+            self.assertIn(b"HUSK vdb 2048 ro=1 host: two", run.stdout)
+            self.assertNotIn(b"HUSK vdb written", run.stdout)
+            with open(disks[0], "rb") as file:
+                file.seek(8 * 512)
+                self.assertEqual(file.read(15), b"from the guest\n")
+            with open(disks[1], "rb") as file:
+                self.assertEqual(file.read(), before)
+
     def test_panic_is_a_failure_with_its_reason(self):
         run = boot("panic")
         self.assertEqual(run.returncode, 1)
@@ -94,6 +115,14 @@ class Refuses(unittest.TestCase):
 
     def test_missing_initrd(self):
         self.refused("--kernel", KERNEL, "--initrd", "/nonexistent", says="/nonexistent: cannot open initrd")
+
+    def test_disks(self):
+        self.refused("--kernel", KERNEL, "--disk", "/nonexistent/disk", says="/nonexistent/disk: cannot open disk")
+        self.refused("--kernel", KERNEL, "--disk", "/", says="/: ")
+        self.refused("--kernel", KERNEL, *["--disk", "/dev/null,ro"] * 9, says="no room for more than 8")
+        with tempfile.NamedTemporaryFile() as disk:
+            disk.truncate(1 << 20)
+            self.refused("--kernel", KERNEL, "--disk", disk.name, "--disk", disk.name, says=disk.name + ".*in use")
 
     def test_too_little_and_too_much_memory(self):
         self.refused("--kernel", KERNEL, "--memory", "16M", says="vmlinuz: .* MiB")

@@ -133,6 +133,19 @@ class Command(RunCase):
         self.ran(BUSYBOX, "sh", "-c", "kill -SEGV $$", code=139)
 
 
+class Lifecycle(RunCase):
+    def states(self, *args):
+        with subprocess.Popen([HUSK, "--debug", "run", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+            return re.findall(r"state: (.*)", process.communicate(timeout=60)[1].decode(errors="replace"))
+
+    def test_states_are_passed_in_order(self):
+        self.assertEqual(self.states(BUSYBOX, "true"), ["starting", "running", "ready (127.0.0.1)", "stopped"])
+
+    def test_a_guest_that_fails_says_so(self):
+        self.assertRegex(self.states("--user", "nobodyhere", BUSYBOX, "true")[-1], "failed: .*nobodyhere")
+
+
 class Signals(RunCase):
     def signalled(self, script, number):
         with start(BUSYBOX, "sh", "-c", script) as process:

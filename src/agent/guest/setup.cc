@@ -144,7 +144,7 @@ int open_control_port() {
 }
 
 std::string enter_root(const std::string& hostname) {
-  const std::string disk = wait_for("/sys/block", "serial", "husk-root");
+  const std::string disk = wait_for("/sys/block", "serial", kRootDiskSerial);
   if (disk.empty()) return "no root disk appeared";
   for (const char* path : {"/lower", "/upper", "/root"}) ::mkdir(path, 0755);
   if (::mount(("/dev/" + disk).c_str(), "/lower", "erofs", MS_RDONLY, nullptr) != 0)

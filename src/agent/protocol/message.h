@@ -22,6 +22,7 @@ constexpr size_t kMaxRunPayload =
     2 * 1024 * 1024;                        // argument and environment lists are longer than data
 constexpr size_t kStdinWindow = 64 * 1024;  // bytes of input that may be on their way
 constexpr std::string_view kPortName = "husk.agent";
+constexpr std::string_view kRootDiskSerial = "husk-root";  // what GET_ID tells of the image's disk
 
 enum class Type : uint8_t {
   // host to guest

@@ -1,0 +1,227 @@
+// One run of a machine, from its building to its end: a backend's VM on a board, with a thread for
+// each vCPU. The interface is what the lifecycle above needs; the template behind it is compiled
+// once per backend, so that nothing virtual lies between a vCPU and its devices.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "husk/seam.h"
+#include "husk/types.h"
+
+#include "runtime/board.h"
+#include "runtime/run_loop.h"
+
+namespace husk::runtime {
+
+// Not thread-safe, but for end().
+class MachineRun {
+ public:
+  virtual ~MachineRun() = default;
+
+  [[nodiscard]] MachineEnd& end() { return end_; }
+  [[nodiscard]] virtual Board& board() = 0;
+  // Loads a kernel and gives the boot vCPU its state. Before start().
+  [[nodiscard]] virtual Result<boot::LoadedKernel> load(const boot::KernelRequest& request) = 0;
+  // `finished` is called once, on the last vCPU thread to leave.
+  virtual void start(std::function<void()> finished) = 0;
+  // Returns once every vCPU thread has left.
+  virtual void join() = 0;
+  // False: not within `timeout_ns`, and the guest runs on.
+  [[nodiscard]] virtual bool pause(uint64_t timeout_ns) = 0;
+  virtual void resume() = 0;
+
+  // While paused.
+  [[nodiscard]] virtual Result<Registers> registers(uint32_t vcpu) = 0;
+  [[nodiscard]] virtual Result<void> set_registers(uint32_t vcpu, const Registers& registers) = 0;
+  [[nodiscard]] virtual Result<VcpuSnapshot> capture(uint32_t vcpu) = 0;
+  [[nodiscard]] virtual Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) = 0;
+
+ protected:
+  MachineEnd end_;
+};
+
+// The general registers by the seam's numbers: x0 to x15 in the order of their encodings.
+[[nodiscard]] std::array<uint64_t Registers::*, 16> registers_by_encoding();
+
+template <seam::HypervisorVm Vm>
+class MachineRunOn final : public MachineRun {
+ public:
+  // `memory` and `serial_output` outlive the run.
+  [[nodiscard]] static Result<std::unique_ptr<MachineRun>> create(
+      const BoardOptions& options, memory::GuestMemory& memory, contract::ByteSink& serial_output);
+  ~MachineRunOn() override {
+    end_.reach(EndReason::kStopped, 0);
+    join();
+  }
+  MachineRunOn(const MachineRunOn&) = delete;
+  MachineRunOn& operator=(const MachineRunOn&) = delete;
+
+  Board& board() override { return *board_; }
+  Result<boot::LoadedKernel> load(const boot::KernelRequest& request) override;
+  void start(std::function<void()> finished) override;
+  void join() override;
+  bool pause(uint64_t timeout_ns) override {
+    return end_.pause(static_cast<uint32_t>(vcpus_.size()), timeout_ns);
+  }
+  void resume() override { end_.resume(); }
+
+  Result<Registers> registers(uint32_t vcpu) override;
+  Result<void> set_registers(uint32_t vcpu, const Registers& registers) override;
+  Result<VcpuSnapshot> capture(uint32_t vcpu) override;
+  Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) override;
+
+ private:
+  using Vcpu = typename Vm::Vcpu;
+
+  MachineRunOn() = default;
+  void kick();
+  // Calls `use` with the vCPU, on its own thread, where it waits for the end of the pause.
+  template <class T>
+  Result<T> on_vcpu(uint32_t id, const std::function<Result<T>(Vcpu&)>& use);
+
+  std::unique_ptr<Vm> vm_;
+  std::unique_ptr<Board> board_;
+  std::vector<std::unique_ptr<Vcpu>> vcpus_;
+  std::vector<std::thread> threads_;
+  std::atomic<size_t> running_{0};
+};
+
+template <seam::HypervisorVm Vm>
+Result<std::unique_ptr<MachineRun>> MachineRunOn<Vm>::create(const BoardOptions& options,
+                                                             memory::GuestMemory& memory,
+                                                             contract::ByteSink& serial_output) {
+  std::unique_ptr<MachineRunOn> run(new MachineRunOn);
+  auto vm = Vm::create(options.vcpus);
+  if (!vm) return std::unexpected(vm.error());
+  run->vm_ = std::move(*vm);
+  Vm* raw = run->vm_.get();
+  auto board = Board::create(
+      options, memory, run->end_, [raw](uint32_t gsi) { return raw->irq_line(gsi); },
+      raw->interrupt_sink(), serial_output);
+  if (!board) return std::unexpected(board.error());
+  run->board_ = std::move(*board);
+  raw->attach_controller(run->board_->chipset());
+  raw->attach_dirty_log(memory);
+  for (const memory::Region& region : memory.regions()) {
+    auto mapped =
+        raw->map_ram(region.host, region.start.value, region.size, seam::Prot::kReadWriteExec);
+    if (!mapped) return std::unexpected(mapped.error());
+  }
+  for (uint32_t id = 0; id < options.vcpus; ++id) {
+    auto vcpu = raw->create_vcpu(id);
+    if (!vcpu) return std::unexpected(vcpu.error());
+    run->vcpus_.push_back(std::move(*vcpu));
+  }
+  run->end_.set_kick([self = run.get()] { self->kick(); });
+  return run;
+}
+
+template <seam::HypervisorVm Vm>
+void MachineRunOn<Vm>::kick() {
+  std::vector<typename Vcpu::Handle> handles;
+  for (const auto& vcpu : vcpus_) handles.push_back(vcpu->exit_token());
+  Vcpu::Handle::force_exit(handles);
+}
+
+template <seam::HypervisorVm Vm>
+Result<boot::LoadedKernel> MachineRunOn<Vm>::load(const boot::KernelRequest& request) {
+  auto loaded = board_->load(request);
+  if (!loaded) return loaded;
+  auto restored = vcpus_.front()->restore_snapshot(loaded->entry);
+  if (!restored) return std::unexpected(restored.error());
+  return loaded;
+}
+
+template <seam::HypervisorVm Vm>
+void MachineRunOn<Vm>::start(std::function<void()> finished) {
+  running_ = vcpus_.size();
+  for (uint32_t id = 0; id < vcpus_.size(); ++id)
+    threads_.emplace_back([this, id, finished] {
+      run_vcpu(*vcpus_[id], id, board_->ports(), board_->mmio(), end_);
+      if (--running_ == 0) finished();
+    });
+}
+
+template <seam::HypervisorVm Vm>
+void MachineRunOn<Vm>::join() {
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+template <seam::HypervisorVm Vm>
+template <class T>
+Result<T> MachineRunOn<Vm>::on_vcpu(uint32_t id, const std::function<Result<T>(Vcpu&)>& use) {
+  Result<T> result = fail(ErrorKind::kState, "VM", "has ended");
+  end_.run_parked(id, [&] { result = use(*vcpus_[id]); });
+  return result;
+}
+
+template <seam::HypervisorVm Vm>
+Result<Registers> MachineRunOn<Vm>::registers(uint32_t id) {
+  return on_vcpu<Registers>(id, [](Vcpu& vcpu) -> Result<Registers> {
+    Registers registers;
+    const auto general = registers_by_encoding();
+    for (uint8_t n = 0; n < general.size(); ++n) {
+      const auto value = vcpu.get_core(seam::CoreReg::x(n));
+      if (!value) return std::unexpected(value.error());
+      registers.*general[n] = *value;
+    }
+    const auto rip = vcpu.get_core(seam::CoreReg::pc());
+    if (!rip) return std::unexpected(rip.error());
+    const auto rflags = vcpu.get_core(seam::CoreReg::cpsr());
+    if (!rflags) return std::unexpected(rflags.error());
+    registers.rip = *rip;
+    registers.rflags = *rflags;
+    return registers;
+  });
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> MachineRunOn<Vm>::set_registers(uint32_t id, const Registers& registers) {
+  return on_vcpu<void>(id, [&](Vcpu& vcpu) -> Result<void> {
+    const auto general = registers_by_encoding();
+    for (uint8_t n = 0; n < general.size(); ++n) {
+      auto set = vcpu.set_core(seam::CoreReg::x(n), registers.*general[n]);
+      if (!set) return set;
+    }
+    auto set = vcpu.set_core(seam::CoreReg::pc(), registers.rip);
+    if (!set) return set;
+    return vcpu.set_core(seam::CoreReg::cpsr(), registers.rflags);
+  });
+}
+
+template <seam::HypervisorVm Vm>
+Result<VcpuSnapshot> MachineRunOn<Vm>::capture(uint32_t id) {
+  auto general = registers(id);
+  if (!general) return std::unexpected(general.error());
+  return on_vcpu<VcpuSnapshot>(id, [&](Vcpu& vcpu) -> Result<VcpuSnapshot> {
+    const auto state = vcpu.capture_snapshot();
+    if (!state) return std::unexpected(state.error());
+    std::ostringstream out;
+    const auto written = Vcpu::write_snapshot_state(*state, out);
+    if (!written) return std::unexpected(written.error());
+    VcpuSnapshot snapshot = VcpuSnapshot::new_x86(id, *general);
+    const std::string text = out.str();
+    const auto bytes = std::as_bytes(std::span(text));
+    snapshot.extra_state.assign(bytes.begin(), bytes.end());
+    return snapshot;
+  });
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> MachineRunOn<Vm>::restore(uint32_t id, const VcpuSnapshot& snapshot) {
+  return on_vcpu<void>(id, [&](Vcpu& vcpu) -> Result<void> {
+    std::istringstream in(std::string(reinterpret_cast<const char*>(snapshot.extra_state.data()),
+                                      snapshot.extra_state.size()));
+    const auto state = Vcpu::read_snapshot_state(in);
+    if (!state) return std::unexpected(state.error());
+    return vcpu.restore_snapshot(*state);
+  });
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,238 @@
+#include "runtime/managed_machine.h"
+
+#include <algorithm>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/try.h"
+#include "boot/layout.h"
+#include "runtime/device_snapshots.h"
+#include "runtime/standard_devices.h"
+#include "virtio/mmio_transport.h"
+
+namespace husk::runtime {
+
+using machine::Operation;
+using machine::VmState;
+
+namespace {
+
+constexpr size_t kLargestFile = size_t{2} << 30;    // of a kernel or an initrd
+constexpr uint64_t kPauseLimitNs = 10'000'000'000;  // contract, section 4
+
+}  // namespace
+
+// A handle: the vCPU itself runs on a thread of the machine's.
+class ManagedVcpu final : public machine::Vcpu {
+ public:
+  ManagedVcpu(ManagedMachine& machine, uint32_t id) : machine_(machine), id_(id) {}
+  uint32_t id() const override { return id_; }
+
+  Result<machine::VcpuExit> run() override { return managed("run()"); }
+  Result<void> set_io_result(uint64_t) override { return managed("set_io_result()"); }
+  Result<void> set_mmio_result(uint64_t) override { return managed("set_mmio_result()"); }
+
+  Result<Registers> regs() const override {
+    MachineRun* run = HUSK_TRY(machine_.paused_run());
+    return run->registers(id_);
+  }
+  Result<void> set_regs(const Registers& regs) override {
+    MachineRun* run = HUSK_TRY(machine_.paused_run());
+    return run->set_registers(id_, regs);
+  }
+  Result<VcpuSnapshot> snapshot() const override {
+    MachineRun* run = HUSK_TRY(machine_.paused_run());
+    return run->capture(id_);
+  }
+  Result<void> restore(const VcpuSnapshot& snapshot) override {
+    MachineRun* run = HUSK_TRY(machine_.paused_run());
+    if (snapshot.id != id_)
+      return fail(ErrorKind::kInvalidArgument, "snapshot",
+                  "is of vCPU " + std::to_string(snapshot.id) + ", not " + std::to_string(id_));
+    return run->restore(id_, snapshot);
+  }
+
+ private:
+  [[nodiscard]] std::unexpected<Error> managed(const std::string& call) const {
+    return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
+                call + " is for manual execution; this machine runs its vCPUs itself");
+  }
+
+  ManagedMachine& machine_;
+  uint32_t id_;
+};
+
+ManagedMachine::ManagedMachine(machine::VmConfig config,
+                               std::unique_ptr<memory::GuestMemory> memory, RunFactory factory)
+    : config_(std::move(config)),
+      memory_(std::move(memory)),
+      view_(*memory_),
+      factory_(std::move(factory)) {}
+
+Result<std::unique_ptr<ManagedMachine>> ManagedMachine::create(machine::VmConfig config,
+                                                               RunFactory factory) {
+  HUSK_TRY(config.validate());
+  auto memory = HUSK_TRY(memory::GuestMemory::create(boot::ram_layout(config.memory_size)));
+  return std::unique_ptr<ManagedMachine>(
+      new ManagedMachine(std::move(config), std::move(memory), std::move(factory)));
+}
+
+ManagedMachine::~ManagedMachine() = default;
+
+Result<std::unique_ptr<machine::Vcpu>> ManagedMachine::create_vcpu(uint32_t id) {
+  const std::string subject = "vCPU " + std::to_string(id);
+  if (id >= config_.vcpu_count)
+    return fail(ErrorKind::kInvalidArgument, subject,
+                "the machine has " + std::to_string(config_.vcpu_count));
+  if (!created_vcpus_.insert(id).second)
+    return fail(ErrorKind::kInvalidArgument, subject, "was created before");
+  return std::make_unique<ManagedVcpu>(*this, id);
+}
+
+Result<void> ManagedMachine::set_extras(MachineExtras extras) {
+  HUSK_TRY(machine::check_state(Operation::kAddDevice, state()));
+  extras_ = std::move(extras);
+  return {};
+}
+
+Result<void> ManagedMachine::add_virtio_device(const VirtioDeviceConfig& device) {
+  HUSK_TRY(machine::check_state(Operation::kAddDevice, state()));
+  DeviceFactory factory = HUSK_TRY(standard_device(device));
+  return add_device(device, std::move(factory));
+}
+
+Result<void> ManagedMachine::add_device(const VirtioDeviceConfig& config, DeviceFactory factory) {
+  HUSK_TRY(machine::check_state(Operation::kAddDevice, state()));
+  if (devices_.size() == kVirtioSlots)
+    return fail(ErrorKind::kLimit, "VM",
+                "has no room for more than " + std::to_string(kVirtioSlots) + " devices");
+  devices_.push_back({config, std::move(factory)});
+  return {};
+}
+
+Result<void> ManagedMachine::attach_devices(Board& board) {
+  for (const Slot& slot : devices_) {
+    auto device = HUSK_TRY(slot.factory());
+    const contract::IrqLine line = board.next_virtio_line();
+    HUSK_TRY(board.attach_virtio(
+        std::make_unique<virtio::MmioTransport>(std::move(device), board.memory(), line)));
+  }
+  return {};
+}
+
+Result<void> ManagedMachine::load_kernel(MachineRun& run) {
+  if (!config_.kernel_path)
+    return fail(ErrorKind::kInvalidArgument, "kernel_path", "a managed machine needs a kernel");
+  const std::string kernel =
+      HUSK_TRY(base::read_file(*config_.kernel_path, "kernel", kLargestFile));
+  std::string initrd = extras_.initrd;
+  if (config_.initrd_path)
+    initrd = HUSK_TRY(base::read_file(*config_.initrd_path, "initrd", kLargestFile));
+  boot::KernelRequest request;
+  request.name = *config_.kernel_path;
+  request.kernel = std::as_bytes(std::span(kernel));
+  request.initrd = std::as_bytes(std::span(initrd));
+  request.initrd_name = config_.initrd_path.value_or("initrd");
+  request.command_line = config_.kernel_cmdline.value_or("");
+  const auto loaded = HUSK_TRY(run.load(request));
+  kernel_description_ = loaded.description;
+  return {};
+}
+
+Result<std::unique_ptr<MachineRun>> ManagedMachine::build() {
+  BoardOptions board;
+  board.vcpus = config_.vcpu_count;
+  board.debug_exit = extras_.debug_exit;
+  board.test_device = extras_.test_device;
+  contract::ByteSink& serial = extras_.serial_output != nullptr ? *extras_.serial_output : dropped_;
+  auto run = HUSK_TRY(factory_(board, *memory_, serial));
+  HUSK_TRY(attach_devices(run->board()));
+  HUSK_TRY(load_kernel(*run));
+  return run;
+}
+
+Result<void> ManagedMachine::start() {
+  HUSK_TRY(machine::check_state(Operation::kStart, state()));
+  host::warn_memory_exceeds_host_half(config_.memory_size);
+  if (run_ != nullptr) {
+    run_.reset();
+    HUSK_TRY(memory_->clear());
+  }
+  state_ = VmState::kStarting;
+  auto run = build();
+  if (!run) {
+    state_ = VmState::kError;
+    return std::unexpected(run.error());
+  }
+  run_ = std::move(*run);
+  base::log(base::LogLevel::kDebug, "booting {}", kernel_description_);
+  state_ = VmState::kRunning;  // first, for the guest may end at once
+  run_->start([this, run = run_.get()] { finished(*run); });
+  return {};
+}
+
+// The guest has ended, by itself or because it was stopped.
+void ManagedMachine::finished(MachineRun& run) {
+  state_ = run.end().reason() == EndReason::kBackendError ? VmState::kError : VmState::kStopped;
+}
+
+Result<void> ManagedMachine::pause() {
+  HUSK_TRY(machine::check_state(Operation::kPause, state()));
+  if (!run_->pause(kPauseLimitNs))
+    return fail(ErrorKind::kTimeout, "VM", "did not pause within 10 s; it runs on");
+  VmState running = VmState::kRunning;
+  if (!run_->end().reached() && state_.compare_exchange_strong(running, VmState::kPaused))
+    return {};
+  return fail(ErrorKind::kState, "VM", "has ended");
+}
+
+Result<void> ManagedMachine::resume() {
+  HUSK_TRY(machine::check_state(Operation::kResume, state()));
+  state_ = VmState::kRunning;
+  run_->resume();
+  return {};
+}
+
+Result<void> ManagedMachine::stop() {
+  HUSK_TRY(machine::check_state(Operation::kStop, state()));
+  state_ = VmState::kStopping;
+  run_->end().reach(EndReason::kStopped, 0);
+  run_->join();
+  return {};
+}
+
+const MachineEnd& ManagedMachine::wait() {
+  run_->end().wait_until_reached();
+  run_->join();
+  return run_->end();
+}
+
+void ManagedMachine::halt() {
+  if (run_ == nullptr) return;
+  run_->end().reach(EndReason::kStopped, 0);
+  run_->join();
+}
+
+size_t ManagedMachine::send_serial(std::span<const std::byte> data) {
+  return run_->board().serial().push(data);
+}
+
+Result<MachineRun*> ManagedMachine::paused_run() {
+  if (state() == VmState::kPaused) return run_.get();
+  return fail(ErrorKind::kState, "VM",
+              "expected state paused, actual state " + std::string(to_string(state())));
+}
+
+Result<std::vector<DeviceSnapshot>> ManagedMachine::snapshot_devices() const {
+  std::vector<VirtioDeviceConfig> configs;
+  for (const Slot& slot : devices_) configs.push_back(slot.config);
+  return describe_devices(configs);
+}
+
+Result<void> ManagedMachine::restore_devices(std::span<const DeviceSnapshot> snapshots) {
+  std::vector<VirtioDeviceConfig> configs;
+  for (const Slot& slot : devices_) configs.push_back(slot.config);
+  return check_devices(configs, snapshots);
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,102 @@
+// Husk's own VirtualMachine in managed execution: start() builds the machine from its configuration
+// and runs the guest on threads of its own; vCPUs are handles. What differs between backends is
+// behind the RunFactory; see machine_run.h.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "husk/machine.h"
+
+#include "contract/byte_channel.h"
+#include "runtime/machine_run.h"
+#include "runtime/memory_view.h"
+#include "virtio/device.h"
+
+namespace husk::runtime {
+
+// What a machine of ours has beyond machine::VmConfig.
+struct MachineExtras {
+  contract::ByteSink* serial_output = nullptr;  // COM1; outlives the machine; null: dropped
+  std::string initrd;  // the bytes themselves, in place of VmConfig::initrd_path
+  bool debug_exit = false;
+  bool test_device = false;
+};
+
+using DeviceFactory = std::function<Result<std::unique_ptr<virtio::Device>>()>;
+using RunFactory = std::function<Result<std::unique_ptr<MachineRun>>(
+    const BoardOptions&, memory::GuestMemory&, contract::ByteSink& serial_output)>;
+
+class ManagedMachine final : public machine::VirtualMachine {
+ public:
+  // Takes the guest's RAM from the host, page by page as it is touched.
+  [[nodiscard]] static Result<std::unique_ptr<ManagedMachine>> create(machine::VmConfig config,
+                                                                      RunFactory factory);
+  ~ManagedMachine() override;
+
+  bool is_managed_execution() const override { return true; }
+  machine::VmState state() const override { return state_.load(std::memory_order_acquire); }
+  uint32_t vcpu_count() const override { return config_.vcpu_count; }
+  machine::GuestMemory& memory() override { return view_; }
+  Result<std::unique_ptr<machine::Vcpu>> create_vcpu(uint32_t id) override;
+  // Disks, consoles (that nobody listens to: see add_device) and entropy; kUnsupported for others.
+  Result<void> add_virtio_device(const VirtioDeviceConfig& device) override;
+  Result<void> start() override;
+  Result<void> pause() override;
+  Result<void> resume() override;
+  Result<void> stop() override;
+  Result<std::vector<DeviceSnapshot>> snapshot_devices() const override;
+  Result<void> restore_devices(std::span<const DeviceSnapshot> snapshots) override;
+
+  // What only a machine of ours has; before the first start.
+  [[nodiscard]] Result<void> set_extras(MachineExtras extras);
+  // A device made anew at each start, recorded as `config`.
+  [[nodiscard]] Result<void> add_device(const VirtioDeviceConfig& config, DeviceFactory factory);
+
+  // Once it has started. Any thread, for both.
+  size_t send_serial(std::span<const std::byte> data);
+  [[nodiscard]] MachineEnd& end() { return run_->end(); }
+  // Returns when the guest has ended and no thread of it runs any more.
+  const MachineEnd& wait();
+  // Ends the guest if there is one, whatever the state; returns as wait() does.
+  void halt();
+  // "Linux 6.1.0-56-cloud-amd64, unpacked (lz4), PVH entry"
+  [[nodiscard]] const std::string& kernel_description() const { return kernel_description_; }
+
+ private:
+  friend class ManagedVcpu;
+  struct Slot {
+    VirtioDeviceConfig config;
+    DeviceFactory factory;
+  };
+  class DroppedOutput : public contract::ByteSink {
+    void write(std::span<const std::byte>) override {}
+  };
+
+  ManagedMachine(machine::VmConfig config, std::unique_ptr<memory::GuestMemory> memory,
+                 RunFactory factory);
+  [[nodiscard]] Result<std::unique_ptr<MachineRun>> build();
+  [[nodiscard]] Result<void> attach_devices(Board& board);
+  [[nodiscard]] Result<void> load_kernel(MachineRun& run);
+  void finished(MachineRun& run);
+  // The run, for what may only be done while it is paused.
+  [[nodiscard]] Result<MachineRun*> paused_run();
+
+  machine::VmConfig config_;
+  MachineExtras extras_;
+  std::unique_ptr<memory::GuestMemory> memory_;
+  MemoryView view_;
+  RunFactory factory_;
+  std::vector<Slot> devices_;
+  std::set<uint32_t> created_vcpus_;
+  std::atomic<machine::VmState> state_{machine::VmState::kCreated};
+  DroppedOutput dropped_;
+  std::string kernel_description_;
+  std::unique_ptr<MachineRun> run_;
+};
+
+}  // namespace husk::runtime
