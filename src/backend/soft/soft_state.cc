@@ -11,6 +11,10 @@ namespace husk::soft {
 using seam::CoreReg;
 
 Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
+  // Events that wait in the signal word become part of the state; the rest is for attend().
+  const uint32_t bits = signal_.take();
+  take_events(bits);
+  signal_.raise(bits & (apic::kSignalInterrupt | apic::kSignalExit));
   SnapshotState state = cpu_->capture();
   for (const uint32_t index : {0x1bu, 0x6e0u}) {
     if (const auto value = apic_.read_msr(index)) state.msrs.push_back({index, *value});

@@ -36,12 +36,8 @@ bool SoftVcpu::apic_msr_write(uint32_t index, uint64_t value) {
   return done;
 }
 
-// Looks at what other threads and the timer want; called between two stretches of guest code.
-SoftVcpu::Attention SoftVcpu::attend() {
-  const uint32_t bits = signal_.take();
-  apic_.set_tsc_adjust(cpu_->tsc_adjust);
-  const uint64_t next = apic_.update_timer(base::monotonic_ns());
-  if (next != 0) machine_.timekeeper.arm(id_, next);
+// What other vCPUs sent that is no maskable interrupt.
+void SoftVcpu::take_events(uint32_t bits) {
   if ((bits & apic::kSignalNmi) != 0) nmi_pending_ = true;
   if ((bits & apic::kSignalInit) != 0 && !shut_down_) {
     apic_.reset(true);
@@ -49,12 +45,20 @@ SoftVcpu::Attention SoftVcpu::attend() {
     waiting_for_sipi_ =
         id_ != 0;  // the boot processor would start at the reset vector: the machine resets instead
     halted_ = false;
-    if (id_ == 0) return Attention::kExit;
   }
   if ((bits & apic::kSignalStartup) != 0 && waiting_for_sipi_) {
     waiting_for_sipi_ = false;
     cpu_->start_at(apic_.startup_vector());
   }
+}
+
+// Looks at what other threads and the timer want; called between two stretches of guest code.
+SoftVcpu::Attention SoftVcpu::attend() {
+  const uint32_t bits = signal_.take();
+  apic_.set_tsc_adjust(cpu_->tsc_adjust);
+  const uint64_t next = apic_.update_timer(base::monotonic_ns());
+  if (next != 0) machine_.timekeeper.arm(id_, next);
+  take_events(bits);
   if ((bits & apic::kSignalExit) != 0) return Attention::kExit;
   if (waiting_for_sipi_) return Attention::kWait;
   deliver_interrupts();

@@ -82,6 +82,7 @@ class SoftVcpu final : public interp::Environment {
   // What attend() found.
   enum class Attention { kRun, kExit, kWait };
   Attention attend();
+  void take_events(uint32_t bits);
   void wait_for_event();
   void deliver_interrupts();
   seam::VcpuExit device_exit();

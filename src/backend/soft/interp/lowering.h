@@ -49,7 +49,9 @@ class Lowering {
   bool primary_group5();
   bool primary_branch();
   bool primary_misc();
+  bool primary_moves();
   bool map_0f();
+  bool map_0f_integer();
   bool map_0f_system();
   bool group_6();
   bool group_7();
@@ -57,7 +59,22 @@ class Lowering {
   bool group_15();
   bool map_0f38();
   bool map_0f3a();
+  // Families and single instructions, likewise.
+  bool string();
+  bool movsxd();
+  bool segment_move();
+  bool far_pointer_load(uint8_t segment);
+  bool lea();
+  bool nop_or_exchange();
+  bool move_offset();
+  bool shift_group();
+  bool port_access();
+  bool register_in_opcode();
   bool bit_test(int kind, bool immediate);
+  bool bit_scan(int kind);
+  bool extend(bool sign);
+  bool compare_exchange_wide();
+  bool ends_block(Simple what);
   bool simd();
   bool undefined();
 
@@ -68,6 +85,9 @@ class Lowering {
 
   // Byte offsets of registers in Cpu::regs; byte registers 4..7 without REX are AH CH DH BH.
   [[nodiscard]] uint8_t slot(uint8_t reg, int log2) const;
+
+  // Of string instructions and XLAT.
+  [[nodiscard]] uint8_t data_segment() const;
 
   Op& emit(Handler fn);
   // An op on the ModRM operand: register form (dst or src = rm) or memory form.

@@ -43,6 +43,51 @@ bool Lowering::map_0f() {
     case 0xa9:
       emit(pop_handler(3, size)).aux = op == 0xa1 ? kFs : kGs;
       return true;
+    case 0xae:
+      return group_15();
+    case 0xb2:
+      return far_pointer_load(kSs);
+    case 0xb4:
+      return far_pointer_load(kFs);
+    case 0xb5:
+      return far_pointer_load(kGs);
+    default:
+      break;
+  }
+  if ((op >= 0xa3 && op <= 0xc1) || op == 0xc3 || op == 0xc7) return map_0f_integer();
+  return map_0f_system();
+}
+
+bool Lowering::bit_scan(int kind) {
+  const int size = log2();
+  emit_rm(bit_scan_handler(kind, false, size), bit_scan_handler(kind, true, size), size, false,
+          false);
+  return false;
+}
+
+bool Lowering::extend(bool sign) {
+  const int size = log2();
+  const int from = i_.opcode & 1;
+  Op& op = emit(from > size ? undefined_handler() : extend_handler(sign, i_.memory, from, size));
+  op.dst = slot(i_.reg, 3);
+  op.src = slot(i_.rm, from);
+  if (i_.memory) set_memory(op, 1u << from, false);
+  return false;
+}
+
+bool Lowering::compare_exchange_wide() {
+  if (i_.group() != 1 || !i_.memory) return undefined();
+  const int width = i_.rex_w ? 4 : 3;
+  set_memory(emit(cmpxchg_wide_handler(width)), 1u << width, true);
+  return false;
+}
+
+// Bits, double shifts, exchanges and extensions: rows A to C.
+bool Lowering::map_0f_integer() {
+  const uint8_t op = i_.opcode;
+  const int size = log2();
+  const int width = byte_or_log2();
+  switch (op) {
     case 0xa3:
       return bit_test(0, false);
     case 0xab:
@@ -69,71 +114,35 @@ bool Lowering::map_0f() {
               false);
       return false;
     case 0xb0:
-    case 0xb1: {
-      const int width = byte_or_log2();
+    case 0xb1:
       emit_rm(cmpxchg_handler(false, width, i_.lock), cmpxchg_handler(true, width, i_.lock), width,
               true, true);
       return false;
-    }
     case 0xc0:
-    case 0xc1: {
-      const int width = byte_or_log2();
+    case 0xc1:
       emit_rm(xadd_handler(false, width, i_.lock), xadd_handler(true, width, i_.lock), width, true,
               true);
       return false;
-    }
-    case 0xb2:
-    case 0xb4:
-    case 0xb5: {
-      if (!i_.memory) return undefined();
-      Op& load = emit(segment_move_handler(4));
-      load.dst = slot(i_.reg, 3);
-      load.aux = op == 0xb2 ? kSs : op == 0xb4 ? kFs : kGs;
-      set_memory(load, i_.operand_size + 2u, false);
-      return true;
-    }
     case 0xb6:
     case 0xb7:
+      return extend(false);
     case 0xbe:
-    case 0xbf: {
-      const int from = op & 1;
-      Op& extend = emit(from > size ? undefined_handler()
-                                    : extend_handler(op >= 0xbe, i_.memory, from, size));
-      extend.dst = slot(i_.reg, 3);
-      extend.src = slot(i_.rm, from);
-      if (i_.memory) set_memory(extend, 1u << from, false);
-      return false;
-    }
-    case 0xb8:
-      if (i_.rep != Rep::kRepe) return undefined();
-      emit_rm(bit_scan_handler(2, false, size), bit_scan_handler(2, true, size), size, false,
-              false);
-      return false;
+    case 0xbf:
+      return extend(true);
+    case 0xb8:  // POPCNT
+      return i_.rep == Rep::kRepe ? bit_scan(2) : undefined();
     case 0xbc:
-    case 0xbd: {  // TZCNT and LZCNT are not offered, so their prefix means nothing
-      const int kind = op & 1;
-      emit_rm(bit_scan_handler(kind, false, size), bit_scan_handler(kind, true, size), size, false,
-              false);
-      return false;
-    }
-    case 0xc3: {  // MOVNTI
+    case 0xbd:  // TZCNT and LZCNT are not offered, so their prefix means nothing
+      return bit_scan(op & 1);
+    case 0xc3:  // MOVNTI
       if (!i_.memory || i_.operand_prefix || size == 1) return undefined();
       emit_rm(undefined_handler(), mov_handler(Form::kMemReg, size), size, true, true);
       return false;
-    }
-    case 0xc7: {
-      if (i_.group() != 1 || !i_.memory) return undefined();
-      const int width = i_.rex_w ? 4 : 3;
-      Op& exchange = emit(cmpxchg_wide_handler(width));
-      set_memory(exchange, 1u << width, true);
-      return false;
-    }
-    case 0xae:
-      return group_15();
+    case 0xc7:
+      return compare_exchange_wide();
     default:
-      break;
+      return map_0f_system();
   }
-  return map_0f_system();
 }
 
 bool Lowering::bit_test(int kind, bool immediate) {

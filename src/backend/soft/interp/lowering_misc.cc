@@ -71,55 +71,101 @@ bool simple_of(uint8_t op, Simple& what) {
 
 }  // namespace
 
-bool Lowering::primary_misc() {
-  const uint8_t op = i_.opcode;
+uint8_t Lowering::data_segment() const {
+  return i_.segment_override == decode::kNoRegister ? uint8_t{contract::x86::kDs}
+                                                    : i_.segment_override;
+}
+
+bool Lowering::string() {
   const int size = byte_or_log2();
-  Simple what{};
-  if (op == 0x9b) return simd();  // FWAIT
-  if (simple_of(op, what)) {
-    simple(what).imm = i_.imm;
+  Op& op = emit(string_handler(i_.opcode, size));
+  op.size = static_cast<uint8_t>(1u << size);
+  op.aux = i_.rep == Rep::kRepne ? 2 : i_.rep == Rep::kRepe ? 1 : 0;
+  op.scale = i_.address_size;
+  op.segment = data_segment();
+  return false;
+}
+
+bool Lowering::movsxd() {
+  if (!is64()) return undefined();  // ARPL: left out
+  if (log2() == 1) {
+    emit_rm(mov_handler(Form::kRegReg, 1), mov_handler(Form::kRegMem, 1), 1, false, false);
     return false;
   }
-  if (is_string(op)) {
-    Op& string = emit(string_handler(op, size));
-    string.size = static_cast<uint8_t>(1u << size);
-    string.aux = i_.rep == Rep::kRepne ? 2 : i_.rep == Rep::kRepe ? 1 : 0;
-    string.scale = i_.address_size;
-    string.segment = i_.segment_override == decode::kNoRegister ? uint8_t{contract::x86::kDs}
-                                                                : i_.segment_override;
+  Op& extend = emit(extend_handler(true, i_.memory, 2, log2()));
+  extend.dst = slot(i_.reg, 3);
+  extend.src = slot(i_.rm, 2);
+  if (i_.memory) set_memory(extend, 4, false);
+  return false;
+}
+
+bool Lowering::segment_move() {
+  const bool load = i_.opcode == 0x8e;
+  if (i_.group() > 5 || (load && i_.group() == kCs)) return undefined();
+  Op& move = emit(segment_move_handler((load ? 0 : 2) + (i_.memory ? 1 : 0)));
+  move.aux = i_.group();
+  move.dst = move.src = slot(i_.rm, 3);
+  if (i_.memory) set_memory(move, 2, !load);
+  return load;
+}
+
+bool Lowering::far_pointer_load(uint8_t segment) {
+  if (!i_.memory) return undefined();
+  Op& load = emit(segment_move_handler(4));
+  load.dst = slot(i_.reg, 3);
+  load.aux = segment;
+  set_memory(load, i_.operand_size + 2u, false);
+  return true;
+}
+
+bool Lowering::lea() {
+  if (!i_.memory) return undefined();
+  Op& op = emit(lea_handler(log2()));
+  op.dst = slot(i_.reg, 3);
+  set_memory(op, 1, false, true);
+  return false;
+}
+
+bool Lowering::nop_or_exchange() {
+  if (i_.rm != 8 || i_.rep == Rep::kRepe) {  // F3 makes it PAUSE, REX.B or not
+    simple(Simple::kNop);
     return false;
   }
-  if (op >= 0x40 && op <= 0x4f) {  // INC and DEC of a register, 16- and 32-bit code
-    emit(unary_handler(op >= 0x48 ? 1 : 0, false, log2(), false)).dst = slot(i_.rm, log2());
-    return false;
-  }
-  if (op >= 0x91 && op <= 0x97) {
-    Op& exchange = emit(xchg_handler(false, log2()));
-    exchange.dst = 0;
-    exchange.src = slot(i_.rm, log2());
-    return false;
-  }
-  if (op >= 0xb0 && op <= 0xbf) {
-    const int width = op < 0xb8 ? 0 : log2();
-    Op& mov = emit(mov_handler(Form::kRegImm, width));
-    mov.dst = slot(i_.rm, width);
-    mov.imm = i_.imm;
-    return false;
-  }
-  switch (op) {
-    case 0x62:
-    case 0x63:
-      if (op == 0x62 || !is64()) return undefined();  // BOUND, ARPL: left out
-      if (log2() == 1) {
-        emit_rm(mov_handler(Form::kRegReg, 1), mov_handler(Form::kRegMem, 1), 1, false, false);
-        return false;
-      } else {
-        Op& extend = emit(extend_handler(true, i_.memory, 2, log2()));
-        extend.dst = slot(i_.reg, 3);
-        extend.src = slot(i_.rm, 2);
-        if (i_.memory) set_memory(extend, 4, false);
-        return false;
-      }
+  emit(xchg_handler(false, log2())).src = slot(8, 3);
+  return false;
+}
+
+bool Lowering::move_offset() {
+  const int size = byte_or_log2();
+  const bool store = i_.opcode >= 0xa2;
+  Op& mov = emit(mov_handler(store ? Form::kMemReg : Form::kRegMem, size));
+  set_memory(mov, 1u << size, store);
+  return false;
+}
+
+bool Lowering::shift_group() {
+  const int size = byte_or_log2();
+  const bool by_cl = i_.opcode >= 0xd2;
+  Op& shift = emit(shift_handler(i_.group(), i_.memory, by_cl, size));
+  shift.dst = slot(i_.rm, size);
+  shift.imm = i_.opcode >= 0xd0 ? 1 : i_.imm;
+  if (i_.memory) set_memory(shift, 1u << size, true);
+  return false;
+}
+
+bool Lowering::port_access() {
+  const uint8_t op = i_.opcode;
+  Op& io = simple((op & 2) == 0 ? Simple::kIn : Simple::kOut);
+  io.size = (op & 1) == 0 ? 1 : i_.operand_size == 2 ? 2 : 4;
+  io.aux = op < 0xe8 ? 1 : 0;
+  io.imm = i_.imm;
+  return false;
+}
+
+// MOV, XCHG, IMUL and the other two-operand instructions of rows 6 to C.
+bool Lowering::primary_moves() {
+  const int size = byte_or_log2();
+  switch (i_.opcode) {
     case 0x69:
     case 0x6b:
       emit_rm(imul_handler(false, true, log2()), imul_handler(true, true, log2()), log2(), false,
@@ -138,115 +184,94 @@ bool Lowering::primary_misc() {
       emit_rm(mov_handler(Form::kRegReg, size), mov_handler(Form::kRegMem, size), size, false,
               false);
       return false;
-    case 0x8c:
-    case 0x8e: {
-      const bool load = op == 0x8e;
-      if (i_.group() > 5 || (load && i_.group() == kCs)) return undefined();
-      Op& move = emit(segment_move_handler((load ? 0 : 2) + (i_.memory ? 1 : 0)));
-      move.aux = i_.group();
-      move.dst = move.src = slot(i_.rm, 3);
-      if (i_.memory) set_memory(move, 2, !load);
-      return load;
-    }
-    case 0x8d: {
-      if (!i_.memory) return undefined();
-      Op& lea = emit(lea_handler(log2()));
-      lea.dst = slot(i_.reg, 3);
-      set_memory(lea, 1, false, true);
-      return false;
-    }
-    case 0x90:
-      if (i_.rm == 8 && i_.rep != Rep::kRepe) {  // REX.B: XCHG R8, RAX; with F3 still PAUSE
-        Op& exchange = emit(xchg_handler(false, log2()));
-        exchange.src = slot(8, 3);
-        return false;
-      }
-      simple(Simple::kNop);
-      return false;
-    case 0x98:
-      emit(convert_handler(false, log2()));
-      return false;
-    case 0x99:
-      emit(convert_handler(true, log2()));
-      return false;
-    case 0xa0:
-    case 0xa1:
-    case 0xa2:
-    case 0xa3: {
-      const bool store = op >= 0xa2;
-      Op& mov = emit(mov_handler(store ? Form::kMemReg : Form::kRegMem, size));
-      set_memory(mov, 1u << size, store);
-      return false;
-    }
-    case 0xc0:
-    case 0xc1:
-    case 0xd0:
-    case 0xd1:
-    case 0xd2:
-    case 0xd3: {
-      const bool by_cl = op >= 0xd2;
-      const int kind = i_.group();
-      Op& first = emit(shift_handler(kind, i_.memory, by_cl, size));
-      first.dst = slot(i_.rm, size);
-      first.imm = op >= 0xd0 ? 1 : i_.imm;
-      if (i_.memory) set_memory(first, 1u << size, true);
-      return false;
-    }
-    case 0xc4:
-    case 0xc5: {
-      if (!i_.memory) return undefined();
-      Op& load = emit(segment_move_handler(4));
-      load.dst = slot(i_.reg, 3);
-      load.aux = op == 0xc4 ? contract::x86::kEs : contract::x86::kDs;
-      set_memory(load, i_.operand_size + 2u, false);
-      return true;
-    }
     case 0xc6:
     case 0xc7:
       if (i_.group() != 0) return undefined();
       emit_rm(mov_handler(Form::kRegImm, size), mov_handler(Form::kMemImm, size), size, true, true);
       return false;
+    default:
+      return undefined();
+  }
+}
+
+// Opcodes that hold a register's number.
+bool Lowering::register_in_opcode() {
+  const uint8_t op = i_.opcode;
+  if (op < 0x50) {  // INC and DEC, 16- and 32-bit code
+    emit(unary_handler(op >= 0x48 ? 1 : 0, false, log2(), false)).dst = slot(i_.rm, log2());
+    return false;
+  }
+  if (op < 0xa0) {
+    Op& exchange = emit(xchg_handler(false, log2()));
+    exchange.dst = 0;
+    exchange.src = slot(i_.rm, log2());
+    return false;
+  }
+  const int width = op < 0xb8 ? 0 : log2();
+  Op& mov = emit(mov_handler(Form::kRegImm, width));
+  mov.dst = slot(i_.rm, width);
+  mov.imm = i_.imm;
+  return false;
+}
+
+bool Lowering::ends_block(Simple what) {
+  simple(what).imm = i_.imm;
+  return true;
+}
+
+bool Lowering::primary_misc() {
+  const uint8_t op = i_.opcode;
+  Simple what{};
+  if (op == 0x9b) return simd();  // FWAIT
+  if (simple_of(op, what)) {
+    simple(what).imm = i_.imm;
+    return false;
+  }
+  if (is_string(op)) return string();
+  const bool holds_register =
+      (op >= 0x40 && op <= 0x4f) || (op >= 0x91 && op <= 0x97) || (op >= 0xb0 && op <= 0xbf);
+  if (holds_register) return register_in_opcode();
+  if (op >= 0xa0 && op <= 0xa3) return move_offset();
+  if ((op & 0xfe) == 0xc0 || (op & 0xfc) == 0xd0) return shift_group();
+  if ((op & 0xf4) == 0xe4) return port_access();
+  switch (op) {
+    case 0x63:
+      return movsxd();
+    case 0x8c:
+    case 0x8e:
+      return segment_move();
+    case 0x8d:
+      return lea();
+    case 0x90:
+      return nop_or_exchange();
+    case 0x98:
+    case 0x99:
+      emit(convert_handler(op == 0x99, log2()));
+      return false;
+    case 0xc4:
+      return far_pointer_load(contract::x86::kEs);
+    case 0xc5:
+      return far_pointer_load(contract::x86::kDs);
     case 0xcc:
-      simple(Simple::kInt3);
-      return true;
+      return ends_block(Simple::kInt3);
     case 0xcd:
-      simple(Simple::kIntN).imm = i_.imm;
-      return true;
+      return ends_block(Simple::kIntN);
     case 0xce:
-      simple(Simple::kInto);
-      return true;
+      return ends_block(Simple::kInto);
     case 0xd7: {
       Op& xlat = simple(Simple::kXlat);
       xlat.scale = i_.address_size;
-      xlat.segment = i_.segment_override == decode::kNoRegister ? uint8_t{contract::x86::kDs}
-                                                                : i_.segment_override;
-      return false;
-    }
-    case 0xe4:
-    case 0xe5:
-    case 0xe6:
-    case 0xe7:
-    case 0xec:
-    case 0xed:
-    case 0xee:
-    case 0xef: {
-      Op& io = simple((op & 2) == 0 ? Simple::kIn : Simple::kOut);
-      io.size = (op & 1) == 0 ? 1 : i_.operand_size == 2 ? 2 : 4;
-      io.aux = op < 0xe8 ? 1 : 0;
-      io.imm = i_.imm;
+      xlat.segment = data_segment();
       return false;
     }
     case 0xf1:
-      simple(Simple::kInt1);
-      return true;
+      return ends_block(Simple::kInt1);
     case 0xf4:
-      simple(Simple::kHlt);
-      return true;
+      return ends_block(Simple::kHlt);
     case 0xfb:
-      simple(Simple::kSti);
-      return true;
+      return ends_block(Simple::kSti);
     default:
-      return undefined();
+      return primary_moves();
   }
 }
 
