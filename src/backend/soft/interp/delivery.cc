@@ -12,14 +12,15 @@ namespace {
 
 bool contributory(uint8_t vector) { return vector == kDe || (vector >= kTs && vector <= kGp); }
 
-// A push of interrupt delivery: onto a given stack, with supervisor rights.
+// A push of interrupt delivery: onto a given stack, with supervisor rights. `error` is that of #SS.
 class FramePusher {
  public:
-  FramePusher(Cpu& cpu, uint64_t base, uint64_t sp, uint64_t mask)
-      : cpu_(cpu), base_(base), sp_(sp), mask_(mask) {}
+  FramePusher(Cpu& cpu, uint64_t base, uint64_t sp, uint64_t mask, uint32_t error)
+      : cpu_(cpu), base_(base), sp_(sp), mask_(mask), error_(error) {}
   bool push(uint64_t value, uint32_t size) {
     sp_ = (sp_ & ~mask_) | ((sp_ - size) & mask_);
-    return cpu_.system_store(nullptr, base_ + (sp_ & mask_), &value, size);
+    return cpu_.system_store(nullptr, base_ + (sp_ & mask_), &value, size) ||
+           cpu_.stack_reference_failed(error_);
   }
   [[nodiscard]] uint64_t sp() const { return sp_; }
 
@@ -28,7 +29,12 @@ class FramePusher {
   uint64_t base_;
   uint64_t sp_;
   uint64_t mask_;
+  uint32_t error_;
 };
+
+bool canonical(uint64_t linear) {
+  return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear);
+}
 
 }  // namespace
 
@@ -41,7 +47,7 @@ bool Delivery::real_mode() {
   uint32_t target = 0;
   if (event_.vector * 4u + 3 > cpu_.idtr.limit) return raise(kGp, 0);
   if (!cpu_.system_load(nullptr, entry, &target, 4)) return false;
-  FramePusher frame(cpu_, cpu_.seg[kSs].base, cpu_.regs[kRsp], 0xffff);
+  FramePusher frame(cpu_, cpu_.seg[kSs].base, cpu_.regs[kRsp], 0xffff, 0);
   if (!frame.push(cpu_.rflags() & 0xffff, 2) || !frame.push(cpu_.seg[kCs].selector, 2) ||
       !frame.push(event_.return_ip & 0xffff, 2))
     return false;
@@ -85,7 +91,8 @@ bool Delivery::read_code_segment() {
   if ((gate_.selector & 0xfffc) == 0) return raise(kGp, external_bit());
   uint64_t descriptor = 0;
   uint64_t address = 0;
-  if (!read_descriptor(cpu_, nullptr, gate_.selector, kGp, descriptor, address)) return false;
+  if (!read_descriptor(cpu_, nullptr, gate_.selector, kGp, descriptor, address, external_bit()))
+    return false;
   code_ = unpack_descriptor(gate_.selector, descriptor);
   const uint8_t level = code_.attributes >> 5 & 3;
   const bool code = (code_.attributes & kSegNotSystem) != 0 && (code_.attributes & kSegCode) != 0;
@@ -114,8 +121,9 @@ bool Delivery::long_stack(uint64_t& sp) {
 bool Delivery::long_mode() {
   if (!read_gate() || !read_code_segment()) return false;
   uint64_t sp = 0;
+  if (!canonical(gate_.offset)) return raise(kGp, external_bit());
   if (!long_stack(sp)) return false;
-  FramePusher frame(cpu_, 0, sp, ~uint64_t{0});
+  FramePusher frame(cpu_, 0, sp, ~uint64_t{0}, external_bit());
   const uint64_t flags = cpu_.rflags() | (event_.resume ? kRf : 0);
   if (!frame.push(cpu_.seg[kSs].selector, 8) || !frame.push(cpu_.regs[kRsp], 8) ||
       !frame.push(flags, 8) || !frame.push(cpu_.seg[kCs].selector, 8) ||
@@ -132,31 +140,45 @@ bool Delivery::long_mode() {
   return true;
 }
 
-// A 32-bit gate; the stack of an inner level comes from the 32-bit TSS.
+// SS and ESP of an inner level, from the 32-bit TSS; what is wrong with them is #TS.
+bool Delivery::inner_stack(Segment& stack, uint64_t& sp) {
+  uint32_t new_sp = 0;
+  uint16_t selector = 0;
+  const uint32_t offset = 4 + new_cpl_ * 8u;
+  if (offset + 5 > cpu_.tr.limit) return raise(kTs, (cpu_.tr.selector & 0xfffcu) | external_bit());
+  if (!cpu_.system_load(nullptr, cpu_.tr.base + offset, &new_sp, 4) ||
+      !cpu_.system_load(nullptr, cpu_.tr.base + offset + 4, &selector, 2))
+    return false;
+  const uint32_t error = (selector & 0xfffcu) | external_bit();
+  if ((selector & 0xfffc) == 0) return raise(kTs, external_bit());
+  uint64_t descriptor = 0;
+  uint64_t address = 0;
+  if (!read_descriptor(cpu_, nullptr, selector, kTs, descriptor, address, external_bit()))
+    return false;
+  stack = unpack_descriptor(selector, descriptor);
+  if (!stack_segment_allowed(stack, selector, new_cpl_)) return raise(kTs, error);
+  if ((stack.attributes & kSegPresent) == 0) return raise(kSsFault, error);
+  sp = new_sp;
+  return true;
+}
+
+// A 32-bit gate, or a 16-bit one.
 bool Delivery::protected_mode() {
   if (!read_gate() || !read_code_segment()) return false;
   const uint32_t size = gate_.wide ? 4 : 2;
   if (cpu_.vm86())
     return raise(kGp, gate_.selector & 0xfffcu);  // see the header: no virtual-8086 monitor
+  if (!gate_.wide) gate_.offset &= 0xffff;
   Segment stack = cpu_.seg[kSs];
   uint64_t sp = cpu_.regs[kRsp];
   const bool inner = new_cpl_ < cpu_.cpl();
-  if (inner) {
-    uint32_t new_sp = 0;
-    uint16_t new_ss = 0;
-    const uint32_t offset = 4 + new_cpl_ * 8u;
-    if (offset + 5 > cpu_.tr.limit) return raise(kTs, cpu_.tr.selector & 0xfffcu);
-    if (!cpu_.system_load(nullptr, cpu_.tr.base + offset, &new_sp, 4) ||
-        !cpu_.system_load(nullptr, cpu_.tr.base + offset + 4, &new_ss, 2))
-      return false;
-    uint64_t descriptor = 0;
-    uint64_t address = 0;
-    if (!read_descriptor(cpu_, nullptr, new_ss, kTs, descriptor, address)) return false;
-    stack = unpack_descriptor(new_ss, descriptor);
-    sp = new_sp;
-  }
+  if (inner && !inner_stack(stack, sp)) return false;
   const uint64_t mask = (stack.attributes & kSegBig) != 0 ? 0xffffffffu : 0xffffu;
-  FramePusher frame(cpu_, stack.base, sp, mask);
+  const uint32_t bytes = size * (3 + (inner ? 2 : 0) + (event_.has_error ? 1 : 0));
+  const uint32_t stack_error = (inner ? stack.selector & 0xfffcu : 0) | external_bit();
+  if (!within_limit(stack, (sp - bytes) & mask, bytes)) return raise(kSsFault, stack_error);
+  if (gate_.offset > code_.limit) return raise(kGp, external_bit());
+  FramePusher frame(cpu_, stack.base, sp, mask, stack_error);
   const uint64_t flags = cpu_.rflags() | (event_.resume ? kRf : 0);
   if (inner && (!frame.push(cpu_.seg[kSs].selector, size) || !frame.push(cpu_.regs[kRsp], size)))
     return false;
@@ -166,7 +188,6 @@ bool Delivery::protected_mode() {
   if (event_.has_error && !frame.push(event_.error, size)) return false;
   cpu_.seg[kSs] = stack;
   cpu_.regs[kRsp] = frame.sp();
-  if (!gate_.wide) gate_.offset &= 0xffff;
   enter_handler();
   return true;
 }

@@ -20,18 +20,32 @@ Segment unpack_descriptor(uint16_t selector, uint64_t descriptor) {
 }
 
 bool read_descriptor(Cpu& cpu, const Op* op, uint16_t selector, uint8_t vector,
-                     uint64_t& descriptor, uint64_t& address) {
+                     uint64_t& descriptor, uint64_t& address, uint32_t external) {
   const bool local = (selector & 4) != 0;
   const uint64_t base = local ? cpu.ldtr.base : cpu.gdtr.base;
   const uint32_t limit = local ? cpu.ldtr.limit : cpu.gdtr.limit;
   const uint32_t offset = selector & ~7u;
   const bool table_present = !local || (cpu.ldtr.attributes & kSegPresent) != 0;
   if (!table_present || offset + 7 > limit) {
-    cpu.fault(op, vector, selector & 0xfffcu);
+    cpu.fault(op, vector, (selector & 0xfffcu) | external);
     return false;
   }
   address = base + offset;
   return cpu.system_load(op, address, &descriptor, 8);
+}
+
+bool within_limit(const Segment& segment, uint64_t offset, uint32_t size) {
+  const uint16_t type = segment.attributes;
+  const uint64_t last = offset + size - 1;
+  const bool expand_down = (type & kSegCode) == 0 && (type & kSegConforming) != 0;
+  if (!expand_down) return last <= segment.limit;
+  return offset > segment.limit && last <= ((type & kSegBig) != 0 ? 0xffffffffu : 0xffffu);
+}
+
+bool stack_segment_allowed(const Segment& segment, uint16_t selector, uint8_t cpl) {
+  const uint16_t type = segment.attributes;
+  return (type & kSegNotSystem) != 0 && (type & kSegCode) == 0 && (type & kSegWritable) != 0 &&
+         (selector & 3) == cpl && (type >> 5 & 3) == cpl;
 }
 
 bool mark_accessed(Cpu& cpu, const Op* op, uint64_t address, uint64_t& descriptor) {
@@ -47,13 +61,6 @@ namespace {
 bool null_selector(uint16_t selector) { return (selector & 0xfffc) == 0; }
 
 uint8_t dpl(const Segment& segment) { return segment.attributes >> 5 & 3; }
-
-// May `segment` be loaded into SS at the present privilege?
-bool stack_segment_allowed(const Segment& segment, uint16_t selector, uint8_t cpl) {
-  const uint16_t type = segment.attributes;
-  return (type & kSegNotSystem) != 0 && (type & kSegCode) == 0 && (type & kSegWritable) != 0 &&
-         (selector & 3) == cpl && dpl(segment) == cpl;
-}
 
 bool data_segment_allowed(const Segment& segment, uint16_t selector, uint8_t cpl) {
   const uint16_t type = segment.attributes;

@@ -7,10 +7,16 @@ namespace husk::soft::interp {
 
 [[nodiscard]] Segment unpack_descriptor(uint16_t selector, uint64_t descriptor);
 
+// Do [offset, offset + size) lie within the segment's limit?
+[[nodiscard]] bool within_limit(const Segment& segment, uint64_t offset, uint32_t size);
+
+// Is it one that SS can hold at level `cpl`: writable data of that very level?
+[[nodiscard]] bool stack_segment_allowed(const Segment& segment, uint16_t selector, uint8_t cpl);
+
 // The descriptor that `selector` names and its linear address. False: raised, with `vector` and the
-// selector when the table has no such entry.
+// selector (and `external`, the EXT bit) when the table has no such entry.
 bool read_descriptor(Cpu& cpu, const Op* op, uint16_t selector, uint8_t vector,
-                     uint64_t& descriptor, uint64_t& address);
+                     uint64_t& descriptor, uint64_t& address, uint32_t external = 0);
 
 // Sets the accessed bit of a code or data descriptor, in memory too.
 bool mark_accessed(Cpu& cpu, const Op* op, uint64_t address, uint64_t& descriptor);
