@@ -25,6 +25,8 @@ void Cpu::update_context() {
                : smap_override ? Privilege::kSupervisorNoSmap
                                : Privilege::kSupervisor;
   context = context_base_ | static_cast<uint64_t>(privilege_);
+  const bool aligned = cpl_ == 3 && (rflags_rest & kAc) != 0 && (cr0 & kCr0Am) != 0;
+  if (aligned) context |= mmu::kNeverCached;
 }
 
 void Cpu::update_mode() {

@@ -120,9 +120,11 @@ class Cpu {
   const Op* fault(const Op* op, uint8_t vector);
   const Op* fault(const Op* op, uint8_t vector, uint32_t error);
   // After a push or pop that failed: a non-canonical address is #SS there, not #GP (Intel SDM vol.
-  // 3, 6.15). Returns false.
-  bool stack_reference_failed() {
-    if (pending_.active && pending_.vector == kGp) pending_.vector = kSsFault;
+  // 3, 6.15), with `error` as its code. Returns false.
+  bool stack_reference_failed(uint32_t error = 0) {
+    if (!pending_.active || pending_.vector != kGp) return false;
+    pending_.vector = kSsFault;
+    pending_.error = error;
     return false;
   }
   // INT n and its kin, at `op`. `checked`: the gate's privilege counts. False: a fault is pending.
@@ -172,6 +174,10 @@ class Cpu {
   // After a change of CPL, CR0/3/4, EFER, AC or CS: recomputes what is derived from them.
   void update_mode();
   void update_context();  // the part of it that EFLAGS.AC decides
+  // Ring 3 with alignment checks on: no access finds the TLB, the slow paths check.
+  [[nodiscard]] bool checks_alignment() const {
+    return (context & mmu::kNeverCached) == mmu::kNeverCached;
+  }
 
   [[nodiscard]] uint8_t cpl() const { return cpl_; }
   void set_cpl(uint8_t level) { cpl_ = level; }
@@ -226,8 +232,8 @@ class Cpu {
   std::array<uint64_t, 32> mtrrs{};
   bool shadow = false;  // STI or MOV SS: no interrupt before the next instruction is done
   bool nmi_blocked = false;
-  bool step_suppressed =
-      false;  // the instruction entered a handler with TF clear: no trap behind it
+  // No trap behind the instruction: it entered a handler with TF clear, or loaded SS.
+  bool step_suppressed = false;
   decode::CodeSize code_size = decode::CodeSize::k16;
 
   mmu::PhysicalMap& memory;
@@ -254,6 +260,7 @@ class Cpu {
   bool deliver_pending();
   void page_fault(const Op* op, uint64_t linear, uint32_t error);
   bool noncanonical(const Op* op, uint64_t linear);
+  bool misaligned(const Op* op, uint64_t linear, uint32_t size);
   struct Target {  // one page's share of an access
     std::byte* host = nullptr;
     mmu::PageState* state = nullptr;
@@ -264,6 +271,7 @@ class Cpu {
                  Target& target);
   bool device_load(const Op* op, uint64_t gpa, void* out, uint32_t size);
   bool device_store(const Op* op, uint64_t gpa, const void* in, uint32_t size);
+  bool probe(const Op* op, uint64_t linear, uint32_t size, mmu::Access kind);
   bool access(const Op* op, uint64_t linear, void* data, uint32_t size, bool write,
               mmu::Privilege privilege);
   void write_kvmclock(uint64_t msr_value);

@@ -31,6 +31,15 @@ bool Cpu::noncanonical(const Op* op, uint64_t linear) {
   return true;
 }
 
+// The #AC of an access that translates (Intel SDM vol. 3, table 6-7: what needs which alignment).
+bool Cpu::misaligned(const Op* op, uint64_t linear, uint32_t size) {
+  if (!checks_alignment()) return false;
+  const uint32_t alignment = size == 10 || size % 16 == 0 ? 8 : size & -size;
+  if (linear % std::min(alignment, 8u) == 0) return false;
+  fault(op, kAcFault, 0);
+  return true;
+}
+
 void Cpu::page_fault(const Op* op, uint64_t linear, uint32_t error) {
   cr2 = linear;
   fault(op, kPfault, error);
@@ -134,6 +143,7 @@ bool Cpu::access(const Op* op, uint64_t linear, void* data, uint32_t size, bool 
   for (int i = 0; i < count; ++i) {
     if (!translate(op, i == 0 ? linear : linear + first, kind, privilege, parts[i])) return false;
   }
+  if (privilege == Privilege::kUser && misaligned(op, linear, size)) return false;
   for (int i = 0; i < count; ++i) {
     Target& part = parts[i];
     if (part.host == nullptr) {
@@ -169,20 +179,21 @@ bool Cpu::system_store(const Op* op, uint64_t linear, const void* in, uint32_t s
   return access(op, linear, const_cast<void*>(in), size, true, Privilege::kSupervisor);
 }
 
-bool Cpu::probe_write(const Op* op, uint64_t linear, uint32_t size) {
+bool Cpu::probe(const Op* op, uint64_t linear, uint32_t size, Access kind) {
   Target ignored;
-  if (!translate(op, linear, Access::kWrite, privilege_, ignored)) return false;
+  if (!translate(op, linear, kind, privilege_, ignored)) return false;
   const uint64_t last = linear + size - 1;
-  return (last & kPageMask) == (linear & kPageMask) ||
-         translate(op, last & kPageMask, Access::kWrite, privilege_, ignored);
+  const bool one_page = (last & kPageMask) == (linear & kPageMask);
+  if (!one_page && !translate(op, last & kPageMask, kind, privilege_, ignored)) return false;
+  return !misaligned(op, linear, size);
+}
+
+bool Cpu::probe_write(const Op* op, uint64_t linear, uint32_t size) {
+  return probe(op, linear, size, Access::kWrite);
 }
 
 bool Cpu::probe_read(const Op* op, uint64_t linear, uint32_t size) {
-  Target ignored;
-  if (!translate(op, linear, Access::kRead, privilege_, ignored)) return false;
-  const uint64_t last = linear + size - 1;
-  return (last & kPageMask) == (linear & kPageMask) ||
-         translate(op, last & kPageMask, Access::kRead, privilege_, ignored);
+  return probe(op, linear, size, Access::kRead);
 }
 
 bool Cpu::resolve_write(const Op* op, uint64_t linear, uint32_t size, WriteRef& ref) {
@@ -194,7 +205,8 @@ bool Cpu::resolve_write(const Op* op, uint64_t linear, uint32_t size, WriteRef& 
   if ((linear & kPageMask) != ((linear + size - 1) & kPageMask))
     return probe_write(op, linear, size);
   Target target;
-  if (!translate(op, linear, Access::kWrite, privilege_, target)) return false;
+  if (!translate(op, linear, Access::kWrite, privilege_, target) || misaligned(op, linear, size))
+    return false;
   if (target.host == nullptr || !target.writable) return true;
   ref.host = target.host;
   if (target.state->code_epoch.load(std::memory_order_acquire) != 0) ref.code = target.state;
@@ -207,7 +219,8 @@ bool Cpu::resolve_read(const Op* op, uint64_t linear, uint32_t size, std::byte*&
   if ((linear & kPageMask) != ((linear + size - 1) & kPageMask))
     return probe_read(op, linear, size);
   Target target;
-  if (!translate(op, linear, Access::kRead, privilege_, target)) return false;
+  if (!translate(op, linear, Access::kRead, privilege_, target) || misaligned(op, linear, size))
+    return false;
   host = target.host;
   return true;
 }

@@ -264,7 +264,7 @@ const Op* interrupt_return(Cpu& cpu, const Op* o) {
 // MOV to a segment register: `aux` names it, the selector is in `src` or in memory.
 const Op* load_segment_from(Cpu& cpu, const Op* o, uint16_t selector) {
   if (!cpu.load_segment(o, o->aux, selector)) return nullptr;
-  if (o->aux == kSs) cpu.shadow = true;
+  if (o->aux == kSs) cpu.shadow = cpu.step_suppressed = true;
   return cpu.leave(o);
 }
 const Op* mov_sreg_r(Cpu& cpu, const Op* o) {

@@ -102,7 +102,7 @@ const Op* pop_segment(Cpu& cpu, const Op* o) {
   if (!stack.pop_sized(value, o->size)) return nullptr;
   if (!cpu.load_segment(o, o->aux, static_cast<uint16_t>(value))) return nullptr;
   stack.commit();
-  if (o->aux == contract::x86::kSs) cpu.shadow = true;
+  if (o->aux == contract::x86::kSs) cpu.shadow = cpu.step_suppressed = true;
   return cpu.leave(o);
 }
 

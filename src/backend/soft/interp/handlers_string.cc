@@ -29,7 +29,9 @@ class StringOp {
   [[nodiscard]] uint64_t count() const { return cpu_.regs[kRcx] & mask_; }
   [[nodiscard]] bool forward() const { return (cpu_.rflags_rest & kDf) == 0; }
   // Whether several iterations may be one step.
-  [[nodiscard]] bool bulk() const { return repeated() && (cpu_.rflags_rest & (kDf | kTf)) == 0; }
+  [[nodiscard]] bool bulk() const {
+    return repeated() && (cpu_.rflags_rest & (kDf | kTf)) == 0 && !cpu_.checks_alignment();
+  }
   [[nodiscard]] uint64_t source() const {
     return (cpu_.regs[kRsi] & mask_) + cpu_.seg_base[op_->segment];
   }

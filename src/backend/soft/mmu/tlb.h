@@ -18,6 +18,10 @@ namespace husk::soft::mmu {
 // Who accesses: the three outcomes of the page tables' rights.
 enum class Privilege : uint8_t { kUser = 0, kSupervisor = 1, kSupervisorNoSmap = 2 };
 
+// In the privilege's place in a context that no entry has: every access misses. For alignment
+// checks.
+constexpr uint32_t kNeverCached = 3;
+
 constexpr uint64_t kContextMask = kPageSize - 1;
 
 struct TlbEntry {
