@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs a bare-metal guest and judges what it says. Usage: run.py [--cpus N] HUSK GUEST.elf
 
-The guest passes when it prints "plan N", N lines that begin with "ok" or "skip", and "end N", and exits
-with its code for success. --qemu runs it on QEMU's TCG instead of Husk, for people who want to compare.
+The guest passes when it prints "plan N", N lines that begin with "ok" or "skip", and "end N", and the
+machine ends with the guest's code for success or the status that --status asks for. --qemu runs it on QEMU's TCG instead of Husk, for people who want to compare.
 """
 import argparse
 import re
@@ -38,7 +38,7 @@ def number_after(word, text):
     return int(found[0]) if len(found) == 1 else None
 
 
-def problems(status, text, wanted):
+def problems(status, text, wanted, says):
     passed = len(re.findall(r"^(?:ok|skip) ", text, re.MULTILINE))
     planned = number_after("plan", text)
     if status is None:
@@ -49,6 +49,8 @@ def problems(status, text, wanted):
         yield f"{passed} of {planned} checks passed, end says {number_after('end', text)}"
     if status is not None and status != wanted:
         yield f"exit status {status}, not {wanted}"
+    if says not in text:
+        yield f"never said: {says}"
 
 
 def main():
@@ -57,6 +59,8 @@ def main():
     parser.add_argument("guest")
     parser.add_argument("--cpus", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=60)
+    parser.add_argument("--status", type=int, default=SUCCESS, help="exit status to expect")
+    parser.add_argument("--says", default="", help="text that must come out")
     parser.add_argument("--qemu", action="store_true")
     parser.add_argument("--qemu-cpu", default="max")
     parser.add_argument("--verbose", action="store_true", help="print everything the guest said")
@@ -65,7 +69,7 @@ def main():
     for line in text.splitlines():
         if args.verbose or not line.startswith("ok "):
             print(line)
-    found = list(problems(status, text, SUCCESS))
+    found = list(problems(status, text, args.status, args.says))
     for problem in found:
         print("run.py:", problem)
     return 1 if found else 0

@@ -98,10 +98,14 @@ void note_failure(const Text& what) {
   print("\n");
 }
 
-void finish() {
+void end_checks() {
   Text line;
   line << "end " << static_cast<int>(made) << "\n";
   print(line.c_str());
+}
+
+void finish() {
+  end_checks();
   leave(failed == 0 && made == planned ? kGood : kBad);
 }
 

@@ -36,6 +36,8 @@ void check_equal(const Text& name, uint64_t got, uint64_t expected);
 void skip(const Text& name, const char* reason);
 // A failure beside the plan's checks.
 void note_failure(const Text& what);
+// The line that says how many checks there were; finish() writes it and ends the machine.
+void end_checks();
 [[noreturn]] void finish();
 // For what leaves no way to go on.
 [[noreturn]] void give_up(const Text& why);
