@@ -58,7 +58,7 @@ Result<void> GuestMemory::write(Gpa gpa, std::span<const std::byte> in) {
   std::byte* host = find(gpa, in.size());
   if (host == nullptr) return out_of_range(gpa, in.size());
   std::memcpy(host, in.data(), in.size());
-  mark_dirty(gpa, in.size());
+  host_wrote(gpa, in.size());
   return {};
 }
 
@@ -66,8 +66,16 @@ Result<void> GuestMemory::clear() {
   if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
                   static_cast<off_t>(size_)) != 0)
     return fail_errno("guest memory", "cannot be cleared");
-  for (const Region& region : regions_) mark_dirty(region.start, region.size);
+  for (const Region& region : regions_) host_wrote(region.start, region.size);
   return {};
+}
+
+void GuestMemory::host_wrote(std::span<const std::byte> bytes) {
+  for (const Region& region : regions_) {
+    if (bytes.data() < region.host || bytes.data() >= region.host + region.size) continue;
+    host_wrote(region.start + static_cast<uint64_t>(bytes.data() - region.host), bytes.size());
+    return;
+  }
 }
 
 Result<std::span<std::byte>> GuestMemory::host_span(Gpa gpa, uint64_t length) const {

@@ -40,6 +40,14 @@ struct Region {
   }
 };
 
+// Who has to know when the host, not a vCPU, has written guest RAM: a CPU that keeps decoded code.
+class WriteObserver {
+ public:
+  virtual ~WriteObserver() = default;
+  // After the bytes are in memory; any thread.
+  virtual void host_wrote(Gpa gpa, uint64_t length) = 0;
+};
+
 class GuestMemory {
  public:
   // Regions are sorted, page-aligned and do not overlap. Memory is zero and is only taken from the
@@ -68,11 +76,12 @@ class GuestMemory {
     std::byte* host = find(gpa, sizeof(T));
     if (host == nullptr) return out_of_range(gpa, sizeof(T));
     std::memcpy(host, &value, sizeof(T));
-    mark_dirty(gpa, sizeof(T));
+    host_wrote(gpa, sizeof(T));
     return {};
   }
 
-  // The bytes themselves, for zero copy; valid as long as this object. A writer calls mark_dirty().
+  // The bytes themselves, for zero copy; valid as long as this object. A writer calls host_wrote()
+  // afterwards.
   [[nodiscard]] Result<std::span<std::byte>> host_span(Gpa gpa, uint64_t length) const;
   // As host_span, nullptr where the range is not within one region.
   [[nodiscard]] std::byte* find(Gpa gpa, uint64_t length) const {
@@ -89,6 +98,15 @@ class GuestMemory {
   [[nodiscard]] uint64_t size() const { return size_; }  // bytes of RAM, all regions
   [[nodiscard]] std::span<const Region> regions() const { return regions_; }
   [[nodiscard]] int file() const { return file_.get(); }
+
+  // The host has written these bytes: they are dirty, and the observer learns of it.
+  void host_wrote(Gpa gpa, uint64_t length) {
+    mark_dirty(gpa, length);
+    if (observer_ != nullptr) observer_->host_wrote(gpa, length);
+  }
+  void host_wrote(std::span<const std::byte> bytes);  // as found by host_span() or find()
+  // At most one, which removes itself (null) before it goes. While nobody writes.
+  void set_observer(WriteObserver* observer) { observer_ = observer; }
 
   // Dirty tracking, by 4 KiB page. Off, mark_dirty() costs one load.
   void enable_dirty_tracking();
@@ -114,6 +132,7 @@ class GuestMemory {
   base::Mapping mapping_;
   std::vector<Region> regions_;
   uint64_t size_ = 0;
+  WriteObserver* observer_ = nullptr;
   std::atomic<bool> tracking_{false};
   std::atomic<uint64_t> dirty_epoch_{0};
   std::vector<std::atomic<uint64_t>> dirty_;  // one bit per page

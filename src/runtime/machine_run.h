@@ -106,7 +106,7 @@ Result<std::unique_ptr<MachineRun>> MachineRunOn<Vm>::create(const BoardOptions&
   if (!board) return std::unexpected(board.error());
   run->board_ = std::move(*board);
   raw->attach_controller(run->board_->chipset());
-  raw->attach_dirty_log(memory);
+  raw->attach_memory(memory);
   for (const memory::Region& region : memory.regions()) {
     auto mapped =
         raw->map_ram(region.host, region.start.value, region.size, seam::Prot::kReadWriteExec);

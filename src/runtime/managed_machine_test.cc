@@ -168,6 +168,20 @@ TEST_F(Managed, VcpusAreHandlesToWhatIsPaused) {
   EXPECT_THAT(error_of(vcpu->restore(broken)), HasSubstr("is of vCPU 1"));
 }
 
+TEST_F(Managed, CodeThatTheHostWritesIsExecutedAsItHasBecome) {
+  ManagedMachine& vm = make(kSpin);
+  ASSERT_TRUE(vm.start());
+  ASSERT_TRUE(counts());
+  ASSERT_TRUE(vm.pause());
+  const uint8_t jump_to_itself[] = {0xeb, 0xfe};
+  ASSERT_TRUE(vm.memory().write(machine::GuestAddress{boot::testing::kLoadAddress + 5},
+                                std::as_bytes(std::span(jump_to_itself))));
+  const uint32_t before = counter();
+  ASSERT_TRUE(vm.resume());
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_LE(counter() - before, 1u);
+}
+
 TEST_F(Managed, TripleFaultEndsTheRun) {
   ManagedMachine& vm = make(kDie);
   ASSERT_TRUE(vm.start());

@@ -100,7 +100,6 @@ Result<void> Queue::add_buffer(Chain& chain, uint64_t address, uint32_t length, 
   std::byte* host = memory_->find(Gpa{address}, length);
   if (host == nullptr) return malformed("buffer outside RAM");
   if (writable) {
-    memory_->mark_dirty(Gpa{address}, length);
     chain.writable.emplace_back(host, length);
   } else {
     chain.readable.emplace_back(host, length);
@@ -154,12 +153,13 @@ Result<std::optional<Chain>> Queue::pop() {
 }
 
 Result<void> Queue::push(const Chain& chain, uint32_t written) {
+  for (const std::span<std::byte> buffer : chain.writable) memory_->host_wrote(buffer);
   const uint32_t element[2] = {chain.head, written};
   const uint64_t offset = kRingHeader + next_used_ % config_.size * 8;
   std::memcpy(used_ + offset, element, sizeof(element));
   ++next_used_;
   __atomic_store_n(reinterpret_cast<uint16_t*>(used_ + 2), next_used_, __ATOMIC_RELEASE);
-  memory_->mark_dirty(config_.device, kRingHeader + config_.size * 8 + 2);
+  memory_->host_wrote(config_.device, kRingHeader + config_.size * 8 + 2);
   return {};
 }
 

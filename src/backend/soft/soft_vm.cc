@@ -19,6 +19,15 @@ Result<std::unique_ptr<SoftVm>> SoftVm::create(uint32_t vcpus) {
   return std::unique_ptr<SoftVm>(new SoftVm(vcpus));
 }
 
+SoftVm::~SoftVm() {
+  if (machine_.memory.dirty_log() != nullptr) machine_.memory.dirty_log()->set_observer(nullptr);
+}
+
+void SoftVm::attach_memory(memory::GuestMemory& memory) {
+  machine_.memory.set_dirty_log(&memory);
+  memory.set_observer(&machine_.memory);
+}
+
 Result<void> SoftVm::map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot) {
   const bool writable =
       (static_cast<uint8_t>(prot) & static_cast<uint8_t>(seam::Prot::kWrite)) != 0;

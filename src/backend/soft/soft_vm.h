@@ -18,8 +18,12 @@ class SoftVm {
 
   // The vCPU count is fixed, as CPUID and the APIC bus show it.
   [[nodiscard]] static Result<std::unique_ptr<SoftVm>> create(uint32_t vcpus);
-  // Where the vCPUs' writes are logged; outlives the VM. Before any vCPU runs.
-  void attach_dirty_log(memory::GuestMemory& memory) { machine_.memory.set_dirty_log(&memory); }
+  ~SoftVm();
+  SoftVm(const SoftVm&) = delete;
+  SoftVm& operator=(const SoftVm&) = delete;
+  // The memory that map_ram() maps: logs what vCPUs write, tells what the host writes. Outlives the
+  // VM. Before any vCPU runs.
+  void attach_memory(memory::GuestMemory& memory);
 
   [[nodiscard]] Result<void> map_ram(std::byte* host, uint64_t gpa, uint64_t length,
                                      seam::Prot prot);

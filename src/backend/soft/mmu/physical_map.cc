@@ -49,6 +49,18 @@ void PhysicalMap::begin_code(PageState& page) {
   epoch_.store(next, std::memory_order_seq_cst);
 }
 
+// Either this sees the epoch that begin_code() published before the code was read, or the code was
+// read with these bytes in it.
+void PhysicalMap::host_wrote(Gpa gpa, uint64_t length) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const uint64_t first = gpa.value & kPageMask;
+  for (uint64_t offset = 0; first + offset < gpa.value + length; offset += kPageSize) {
+    const PageRef ref = page(first + offset);
+    if (ref.state != nullptr && ref.state->code_epoch.load(std::memory_order_relaxed) != 0)
+      ref.state->generation.fetch_add(1, std::memory_order_release);
+  }
+}
+
 bool PhysicalMap::settled(const PageState& page) const {
   const uint32_t epoch = page.code_epoch.load(std::memory_order_acquire);
   return std::all_of(acknowledged_.begin(), acknowledged_.end(), [&](const auto& acknowledged) {

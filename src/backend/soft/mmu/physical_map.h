@@ -46,7 +46,7 @@ struct PageRef {
   bool writable = false;
 };
 
-class PhysicalMap {
+class PhysicalMap : public memory::WriteObserver {
  public:
   static constexpr size_t kMaxVcpus = 64;
 
@@ -71,6 +71,9 @@ class PhysicalMap {
     }
     return {};
   }
+
+  // Step 4 for writes that the host makes: devices, loaders, debuggers.
+  void host_wrote(Gpa gpa, uint64_t length) override;
 
   void begin_code(PageState& page);
   [[nodiscard]] bool settled(const PageState& page) const;
