@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
 #include "base/try.h"
 
@@ -185,7 +186,7 @@ void Console::announce(uint32_t port, uint16_t event, uint16_t value, std::strin
   const Control message{port, event, value};
   std::vector<std::byte> bytes(sizeof(message) + text.size());
   std::memcpy(bytes.data(), &message, sizeof(message));
-  std::memcpy(bytes.data() + sizeof(message), text.data(), text.size());
+  std::ranges::copy(std::as_bytes(std::span(text)), bytes.begin() + sizeof(message));
   control_out_.push_back(std::move(bytes));
 }
 
