@@ -3,41 +3,19 @@
 // priorities must hold, saved pages must load.
 #include <array>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 
 #include "backend/soft/apic/apic_bus.h"
 #include "backend/soft/apic/local_apic.h"
+#include "input.h"
 
 namespace {
 
 using namespace husk::soft::apic;
+using husk::fuzz::Input;
+using husk::fuzz::require;
 
 uint64_t now_ns = 1;
 uint64_t fake_clock() { return now_ns; }
-
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), size_(size) {}
-  [[nodiscard]] bool empty() const { return size_ == 0; }
-  template <class T>
-  T take() {
-    T value{};
-    const size_t n = size_ < sizeof(T) ? size_ : sizeof(T);
-    std::memcpy(&value, data_, n);
-    data_ += n;
-    size_ -= n;
-    return value;
-  }
-
- private:
-  const uint8_t* data_;
-  size_t size_;
-};
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void save_and_load(LocalApic& apic) {
   std::array<uint8_t, 1024> page, again;

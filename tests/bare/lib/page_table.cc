@@ -43,8 +43,12 @@ Path map(uint64_t* pml4, uint64_t linear, uint64_t physical, uint64_t flags, int
 }
 
 void map_user_alias() {
-  for (uint64_t at = 0; at < 64ull << 20; at += 2ull << 20)
+  boot_pml4[0] |= kUser;
+  *path_to(boot_tables(), kUserAlias32, 3).entry[3] |= kUser;
+  for (uint64_t at = 0; at < 64ull << 20; at += 2ull << 20) {
     map(boot_tables(), kUserAlias + at, at, kPresent | kWritable | kUser, 2);
+    map(boot_tables(), kUserAlias32 + at, at, kPresent | kWritable | kUser, 2);
+  }
 }
 
 }  // namespace bare

@@ -30,10 +30,17 @@ uint64_t* boot_tables();
 
 // The first 64 MiB once more, for ring 3. Code and data of the guest work there too.
 constexpr uint64_t kUserAlias = 1ull << 39;
+// And once more below 4 GiB, for compatibility mode.
+constexpr uint64_t kUserAlias32 = 0x80000000;
 void map_user_alias();
 template <class T>
 uint64_t user_address(T* kernel) {
   return reinterpret_cast<uint64_t>(kernel) + kUserAlias;
+}
+
+template <class T>
+uint32_t user_address32(T* kernel) {
+  return static_cast<uint32_t>(reinterpret_cast<uint64_t>(kernel) + kUserAlias32);
 }
 
 }  // namespace bare

@@ -1,6 +1,7 @@
 // Exceptions and interrupts: through the IDT to their handlers (Intel SDM vol. 3, chapter 6).
 #include "backend/soft/interp/delivery.h"
 
+#include "backend/soft/interp/inner_stack.h"
 #include "backend/soft/interp/operands.h"
 #include "backend/soft/interp/segments.h"
 
@@ -11,30 +12,6 @@ using namespace contract::x86;  // NOLINT(google-build-using-namespace): the nam
 namespace {
 
 bool contributory(uint8_t vector) { return vector == kDe || (vector >= kTs && vector <= kGp); }
-
-// A push of interrupt delivery: onto a given stack, with supervisor rights. `error` is that of #SS.
-class FramePusher {
- public:
-  FramePusher(Cpu& cpu, uint64_t base, uint64_t sp, uint64_t mask, uint32_t error)
-      : cpu_(cpu), base_(base), sp_(sp), mask_(mask), error_(error) {}
-  bool push(uint64_t value, uint32_t size) {
-    sp_ = (sp_ & ~mask_) | ((sp_ - size) & mask_);
-    return cpu_.system_store(nullptr, base_ + (sp_ & mask_), &value, size) ||
-           cpu_.stack_reference_failed(error_);
-  }
-  [[nodiscard]] uint64_t sp() const { return sp_; }
-
- private:
-  Cpu& cpu_;
-  uint64_t base_;
-  uint64_t sp_;
-  uint64_t mask_;
-  uint32_t error_;
-};
-
-bool canonical(uint64_t linear) {
-  return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear);
-}
 
 }  // namespace
 
@@ -47,7 +24,7 @@ bool Delivery::real_mode() {
   uint32_t target = 0;
   if (event_.vector * 4u + 3 > cpu_.idtr.limit) return raise(kGp, 0);
   if (!cpu_.system_load(nullptr, entry, &target, 4)) return false;
-  FramePusher frame(cpu_, cpu_.seg[kSs].base, cpu_.regs[kRsp], 0xffff, 0);
+  FramePusher frame(cpu_, nullptr, cpu_.seg[kSs].base, cpu_.regs[kRsp], 0xffff, 0);
   if (!frame.push(cpu_.rflags() & 0xffff, 2) || !frame.push(cpu_.seg[kCs].selector, 2) ||
       !frame.push(event_.return_ip & 0xffff, 2))
     return false;
@@ -104,15 +81,11 @@ bool Delivery::read_code_segment() {
   return mark_accessed(cpu_, nullptr, address, descriptor);
 }
 
-// RSP0..2 or IST1..7 of the 64-bit TSS (Intel SDM vol. 3, figure 8-11).
 bool Delivery::long_stack(uint64_t& sp) {
   if (gate_.ist == 0 && new_cpl_ == cpu_.cpl()) {
     sp = cpu_.regs[kRsp];
-  } else {
-    const uint32_t offset = gate_.ist != 0 ? 0x24 + (gate_.ist - 1u) * 8 : 4 + new_cpl_ * 8u;
-    if (offset + 7 > cpu_.tr.limit)
-      return raise(kTs, (cpu_.tr.selector & 0xfffcu) + external_bit());
-    if (!cpu_.system_load(nullptr, cpu_.tr.base + offset, &sp, 8)) return false;
+  } else if (!inner_stack_64(cpu_, nullptr, new_cpl_, gate_.ist, external_bit(), sp)) {
+    return false;
   }
   sp &= ~uint64_t{15};
   return true;
@@ -123,7 +96,7 @@ bool Delivery::long_mode() {
   uint64_t sp = 0;
   if (!canonical(gate_.offset)) return raise(kGp, external_bit());
   if (!long_stack(sp)) return false;
-  FramePusher frame(cpu_, 0, sp, ~uint64_t{0}, external_bit());
+  FramePusher frame(cpu_, nullptr, 0, sp, ~uint64_t{0}, external_bit());
   const uint64_t flags = cpu_.rflags() | (event_.resume ? kRf : 0);
   if (!frame.push(cpu_.seg[kSs].selector, 8) || !frame.push(cpu_.regs[kRsp], 8) ||
       !frame.push(flags, 8) || !frame.push(cpu_.seg[kCs].selector, 8) ||
@@ -131,34 +104,10 @@ bool Delivery::long_mode() {
     return false;
   if (event_.has_error && !frame.push(event_.error, 8)) return false;
   if (new_cpl_ != cpu_.cpl()) {
-    cpu_.seg[kSs] = {};
-    cpu_.seg[kSs].selector = new_cpl_;
-    cpu_.seg[kSs].attributes = static_cast<uint16_t>(new_cpl_ << 5);
+    cpu_.seg[kSs] = null_stack(new_cpl_);
   }
   cpu_.regs[kRsp] = frame.sp();
   enter_handler();
-  return true;
-}
-
-// SS and ESP of an inner level, from the 32-bit TSS; what is wrong with them is #TS.
-bool Delivery::inner_stack(Segment& stack, uint64_t& sp) {
-  uint32_t new_sp = 0;
-  uint16_t selector = 0;
-  const uint32_t offset = 4 + new_cpl_ * 8u;
-  if (offset + 5 > cpu_.tr.limit) return raise(kTs, (cpu_.tr.selector & 0xfffcu) | external_bit());
-  if (!cpu_.system_load(nullptr, cpu_.tr.base + offset, &new_sp, 4) ||
-      !cpu_.system_load(nullptr, cpu_.tr.base + offset + 4, &selector, 2))
-    return false;
-  const uint32_t error = (selector & 0xfffcu) | external_bit();
-  if ((selector & 0xfffc) == 0) return raise(kTs, external_bit());
-  uint64_t descriptor = 0;
-  uint64_t address = 0;
-  if (!read_descriptor(cpu_, nullptr, selector, kTs, descriptor, address, external_bit()))
-    return false;
-  stack = unpack_descriptor(selector, descriptor);
-  if (!stack_segment_allowed(stack, selector, new_cpl_)) return raise(kTs, error);
-  if ((stack.attributes & kSegPresent) == 0) return raise(kSsFault, error);
-  sp = new_sp;
   return true;
 }
 
@@ -172,13 +121,13 @@ bool Delivery::protected_mode() {
   Segment stack = cpu_.seg[kSs];
   uint64_t sp = cpu_.regs[kRsp];
   const bool inner = new_cpl_ < cpu_.cpl();
-  if (inner && !inner_stack(stack, sp)) return false;
+  if (inner && !inner_stack_32(cpu_, nullptr, new_cpl_, external_bit(), stack, sp)) return false;
   const uint64_t mask = (stack.attributes & kSegBig) != 0 ? 0xffffffffu : 0xffffu;
   const uint32_t bytes = size * (3 + (inner ? 2 : 0) + (event_.has_error ? 1 : 0));
   const uint32_t stack_error = (inner ? stack.selector & 0xfffcu : 0) | external_bit();
   if (!within_limit(stack, (sp - bytes) & mask, bytes)) return raise(kSsFault, stack_error);
   if (gate_.offset > code_.limit) return raise(kGp, external_bit());
-  FramePusher frame(cpu_, stack.base, sp, mask, stack_error);
+  FramePusher frame(cpu_, nullptr, stack.base, sp, mask, stack_error);
   const uint64_t flags = cpu_.rflags() | (event_.resume ? kRf : 0);
   if (inner && (!frame.push(cpu_.seg[kSs].selector, size) || !frame.push(cpu_.regs[kRsp], size)))
     return false;

@@ -31,7 +31,6 @@ class Delivery {
   bool read_gate();
   bool read_code_segment();
   bool long_stack(uint64_t& sp);
-  bool inner_stack(Segment& stack, uint64_t& sp);
   void enter_handler();
   bool raise(uint8_t vector, uint32_t error);
   [[nodiscard]] uint32_t external_bit() const { return event_.software ? 0 : 1; }

@@ -1,7 +1,8 @@
 // Transfers that load CS (far JMP, CALL, RET, and IRET) and moves to and from segment registers.
 //
-// In an op: `size` is the operand size; immediate pointers have their selector in `disp`. Far calls
-// through call gates and task switches are answered with #GP: nothing that Husk runs uses them.
+// In an op: `size` is the operand size; immediate pointers have their selector in `disp`. Task
+// switches are answered with #GP: nothing that Husk runs uses them.
+#include "backend/soft/interp/call_gate.h"
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/segments.h"
 #include "backend/soft/interp/stack.h"
@@ -15,10 +16,6 @@ struct FarPointer {
   uint16_t selector = 0;
   uint64_t offset = 0;
 };
-
-bool canonical(uint64_t linear) {
-  return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear);
-}
 
 bool in_code_segment(Cpu& cpu, const Op* o, const Segment& code, uint64_t offset) {
   const bool is_64 = cpu.long_mode() && (code.attributes & kSegLong) != 0;
@@ -79,6 +76,9 @@ const Op* far_jump_to(Cpu& cpu, const Op* o, const FarPointer& target) {
     cpu.update_mode();
     return nullptr;
   }
+  CallGate gate(cpu, o, target.selector, false);
+  if (!gate.look()) return nullptr;
+  if (gate.is_one()) return gate.pass();
   Segment code;
   if (!read_code(cpu, o, target.selector, cpu.cpl(), false, code) ||
       !in_code_segment(cpu, o, code, target.offset))
@@ -88,6 +88,9 @@ const Op* far_jump_to(Cpu& cpu, const Op* o, const FarPointer& target) {
 }
 
 const Op* far_call_to(Cpu& cpu, const Op* o, const FarPointer& target) {
+  CallGate gate(cpu, o, target.selector, true);
+  if (!cpu.real_mode() && !gate.look()) return nullptr;
+  if (gate.is_one()) return gate.pass();
   Segment code;
   if (!cpu.real_mode() && (!read_code(cpu, o, target.selector, cpu.cpl(), false, code) ||
                            !in_code_segment(cpu, o, code, target.offset)))

@@ -12,10 +12,6 @@ using namespace contract::x86;  // NOLINT(google-build-using-namespace): the nam
 #define HUSK_REQUIRE_CPL0(cpu, o) \
   if ((cpu).cpl() != 0) return (cpu).fault((o), kGp, 0)
 
-bool canonical(uint64_t linear) {
-  return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear);
-}
-
 // `aux` names the control or debug register, `dst`/`src` the general one.
 const Op* mov_from_cr(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);

@@ -5,6 +5,11 @@
 
 namespace husk::soft::interp {
 
+// Is it one of the addresses that 48 bits and their sign reach?
+[[nodiscard]] constexpr bool canonical(uint64_t linear) {
+  return static_cast<int64_t>(linear << 16) >> 16 == static_cast<int64_t>(linear);
+}
+
 [[nodiscard]] Segment unpack_descriptor(uint16_t selector, uint64_t descriptor);
 
 // Do [offset, offset + size) lie within the segment's limit?

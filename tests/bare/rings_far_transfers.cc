@@ -1,0 +1,4 @@
+#include "rings.h"
+namespace bare {
+void check_far_transfers() {}
+}  // namespace bare
