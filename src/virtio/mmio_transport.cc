@@ -36,7 +36,7 @@ enum Register : uint64_t {
   kConfig = 0x100,
 };
 constexpr uint32_t kStatusDriverOk = 4, kStatusFeaturesOk = 8, kStatusNeedsReset = 0x40;
-constexpr uint32_t kCauseUsed = 1, kCauseConfig = 2;
+constexpr uint32_t kCauseConfig = 2;
 constexpr uint32_t kMagicValue = 0x74726976, kVendor = 0x4b535548;  // "virt", "HUSK"
 
 void set_low(uint64_t& target, uint32_t value) {
