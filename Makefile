@@ -27,10 +27,11 @@ test: build guest
 	ctest --test-dir build/release --output-on-failure -j $(JOBS) -LE guest
 	ctest --test-dir build/release --output-on-failure -L guest
 
-# Side by side with QEMU TCG, which it installs; raw numbers go to build/bench.
+# Side by side with QEMU TCG, which it installs; raw numbers go to build/bench. See bench/README.md.
 bench: build guest
 	tools/setup.sh qemu-system-x86
 	python3 bench/boot.py build/release/husk .cache/guest build/bench/boot.json
+	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
 
 lint: setup
 	tools/lint.sh

@@ -1,6 +1,7 @@
 #include "platform/chipset.h"
 
 #include <cstring>
+#include <type_traits>
 
 namespace husk::platform {
 namespace {
@@ -44,6 +45,16 @@ Result<void> Chipset::restore(std::span<const std::byte> state) {
   get(version);
   if (version != kVersion)
     return fail(ErrorKind::kCorrupt, "interrupt controller state", "has an unknown version");
+  // Nothing is taken over before all of it is known to be good: the first pass only looks.
+  bool good = true;
+  size_t at = 0;
+  visit_all(pic_, ioapic_, [&](const auto& value) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>)
+      good = good && std::to_integer<uint8_t>(state[at]) <= 1;
+    at += sizeof(value);
+  });
+  if (!good)
+    return fail(ErrorKind::kCorrupt, "interrupt controller state", "has an impossible value");
   visit_all(pic_, ioapic_, get);
   return {};
 }
