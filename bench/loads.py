@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 import os
+import re
 import signal
 import stat
 import statistics
@@ -49,27 +50,35 @@ def machines(args, ramdisk):
     return {name: command for name, command in every.items() if not (args.smoke and name == "tcg")}
 
 
+# Firmware writes escape sequences before the first line, and a line may follow them.
+MARKER = re.compile(rb"(begin|end|all) ([a-z0-9-]+)(?: (\d+) ([0-9a-f]{16}))?\s*$")
+
+
 def run(name, command):
     """{load: (seconds of the host's clock for one unit, checksum)}"""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
     limit = threading.Timer(TIME_LIMIT, os.killpg, (process.pid, signal.SIGKILL))
+    limit.daemon = True
     limit.start()
-    results, began, complete, said = {}, {}, False, []
+    results, began, complete, last = {}, {}, False, b""
     for line in process.stdout:
         stamp = time.monotonic()
-        words = line.decode(errors="replace").split()
-        said.append(line.decode(errors="replace").rstrip())
-        if words[:1] == ["begin"]:
-            began[words[1]] = stamp
-        elif words[:1] == ["end"]:
-            results[words[1]] = ((stamp - began[words[1]]) / int(words[2]), words[3])
-        elif words == ["all", "done"]:
+        last = line
+        marker = MARKER.search(line)
+        if not marker:
+            continue
+        what, load, units, checksum = (group and group.decode() for group in marker.groups())
+        if what == "begin":
+            began[load] = stamp
+        elif what == "end":
+            results[load] = ((stamp - began[load]) / int(units), checksum)
+        else:
             complete = True
     limit.cancel()
     process.wait()
     if not complete or not results:
-        sys.exit(f"loads.py: {name} did not run every load (last line: {said[-1] if said else 'none'})")
+        sys.exit(f"loads.py: {name} did not run every load; the last line was {last!r}")
     return results
 
 
