@@ -39,7 +39,7 @@ Pit8254::Pit8254(contract::AlarmFactory& alarms, contract::IrqLine irq, Clock cl
 }
 
 uint64_t Pit8254::ticks(const Counter& counter) const {
-  return ns_to_ticks(clock_() - counter.start_ns);
+  return counter.held ? counter.held_ticks : ns_to_ticks(clock_() - counter.start_ns);
 }
 
 uint16_t Pit8254::value(const Counter& counter) const {
@@ -79,6 +79,8 @@ void Pit8254::load(size_t index, uint32_t count) {
   counter.reload = count == 0 ? base : count;
   counter.start_ns = clock_();
   counter.counting = true;
+  counter.held = !counter.gate;
+  counter.held_ticks = 0;
   if (index == 0) schedule();
 }
 
@@ -177,10 +179,24 @@ void Pit8254::write_control(uint8_t value) {
   const std::lock_guard lock(mutex_);
   Counter& counter = counters_[2];
   const bool gate = (value & 1) != 0;
-  if (gate && !counter.gate && counter.counting)
-    counter.start_ns = clock_();  // the rising gate restarts it
+  if (gate != counter.gate && counter.counting) move_gate(counter, gate);
   counter.gate = gate;
   control_ = value & 3;
+}
+
+// A low gate holds the count; a rising one lets modes 0 and 4 go on and starts the others anew.
+// Modes 1 and 5 only want the edge.
+void Pit8254::move_gate(Counter& counter, bool rises) {
+  const bool by_edge = counter.mode == 1 || counter.mode == 5;
+  if (!rises) {
+    if (by_edge) return;
+    counter.held_ticks = ticks(counter);
+    counter.held = true;
+    return;
+  }
+  const bool goes_on = counter.mode == 0 || counter.mode == 4;
+  counter.start_ns = clock_() - (goes_on ? ticks_to_ns(counter.held_ticks) : 0);
+  counter.held = false;
 }
 
 void Pit8254::schedule() {

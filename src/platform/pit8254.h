@@ -27,11 +27,12 @@ class Pit8254 {
  private:
   struct Counter {
     uint64_t start_ns = 0;
+    uint64_t held_ticks = 0;  // passed when the gate fell
     uint32_t reload = 0x10000;
     uint16_t latch = 0;
     uint8_t mode = 3, access = 3, status = 0;
     bool latched = false, status_latched = false, high_next_read = false, high_next_write = false;
-    bool gate = true, counting = false, bcd = false;
+    bool gate = true, held = false, counting = false, bcd = false;
     uint8_t low_byte = 0;
   };
   class Ports : public contract::IoHandler {
@@ -70,6 +71,7 @@ class Pit8254 {
   [[nodiscard]] uint64_t ticks(const Counter& counter) const;
   [[nodiscard]] uint16_t value(const Counter& counter) const;
   [[nodiscard]] bool output(const Counter& counter) const;
+  void move_gate(Counter& counter, bool rises);
   void schedule();
   void expired();
 
