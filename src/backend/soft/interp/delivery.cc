@@ -152,8 +152,13 @@ void Delivery::enter_handler() {
 }
 
 bool Delivery::run() {
-  if (!cpu_.protected_mode()) return real_mode();
-  return cpu_.long_mode() ? long_mode() : protected_mode();
+  const bool done = !cpu_.protected_mode() ? real_mode()
+                    : cpu_.long_mode()     ? long_mode()
+                                           : protected_mode();
+  // The handler of #DB may use the debug registers whatever DR7.GD said (Intel SDM vol. 3, 18.2.4).
+  constexpr uint64_t kGeneralDetect = 1u << 13;
+  if (done && event_.vector == kDb && !event_.software) cpu_.dr7 &= ~kGeneralDetect;
+  return done;
 }
 
 const Op* Cpu::fault(const Op* op, uint8_t vector, uint32_t error) {

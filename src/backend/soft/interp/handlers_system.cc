@@ -45,22 +45,34 @@ const Op* mov_to_cr(Cpu& cpu, const Op* o) {
   return cpu.leave(o);
 }
 
+// What comes before every access to a debug register (Intel SDM vol. 3, 18.2). False: raised.
+bool may_access_dr(Cpu& cpu, const Op* o, uint8_t& index) {
+  constexpr uint64_t kGeneralDetect = 1u << 13;  // of DR7; in DR6 the bit that tells
+  const bool alias = o->aux == 4 || o->aux == 5;
+  index = alias ? o->aux + 2 : o->aux;
+  if (cpu.cpl() != 0) {
+    cpu.fault(o, kGp, 0);
+  } else if (index >= 8 || (alias && (cpu.cr4 & kCr4De) != 0)) {
+    cpu.fault(o, kUd);
+  } else if ((cpu.dr7 & kGeneralDetect) != 0) {
+    cpu.dr6 |= kGeneralDetect;
+    cpu.fault(o, kDb);
+  } else {
+    return true;
+  }
+  return false;
+}
+
 const Op* mov_from_dr(Cpu& cpu, const Op* o) {
-  HUSK_REQUIRE_CPL0(cpu, o);
-  uint8_t index = o->aux;
-  if (index >= 8 || ((index == 4 || index == 5) && (cpu.cr4 & kCr4De) != 0))
-    return cpu.fault(o, kUd);
-  if (index == 4 || index == 5) index += 2;
+  uint8_t index = 0;
+  if (!may_access_dr(cpu, o, index)) return nullptr;
   set_reg<uint64_t>(cpu, o->dst, index == 6 ? cpu.dr6 : index == 7 ? cpu.dr7 : cpu.dr[index & 3]);
   return o + 1;
 }
 const Op* mov_to_dr(Cpu& cpu, const Op* o) {
-  HUSK_REQUIRE_CPL0(cpu, o);
-  uint8_t index = o->aux;
+  uint8_t index = 0;
+  if (!may_access_dr(cpu, o, index)) return nullptr;
   const auto value = reg<uint64_t>(cpu, o->src);
-  if (index >= 8 || ((index == 4 || index == 5) && (cpu.cr4 & kCr4De) != 0))
-    return cpu.fault(o, kUd);
-  if (index == 4 || index == 5) index += 2;
   if (index >= 6 && cpu.code64() && value >> 32 != 0) return cpu.fault(o, kGp, 0);
   if (index == 6) {
     cpu.dr6 = (value & 0xe00f) | 0xffff0ff0;
