@@ -8,7 +8,7 @@
 namespace bare {
 
 void guest_main() {
-  begin("rings", 43);
+  begin("rings", 124);
   map_user_alias();
   check_system_calls();
   check_far_transfers();
