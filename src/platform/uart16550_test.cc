@@ -1,0 +1,148 @@
+#include "platform/uart16550.h"
+
+#include <gtest/gtest.h>
+
+#include "platform/testing/recorders.h"
+
+namespace husk::platform {
+namespace {
+
+class Uart : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kData = 0, kIer = 1, kIir = 2, kLcr = 3, kMcr = 4, kLsr = 5, kMsr = 6,
+                            kScratch = 7;
+  uint64_t in(uint64_t reg) { return uart.read(reg, 1); }
+  void out(uint64_t reg, uint64_t value) { uart.write(reg, 1, value); }
+  size_t type(std::string_view text) { return uart.push(std::as_bytes(std::span(text))); }
+  void open_interrupts(uint8_t enable) {
+    out(kMcr, 8);  // OUT2
+    out(kIer, enable);
+  }
+
+  testing::LineRecorder line;
+  testing::ByteRecorder output;
+  Uart16550 uart{line.line(), output};
+};
+
+TEST_F(Uart, SendsAtOnceAndIsAlwaysReady) {
+  for (const char c : std::string_view("hi\n")) {
+    EXPECT_EQ(in(kLsr) & 0x60, 0x60u);
+    out(kData, static_cast<uint8_t>(c));
+  }
+  EXPECT_EQ(output.text, "hi\n");
+}
+
+TEST_F(Uart, ReceivesInOrderAndSaysWhenThereIsNothing) {
+  EXPECT_EQ(type("ab"), 2u);
+  EXPECT_EQ(in(kLsr) & 1, 1u);
+  EXPECT_EQ(in(kData), 'a');
+  EXPECT_EQ(in(kData), 'b');
+  EXPECT_EQ(in(kLsr) & 1, 0u);
+  EXPECT_EQ(in(kData), 0u);
+}
+
+TEST_F(Uart, TakesSixteenBytesAndTellsWhenThereIsRoom) {
+  int told = 0;
+  uart.set_on_room([&] { ++told; });
+  EXPECT_EQ(type("0123456789abcdefXYZ"), 16u);
+  EXPECT_EQ(type("X"), 0u);
+  EXPECT_EQ(told, 0);
+  EXPECT_EQ(in(kData), '0');
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(type("X"), 1u);
+}
+
+TEST_F(Uart, InterruptsForInputWhileThereIsSome) {
+  open_interrupts(1);
+  EXPECT_FALSE(line.level());
+  type("x");
+  EXPECT_TRUE(line.level());
+  EXPECT_EQ(in(kIir) & 0xf, 4u);
+  in(kData);
+  EXPECT_FALSE(line.level());
+  EXPECT_EQ(in(kIir) & 0xf, 1u);
+}
+
+TEST_F(Uart, Out2GatesTheLine) {
+  open_interrupts(1);
+  out(kMcr, 0);
+  type("x");
+  EXPECT_FALSE(line.level());
+  out(kMcr, 8);
+  EXPECT_TRUE(line.level());
+}
+
+TEST_F(Uart, TransmitterInterruptIsRaisedByEnablingAndClearedByIir) {
+  open_interrupts(2);
+  EXPECT_TRUE(line.level());
+  EXPECT_EQ(in(kIir) & 0xf, 2u);
+  EXPECT_FALSE(line.level());
+  out(kData, 'x');
+  EXPECT_TRUE(line.level());
+}
+
+TEST_F(Uart, InputComesBeforeTheTransmitter) {
+  open_interrupts(3);
+  type("x");
+  EXPECT_EQ(in(kIir) & 0xf, 4u);
+  in(kData);
+  EXPECT_EQ(in(kIir) & 0xf, 2u);
+}
+
+TEST_F(Uart, LoopbackKeepsBytesInside) {
+  out(kMcr, 0x10);
+  out(kData, 'z');
+  EXPECT_EQ(output.text, "");
+  EXPECT_EQ(in(kData), 'z');
+  out(kMcr, 0x10 | 0x0a);  // RTS and OUT2 come back as CTS and DCD
+  EXPECT_EQ(in(kMsr) & 0xf0, 0x90u);
+}
+
+TEST_F(Uart, OverrunInLoopbackIsToldOnceAndFirst) {
+  out(kMcr, 0x10);
+  for (int i = 0; i < 17; ++i) out(kData, 'o');
+  out(kIer, 7);
+  EXPECT_EQ(in(kIir) & 0xf, 6u);
+  EXPECT_EQ(in(kLsr) & 2, 2u);
+  EXPECT_EQ(in(kLsr) & 2, 0u);
+}
+
+TEST_F(Uart, DivisorLatchHidesDataAndEnables) {
+  out(kIer, 5);
+  out(kLcr, 0x83);
+  out(kData, 0x34);
+  out(kIer, 0x12);
+  EXPECT_EQ(in(kData), 0x34u);
+  EXPECT_EQ(in(kIer), 0x12u);
+  out(kLcr, 0x03);
+  EXPECT_EQ(in(kIer), 5u);
+  EXPECT_EQ(output.text, "");
+}
+
+TEST_F(Uart, FifosAreToldAndCleared) {
+  EXPECT_EQ(in(kIir) & 0xc0, 0u);
+  out(kIir, 1);
+  EXPECT_EQ(in(kIir) & 0xc0, 0xc0u);
+  type("abc");
+  out(kIir, 3);
+  EXPECT_EQ(in(kLsr) & 1, 0u);
+}
+
+TEST_F(Uart, ScratchKeepsAndReservedBitsDoNot) {
+  out(kScratch, 0xa5);
+  EXPECT_EQ(in(kScratch), 0xa5u);
+  out(kIer, 0xff);
+  EXPECT_EQ(in(kIer), 0x0fu);
+  out(kMcr, 0xff);
+  EXPECT_EQ(in(kMcr), 0x1fu);
+}
+
+TEST_F(Uart, WiderAccesses) {
+  uart.write(kLcr, 2, 0x0803);  // LCR and MCR
+  EXPECT_EQ(in(kLcr), 3u);
+  EXPECT_EQ(in(kMcr), 8u);
+  EXPECT_EQ(uart.read(kData, 4), ~uint64_t{0});
+}
+
+}  // namespace
+}  // namespace husk::platform
