@@ -1,0 +1,226 @@
+#include "virtio/block.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "virtio/file_store.h"
+#include "virtio/testing/device_driver.h"
+
+namespace husk::virtio {
+namespace {
+
+using testing::DeviceDriver;
+
+constexpr uint64_t kSector = 512, kSectors = 64;
+constexpr uint8_t kOk = 0, kIoError = 1, kUnsupported = 2;
+
+// A disk of 32 KiB in a file; sector n is full of the letter 'a' + n % 26.
+class BlockTest : public ::testing::Test {
+ protected:
+  BlockTest() {
+    path_ = std::filesystem::temp_directory_path() / ("husk-block-" + std::to_string(::getpid()));
+    std::ofstream file(path_);
+    for (uint64_t n = 0; n < kSectors; ++n) file << sector(n);
+    file.close();
+    open(false);
+  }
+  ~BlockTest() override { std::filesystem::remove(path_); }
+
+  static std::string sector(uint64_t n) {
+    return std::string(kSector, static_cast<char>('a' + n % 26));
+  }
+  void open(bool read_only) {
+    driver_.reset();
+    auto store = FileStore::open(path_, read_only);
+    ASSERT_TRUE(store);
+    driver_ = std::make_unique<DeviceDriver>(
+        std::make_unique<Block>(std::move(*store), "serial number 1"));
+    driver_->start(1);
+  }
+  std::string on_disk(uint64_t at, uint64_t length) {
+    std::ifstream file(path_);
+    file.seekg(static_cast<std::streamoff>(at));
+    std::string out(length, '\0');
+    file.read(out.data(), static_cast<std::streamsize>(length));
+    return out;
+  }
+  static std::string header(uint32_t type, uint64_t at = 0) {
+    std::string out(16, '\0');
+    std::memcpy(out.data(), &type, 4);
+    std::memcpy(out.data() + 8, &at, 8);
+    return out;
+  }
+  static std::string range(uint64_t at, uint32_t count, uint32_t flags = 0) {
+    std::string out(16, '\0');
+    std::memcpy(out.data(), &at, 8);
+    std::memcpy(out.data() + 8, &count, 4);
+    std::memcpy(out.data() + 12, &flags, 4);
+    return out;
+  }
+  // The status byte of a request without data for the guest; 255: none came.
+  uint8_t request(const std::string& bytes) {
+    const auto status = driver_->room(1);
+    const auto used = driver_->send(0, {driver_->fill(bytes), status});
+    EXPECT_TRUE(!used || *used == 1);
+    return used ? static_cast<uint8_t>(driver_->text(status, 1)[0]) : 255;
+  }
+  uint8_t read(uint64_t at, uint32_t length, std::string& data) {
+    const auto buffer = driver_->room(length), status = driver_->room(1);
+    const auto used = driver_->send(0, {driver_->fill(header(0, at)), buffer, status});
+    data = driver_->text(buffer, length);
+    return used ? static_cast<uint8_t>(driver_->text(status, 1)[0]) : 255;
+  }
+
+  std::filesystem::path path_;
+  std::unique_ptr<DeviceDriver> driver_;
+};
+
+TEST_F(BlockTest, TellsItsSizeAndLimits) {
+  EXPECT_EQ(driver_->config(0, 8), kSectors);
+  EXPECT_EQ(driver_->config(20, 4), kSector);
+  EXPECT_EQ(driver_->config(60, 8), 0u) << "behind the end";
+  constexpr uint64_t kReadOnly = 1 << 5, kFlush = 1 << 9, kDiscard = 1 << 13, kZeroes = 1 << 14;
+  EXPECT_EQ(driver_->offered() & (kReadOnly | kFlush | kDiscard | kZeroes),
+            kFlush | kDiscard | kZeroes);
+  open(true);
+  EXPECT_EQ(driver_->offered() & (kReadOnly | kFlush | kDiscard | kZeroes), kReadOnly | kFlush);
+}
+
+TEST_F(BlockTest, ReadsSectors) {
+  std::string data;
+  EXPECT_EQ(read(3, 1024, data), kOk);
+  EXPECT_EQ(data, sector(3) + sector(4));
+}
+
+TEST_F(BlockTest, UsedLengthCountsDataAndStatus) {
+  EXPECT_EQ(driver_->send(0, {driver_->fill(header(0)), driver_->room(512), driver_->room(1)}),
+            513u);
+  EXPECT_EQ(
+      driver_->send(0, {driver_->fill(header(0, kSectors)), driver_->room(512), driver_->room(1)}),
+      1u);
+}
+
+TEST_F(BlockTest, ReadsIntoPiecesOfAnySize) {
+  const auto a = driver_->room(100), b = driver_->room(412 + 13), c = driver_->room(499 + 1);
+  EXPECT_EQ(driver_->send(0, {driver_->fill(header(0, 7)), a, b, c}), 1025u);
+  EXPECT_EQ(driver_->text(a, 100) + driver_->text(b, 425) + driver_->text(c, 499),
+            sector(7) + sector(8));
+  EXPECT_EQ(driver_->text(c, 500)[499], kOk) << "the status is the last byte of all";
+}
+
+TEST_F(BlockTest, WritesFromPiecesThatShareABufferWithTheHeader) {
+  EXPECT_EQ(request(header(1, 5) + std::string(512, 'X')), kOk);
+  EXPECT_EQ(on_disk(4 * kSector, 3 * kSector), sector(4) + std::string(512, 'X') + sector(6));
+}
+
+TEST_F(BlockTest, RefusesWhatLiesOutside) {
+  std::string data;
+  EXPECT_EQ(read(kSectors, 512, data), kIoError);
+  EXPECT_EQ(read(kSectors - 1, 1024, data), kIoError);
+  EXPECT_EQ(read(~0ull / 512, 512, data), kIoError);
+  EXPECT_EQ(read(1ull << 55, 512, data), kIoError) << "the product overflows";
+  EXPECT_EQ(read(0, 100, data), kIoError) << "not whole sectors";
+  EXPECT_EQ(request(header(1, kSectors) + std::string(512, 'X')), kIoError);
+  EXPECT_EQ(std::filesystem::file_size(path_), kSectors * kSector);
+  EXPECT_FALSE(driver_->broken()) << "an error of the request's, not the driver's";
+}
+
+TEST_F(BlockTest, ReadOnlyDisksStayAsTheyAre) {
+  open(true);
+  EXPECT_EQ(request(header(1, 5) + std::string(512, 'X')), kIoError);
+  EXPECT_EQ(request(header(13) + range(5, 1)), kIoError);
+  EXPECT_EQ(request(header(11) + range(5, 1)), kIoError);
+  EXPECT_EQ(request(header(4)), kOk) << "a flush has nothing to do";
+  EXPECT_EQ(on_disk(5 * kSector, kSector), sector(5));
+}
+
+TEST_F(BlockTest, FlushAndUnknownRequests) {
+  EXPECT_EQ(request(header(4)), kOk);
+  EXPECT_EQ(request(header(77)), kUnsupported);
+}
+
+TEST_F(BlockTest, TellsItsSerialNumber) {
+  const auto id = driver_->room(20), status = driver_->room(1);
+  EXPECT_EQ(driver_->send(0, {driver_->fill(header(8)), id, status}), 21u);
+  EXPECT_EQ(driver_->text(id, 20), std::string("serial number 1") + std::string(5, '\0'));
+}
+
+TEST_F(BlockTest, WritesZeroes) {
+  EXPECT_EQ(request(header(13) + range(2, 2) + range(10, 1, 1)), kOk);
+  EXPECT_EQ(on_disk(kSector, 4 * kSector), sector(1) + std::string(1024, '\0') + sector(4));
+  EXPECT_EQ(on_disk(10 * kSector, kSector), std::string(512, '\0'));
+  EXPECT_EQ(std::filesystem::file_size(path_), kSectors * kSector);
+}
+
+TEST_F(BlockTest, EraseRequestsAreCheckedToo) {
+  EXPECT_EQ(request(header(13) + range(kSectors - 1, 2)), kIoError);
+  EXPECT_EQ(request(header(13) + range(0, ~0u)), kIoError);
+  EXPECT_EQ(request(header(13) + range(0, 1, 2)), kUnsupported);
+  EXPECT_EQ(request(header(11) + range(0, 1, 1)), kUnsupported) << "unmap is not discard's";
+  EXPECT_EQ(request(header(13) + std::string(15, 'x')), kIoError);
+  EXPECT_EQ(request(header(13)), kIoError) << "no ranges";
+  EXPECT_EQ(on_disk(0, kSector), sector(0));
+  EXPECT_EQ(request(header(11) + range(3, 1)), kOk);
+}
+
+TEST_F(BlockTest, ChainsWithoutHeaderOrStatusBreakTheQueue) {
+  EXPECT_FALSE(driver_->send(0, {driver_->fill(header(0))}));
+  EXPECT_TRUE(driver_->broken());
+  driver_->start(1);
+  EXPECT_FALSE(driver_->send(0, {driver_->fill("short"), driver_->room(1)}));
+  EXPECT_TRUE(driver_->broken());
+}
+
+TEST_F(BlockTest, ManyRequestsAtOnce) {
+  std::vector<DeviceDriver::Buffer> data;
+  for (uint64_t n = 0; n < 5; ++n) {
+    data.push_back(driver_->room(512));
+    driver_->offer(0, {driver_->fill(header(0, n)), data.back(), driver_->room(1)});
+  }
+  driver_->notify(0);
+  for (uint64_t n = 0; n < 5; ++n) {
+    EXPECT_EQ(driver_->used(0), 513u);
+    EXPECT_EQ(driver_->text(data[n], 512), sector(n));
+  }
+}
+
+class FileStoreTest : public BlockTest {};
+
+TEST_F(FileStoreTest, AWritableDiskHasOneUser) {
+  const auto second = FileStore::open(path_, false);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().message(), path_.string() + ": disk is in use by another machine");
+  EXPECT_FALSE(FileStore::open(path_, true)) << "nor a reader beside a writer";
+  driver_.reset();
+  const auto reader = FileStore::open(path_, true);
+  EXPECT_TRUE(reader);
+  EXPECT_TRUE(FileStore::open(path_, true)) << "readers share";
+}
+
+TEST_F(FileStoreTest, RefusesWhatIsNoDisk) {
+  driver_.reset();
+  EXPECT_FALSE(FileStore::open(path_.string() + ".none", true));
+  EXPECT_FALSE(FileStore::open("/tmp", true));
+  EXPECT_FALSE(FileStore::open("/dev/null", true));
+  std::filesystem::resize_file(path_, 100);
+  const auto odd = FileStore::open(path_, true);
+  ASSERT_FALSE(odd);
+  EXPECT_NE(odd.error().message().find("multiple of 512"), std::string::npos);
+  std::filesystem::resize_file(path_, 0);
+  EXPECT_FALSE(FileStore::open(path_, true));
+}
+
+TEST_F(FileStoreTest, AFileThatShrankIsAnErrorNotACrash) {
+  std::filesystem::resize_file(path_, 1024);
+  std::string data;
+  EXPECT_EQ(read(1, 512, data), kOk);
+  EXPECT_EQ(read(2, 512, data), kIoError);
+}
+
+}  // namespace
+}  // namespace husk::virtio

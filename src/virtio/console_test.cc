@@ -1,0 +1,189 @@
+#include "virtio/console.h"
+
+#include <gtest/gtest.h>
+
+#include "virtio/testing/device_driver.h"
+
+namespace husk::virtio {
+namespace {
+
+using testing::DeviceDriver;
+
+class Sink : public contract::ByteSink {
+ public:
+  void write(std::span<const std::byte> data) override {
+    text.append(reinterpret_cast<const char*>(data.data()), data.size());
+  }
+  std::string text;
+};
+
+struct Control {
+  uint32_t port;
+  uint16_t event, value;
+  std::string text;
+};
+enum Event : uint16_t {
+  kDeviceReady,
+  kPortAdd,
+  kPortRemove,
+  kPortReady,
+  kConsolePort,
+  kResize,
+  kPortOpen,
+  kPortName
+};
+
+// Port 0 is a console, port 1 a stream called "agent".
+class ConsoleTest : public ::testing::Test {
+ protected:
+  static constexpr uint32_t kReceive0 = 0, kTransmit0 = 1, kControlIn = 2, kControlOut = 3,
+                            kReceive1 = 4, kTransmit1 = 5, kQueues = 6;
+
+  ConsoleTest() {
+    auto device = std::make_unique<Console>(std::vector<Console::PortSpec>{
+        {"console", true, &output_[0]}, {"agent", false, &output_[1]}});
+    console_ = device.get();
+    driver_ = std::make_unique<DeviceDriver>(std::move(device));
+    driver_->start(kQueues, kFeatureVersion1 | kMultiport);
+  }
+  static constexpr uint64_t kMultiport = 2;
+
+  std::optional<uint32_t> tell(uint32_t port, uint16_t event, uint16_t value) {
+    std::string bytes(8, '\0');
+    std::memcpy(bytes.data(), &port, 4);
+    std::memcpy(bytes.data() + 4, &event, 2);
+    std::memcpy(bytes.data() + 6, &value, 2);
+    return driver_->send(kControlOut, {driver_->fill(bytes)});
+  }
+  // The next control message of the device's, through a fresh buffer.
+  std::optional<Control> hear() {
+    const auto buffer = driver_->room(64);
+    const auto length = driver_->send(kControlIn, {buffer});
+    if (!length) return std::nullopt;
+    const std::string bytes = driver_->text(buffer, *length);
+    Control message{0, 0, 0, bytes.substr(8)};
+    std::memcpy(&message.port, bytes.data(), 4);
+    std::memcpy(&message.event, bytes.data() + 4, 2);
+    std::memcpy(&message.value, bytes.data() + 6, 2);
+    return message;
+  }
+  void open(uint32_t port) { tell(port, kPortOpen, 1); }
+  size_t type(size_t port, std::string_view text) {
+    return console_->input(port).push(std::as_bytes(std::span(text)));
+  }
+
+  Sink output_[2];
+  Console* console_ = nullptr;
+  std::unique_ptr<DeviceDriver> driver_;
+};
+
+TEST_F(ConsoleTest, HasAPortCountInItsConfiguration) {
+  EXPECT_EQ(driver_->config(4, 4), 2u);
+  EXPECT_EQ(driver_->offered() & kMultiport, kMultiport);
+}
+
+TEST_F(ConsoleTest, IntroducesItsPorts) {
+  tell(0, kDeviceReady, 1);
+  for (uint32_t port = 0; port < 2; ++port) {
+    const auto added = hear();
+    ASSERT_TRUE(added);
+    EXPECT_EQ(std::pair(added->port, added->event), (std::pair{port, uint16_t{kPortAdd}}));
+  }
+  tell(0, kPortReady, 1);
+  EXPECT_EQ(hear()->event, kConsolePort);
+  const auto name = hear();
+  EXPECT_EQ(name->event, kPortName);
+  EXPECT_EQ(name->text, "console");
+  EXPECT_EQ(hear()->event, kPortOpen);
+  tell(1, kPortReady, 1);
+  EXPECT_EQ(hear()->text, "agent") << "a stream is no console";
+}
+
+TEST_F(ConsoleTest, TakesOutputOfEachPort) {
+  EXPECT_EQ(driver_->send(kTransmit0, {driver_->fill("hello "), driver_->fill("there")}), 0u);
+  EXPECT_EQ(driver_->send(kTransmit1, {driver_->fill(std::string(10000, 'x'))}), 0u);
+  EXPECT_EQ(output_[0].text, "hello there");
+  EXPECT_EQ(output_[1].text, std::string(10000, 'x'));
+}
+
+TEST_F(ConsoleTest, KeepsInputUntilTheGuestHasOpenedThePort) {
+  EXPECT_EQ(type(1, "early"), 5u);
+  const auto buffer = driver_->room(64);
+  driver_->offer(kReceive1, {buffer});
+  driver_->notify(kReceive1);
+  EXPECT_FALSE(driver_->used(kReceive1));
+  open(1);
+  EXPECT_EQ(driver_->used(kReceive1), 5u);
+  EXPECT_EQ(driver_->text(buffer, 5), "early");
+}
+
+TEST_F(ConsoleTest, GivesInputPieceByPiece) {
+  open(1);
+  const auto a = driver_->room(3), b = driver_->room(64);
+  driver_->offer(kReceive1, {a});
+  driver_->offer(kReceive1, {b});
+  type(1, "abcdefg");
+  EXPECT_EQ(driver_->used(kReceive1), 3u);
+  EXPECT_EQ(driver_->used(kReceive1), 4u);
+  EXPECT_EQ(driver_->text(a, 3) + driver_->text(b, 4), "abcdefg");
+  EXPECT_TRUE(driver_->line());
+}
+
+TEST_F(ConsoleTest, HoldsSoMuchForAGuestThatDoesNotReadAndTellsWhenThereIsRoom) {
+  int told = 0;
+  console_->set_on_room(1, [&] { ++told; });
+  open(1);
+  const std::string much(Console::kInputLimit + 1000, 'y');
+  EXPECT_EQ(type(1, much), Console::kInputLimit);
+  EXPECT_EQ(type(1, "more"), 0u);
+  EXPECT_EQ(told, 0);
+  EXPECT_EQ(driver_->send(kReceive1, {driver_->room(100)}), 100u);
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(type(1, much), 100u);
+}
+
+TEST_F(ConsoleTest, TellsTheSizeOfTheTerminal) {
+  console_->resize(0, 24, 80);
+  const auto message = hear();
+  ASSERT_TRUE(message);
+  EXPECT_EQ(message->event, kResize);
+  EXPECT_EQ(message->text, std::string("\x18\0\x50\0", 4)) << "rows, then columns";
+}
+
+TEST_F(ConsoleTest, AGuestThatHearsNothingCostsNoMemory) {
+  for (int i = 0; i < 100000; ++i) console_->resize(0, 24, 80);
+  size_t waiting = 0;
+  while (hear()) ++waiting;
+  EXPECT_LE(waiting, 256u);
+  EXPECT_GT(waiting, 0u);
+}
+
+TEST_F(ConsoleTest, IgnoresMessagesThatMakeNoSense) {
+  EXPECT_EQ(tell(7, kPortReady, 1), 0u);
+  EXPECT_EQ(tell(~0u, kPortOpen, 1), 0u);
+  EXPECT_EQ(tell(0, 999, 1), 0u);
+  EXPECT_EQ(driver_->send(kControlOut, {driver_->fill("tiny")}), 0u);
+  EXPECT_FALSE(hear());
+  EXPECT_FALSE(driver_->broken());
+}
+
+TEST_F(ConsoleTest, ABadBufferBreaksTheDeviceAndInputGoesNowhere) {
+  open(1);
+  driver_->offer(kReceive1, {{0x40000000, 16, true}});
+  EXPECT_EQ(type(1, "x"), 1u);
+  EXPECT_TRUE(driver_->broken());
+  driver_->start(kQueues, kFeatureVersion1 | kMultiport);
+  EXPECT_FALSE(driver_->broken());
+  open(1);
+  EXPECT_FALSE(driver_->send(kReceive1, {driver_->room(16)})) << "a reset forgets old input";
+}
+
+TEST_F(ConsoleTest, APortWithoutAnOutputSwallows) {
+  DeviceDriver driver(
+      std::make_unique<Console>(std::vector<Console::PortSpec>{{"null", true, nullptr}}));
+  driver.start(4, kFeatureVersion1 | kMultiport);
+  EXPECT_EQ(driver.send(kTransmit0, {driver.fill("into the dark")}), 0u);
+}
+
+}  // namespace
+}  // namespace husk::virtio

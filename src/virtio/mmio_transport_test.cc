@@ -1,0 +1,147 @@
+#include "virtio/mmio_transport.h"
+
+#include <gtest/gtest.h>
+
+#include "virtio/rng.h"
+#include "virtio/testing/device_driver.h"
+
+namespace husk::virtio {
+namespace {
+
+using testing::DeviceDriver;
+
+class Transport : public ::testing::Test {
+ protected:
+  DeviceDriver driver{std::make_unique<Rng>()};
+};
+
+TEST_F(Transport, IdentifiesItself) {
+  EXPECT_EQ(driver.read(0), 0x74726976u);
+  EXPECT_EQ(driver.read(4), 2u);
+  EXPECT_EQ(driver.read(8), 4u);
+  EXPECT_EQ(driver.read(0xb0), ~0u) << "no shared memory";
+  EXPECT_EQ(driver.read(0xf0), 0u);
+}
+
+TEST_F(Transport, OffersWhatEveryDeviceHasAndNothingBeyond64Bits) {
+  EXPECT_EQ(driver.offered(), kFeatureVersion1 | kFeatureIndirect | kFeatureEventIndex);
+  driver.write(DeviceDriver::kDeviceFeaturesSel, 2);
+  EXPECT_EQ(driver.read(DeviceDriver::kDeviceFeatures), 0u);
+}
+
+TEST_F(Transport, RefusesFeaturesThatItDoesNotOffer) {
+  EXPECT_FALSE(driver.negotiate(kFeatureVersion1 | 1));
+  EXPECT_FALSE(driver.negotiate(kFeatureIndirect)) << "a legacy driver";
+  EXPECT_TRUE(driver.negotiate(kFeatureVersion1 | kFeatureIndirect));
+}
+
+TEST_F(Transport, FeaturesAreFixedOnceAgreed) {
+  ASSERT_TRUE(driver.negotiate(kFeatureVersion1));
+  driver.write(DeviceDriver::kDriverFeaturesSel, 0);
+  driver.write(DeviceDriver::kDriverFeatures, 1);
+  driver.set_up_queue(0);
+  driver.write(DeviceDriver::kStatus, 15);
+  EXPECT_EQ(driver.read(DeviceDriver::kStatus), 15u);
+}
+
+TEST_F(Transport, QueuesBeyondTheDevicesAreNone) {
+  driver.write(DeviceDriver::kQueueSel, 0);
+  EXPECT_GT(driver.read(DeviceDriver::kQueueSizeMax), 0u);
+  driver.write(DeviceDriver::kQueueSel, 1);
+  EXPECT_EQ(driver.read(DeviceDriver::kQueueSizeMax), 0u);
+  driver.write(DeviceDriver::kQueueReady, 1);
+  EXPECT_EQ(driver.read(DeviceDriver::kQueueReady), 0u);
+  driver.write(DeviceDriver::kQueueSel, ~0u);
+  EXPECT_EQ(driver.read(DeviceDriver::kQueueSizeMax), 0u);
+}
+
+TEST_F(Transport, InterruptsUntilAcknowledged) {
+  driver.start(1);
+  ASSERT_TRUE(driver.send(0, {driver.room(8)}));
+  EXPECT_TRUE(driver.line());
+  EXPECT_EQ(driver.read(DeviceDriver::kInterruptStatus), 1u);
+  driver.write(DeviceDriver::kInterruptAck, 2);
+  EXPECT_TRUE(driver.line());
+  driver.write(DeviceDriver::kInterruptAck, 1);
+  EXPECT_FALSE(driver.line());
+  EXPECT_EQ(driver.read(DeviceDriver::kInterruptStatus), 0u);
+}
+
+TEST_F(Transport, NothingHappensBeforeDriverOk) {
+  driver.negotiate(kFeatureVersion1);
+  driver.set_up_queue(0);
+  driver.notify(0);
+  EXPECT_FALSE(driver.line());
+  EXPECT_FALSE(driver.broken());
+}
+
+TEST_F(Transport, AQueueThatCannotBeNeedsAReset) {
+  driver.negotiate(kFeatureVersion1);
+  driver.set_up_queue(0);
+  driver.write(DeviceDriver::kQueueSize, 3);
+  driver.write(DeviceDriver::kStatus, 15);
+  EXPECT_TRUE(driver.broken());
+  EXPECT_EQ(driver.read(DeviceDriver::kInterruptStatus), 2u) << "the driver is told";
+  driver.notify(0);
+  driver.start(1);
+  EXPECT_FALSE(driver.broken()) << "a reset heals";
+  EXPECT_TRUE(driver.send(0, {driver.room(8)}));
+}
+
+TEST_F(Transport, RingsOutsideMemoryNeedAReset) {
+  driver.negotiate(kFeatureVersion1);
+  driver.set_up_queue(0);
+  driver.write(DeviceDriver::kQueueDesc + 4, 1);  // 4 GiB up
+  driver.write(DeviceDriver::kStatus, 15);
+  EXPECT_TRUE(driver.broken());
+}
+
+TEST_F(Transport, AMalformedChainNeedsAResetAndStaysSoUntilThen) {
+  driver.start(1);
+  EXPECT_FALSE(driver.send(0, {{0x10000000, 8, true}}));
+  EXPECT_TRUE(driver.broken());
+  EXPECT_TRUE(driver.line());
+  driver.write(DeviceDriver::kStatus, 15);
+  EXPECT_TRUE(driver.broken()) << "a write of the status does not take it back";
+  EXPECT_FALSE(driver.send(0, {driver.room(8)}));
+  driver.start(1);
+  EXPECT_TRUE(driver.send(0, {driver.room(8)}));
+}
+
+TEST_F(Transport, QueueRegistersAreFixedWhileItRuns) {
+  driver.start(1);
+  driver.write(DeviceDriver::kQueueDesc, 0);
+  driver.write(DeviceDriver::kQueueReady, 0);
+  EXPECT_EQ(driver.read(DeviceDriver::kQueueReady), 1u);
+  EXPECT_TRUE(driver.send(0, {driver.room(8)}));
+}
+
+TEST_F(Transport, OtherWidthsAndOddOffsetsAreNothing) {
+  MmioTransport transport(std::make_unique<Rng>(), driver.memory(), {});
+  EXPECT_EQ(transport.read(0, 2), 0u);
+  EXPECT_EQ(transport.read(2, 4), 0u);
+  transport.write(DeviceDriver::kStatus, 1, 1);
+  EXPECT_EQ(transport.read(DeviceDriver::kStatus, 4), 0u);
+}
+
+TEST(RngTest, FillsBuffersWithWhatIsNeverTheSame) {
+  DeviceDriver driver(std::make_unique<Rng>());
+  driver.start(1);
+  const auto first = driver.room(64), second = driver.room(64);
+  EXPECT_EQ(driver.send(0, {first}), 64u);
+  EXPECT_EQ(driver.send(0, {second}), 64u);
+  EXPECT_NE(driver.text(first, 64), driver.text(second, 64));
+  EXPECT_NE(driver.text(first, 64), std::string(64, '\0'));
+}
+
+TEST(RngTest, GivesNoMoreThanAPageAtATime) {
+  DeviceDriver driver(std::make_unique<Rng>());
+  driver.start(1);
+  const auto large = driver.room(9000);
+  EXPECT_EQ(driver.send(0, {large}), 4096u);
+  EXPECT_EQ(driver.text(large, 9000).substr(4096), std::string(9000 - 4096, '\0'));
+  EXPECT_EQ(driver.send(0, {driver.fill("only to read")}), 0u);
+}
+
+}  // namespace
+}  // namespace husk::virtio
