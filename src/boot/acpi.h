@@ -24,7 +24,7 @@ struct AcpiConfig {
   uint32_t local_apic = 0xfee00000;
   uint32_t io_apic = 0xfec00000;
   bool legacy_pics = true;          // a pair of 8259s beside the I/O APIC
-  bool keyboard_controller = true;  // an 8042, if only for its reset line
+  bool keyboard_controller = false;  // an 8042 that is worth half a second of probing
   bool fixed_power_button = true;   // in the PM1a event block
   uint16_t pm1_event = 0;           // port of PM1a_EVT_BLK, 4 bytes
   uint16_t pm1_control = 0;         // port of PM1a_CNT_BLK, 2 bytes

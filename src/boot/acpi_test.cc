@@ -202,7 +202,7 @@ TEST_F(Iasl, ReadsTheFixedHardware) {
   EXPECT_THAT(text, HasSubstr("Hardware Reduced (V5) : 0"));
   EXPECT_THAT(text, HasSubstr("PM1A Event Block Address : 00000600"));
   EXPECT_THAT(text, HasSubstr("PM Timer Block Address : 00000608"));
-  EXPECT_THAT(text, HasSubstr("8042 Present on ports 60/64 (V2) : 1"));
+  EXPECT_THAT(text, HasSubstr("8042 Present on ports 60/64 (V2) : 0"));
   EXPECT_THAT(text, HasSubstr("VGA Not Present (V4) : 1"));
   EXPECT_THAT(text, HasSubstr("Reset Register Supported (V2) : 1"));
   EXPECT_THAT(text, HasSubstr("Value to cause reset : 06"));
