@@ -74,7 +74,7 @@ static_assert(std::is_trivially_copyable_v<VcpuExit>);
 
 // What runtime::boot_linux() needs, which puts a kernel into memory and its entry state into the
 // boot vCPU through restore_snapshot(): the same code for every backend of an architecture, so it
-// is not the backend's business. The guest RAM the guest RAM that starts at ram_gpa.
+// is not the backend's business. The guest's RAM starts at ram_gpa.
 struct LinuxBootConfig {
   std::span<const std::byte> kernel;
   std::span<const std::byte> initrd;  // empty: none
@@ -122,6 +122,17 @@ concept HypervisorVcpu =
       { vcpu.set_read_data(value) } -> std::same_as<void>;
     };
 
+// A window of guest-physical space that shows pieces of files without a copy, for devices with a
+// DAX window. `at` counts from its start; everything is in units of 4 KiB. Works while vCPUs run;
+// from any thread. What is not mapped reads as zeroes. Writes go to the file when `shared`, and
+// nowhere otherwise. Nobody may shorten a file that is mapped.
+template <class D>
+concept DaxMapper =
+    requires(D& dax, uint64_t at, int file, uint64_t offset, uint64_t length, bool shared) {
+      { dax.map_file(at, file, offset, length, shared) } -> std::same_as<Result<void>>;
+      { dax.unmap(at, length) } -> std::same_as<Result<void>>;
+    };
+
 template <class M>
 concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t length, Prot prot,
                                 uint32_t irq, bool level, std::span<const std::byte> bytes) {
@@ -129,6 +140,8 @@ concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t l
   // `host` stays mapped until unmap_ram() or the end of the VM; sizes are multiples of 4 KiB.
   { vm.map_ram(host, gpa, length, prot) } -> std::same_as<Result<void>>;
   { vm.unmap_ram(gpa, length) } -> std::same_as<Result<void>>;
+  // Places a window, before any vCPU runs.
+  requires DaxMapper<std::remove_reference_t<decltype(**vm.dax_mapper(gpa, length))>>;
   { vm.set_irq(irq, level) } -> std::same_as<void>;
   { vm.irq_line(irq) } -> std::copyable;
   // Interrupt controller and timers; a local APIC goes with its vCPU.

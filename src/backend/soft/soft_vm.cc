@@ -1,6 +1,7 @@
 #include "backend/soft/soft_vm.h"
 
 #include "base/clock.h"
+#include "base/try.h"
 
 namespace husk::soft {
 
@@ -36,6 +37,12 @@ Result<void> SoftVm::map_ram(std::byte* host, uint64_t gpa, uint64_t length, sea
 
 Result<void> SoftVm::unmap_ram(uint64_t gpa, uint64_t length) {
   return machine_.memory.unmap(gpa, length);
+}
+
+Result<std::unique_ptr<DaxMapper>> SoftVm::dax_mapper(uint64_t gpa, uint64_t length) {
+  auto window = HUSK_TRY(memory::FileWindow::create(length));
+  HUSK_TRY(machine_.memory.map(window.host(), gpa, length, true));
+  return std::make_unique<DaxMapper>(std::move(window), gpa, machine_.memory);
 }
 
 Result<std::unique_ptr<SoftVcpu>> SoftVm::create_vcpu(uint32_t id) {

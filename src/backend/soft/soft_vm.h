@@ -7,6 +7,7 @@
 
 #include "husk/seam.h"
 
+#include "backend/soft/dax_mapper.h"
 #include "backend/soft/soft_vcpu.h"
 #include "contract/irq_line.h"
 
@@ -28,6 +29,8 @@ class SoftVm {
   [[nodiscard]] Result<void> map_ram(std::byte* host, uint64_t gpa, uint64_t length,
                                      seam::Prot prot);
   [[nodiscard]] Result<void> unmap_ram(uint64_t gpa, uint64_t length);
+  // A window for file pages at [gpa, gpa + length). Before any vCPU runs.
+  [[nodiscard]] Result<std::unique_ptr<DaxMapper>> dax_mapper(uint64_t gpa, uint64_t length);
   // Ids in order from 0. The vCPU belongs to the thread that steps it; it is created before any of
   // them runs, so that every interrupt finds its target.
   [[nodiscard]] Result<std::unique_ptr<SoftVcpu>> create_vcpu(uint32_t id);
