@@ -36,6 +36,7 @@ bench: build guest
 lint: setup
 	tools/lint.sh
 
+tsan: export TSAN_OPTIONS = suppressions=$(CURDIR)/tools/tsan.supp
 asan tsan: setup
 	cmake --preset $@ >/dev/null
 	cmake --build build/$@ -j $(JOBS)
