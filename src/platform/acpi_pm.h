@@ -1,8 +1,8 @@
-// ACPI fixed hardware (ACPI 6.5, 4.8.3): PM1a event and control blocks, the power-management timer;
-// and the reset port.
+// ACPI fixed hardware (ACPI 6.5, 4.8.3): PM1a event and control blocks and the power-management
+// timer. The power button is the only event.
 #pragma once
 
-#include <atomic>
+#include <mutex>
 
 #include "contract/io_handler.h"
 #include "contract/irq_line.h"
@@ -10,7 +10,8 @@
 
 namespace husk::platform {
 
-// One window of 12 ports: event block at 0, control block at 4, timer at 8.
+// One window of 12 ports: event block at 0, control block at 4, timer at 8. Any width reaches any
+// byte of the registers (4.8.3: they are byte, word and dword accessible).
 class AcpiPm : public contract::IoHandler {
  public:
   using Clock = uint64_t (*)();
@@ -26,28 +27,17 @@ class AcpiPm : public contract::IoHandler {
   void press_power_button();  // any thread
 
  private:
-  void update_sci();
+  [[nodiscard]] uint32_t read_block(uint64_t block) const;
+  void write_byte(uint64_t offset, uint8_t value);
 
+  void update_sci();  // with the lock held, so that the line follows the registers
+
+  std::mutex mutex_;
   contract::MachineEventSink& events_;
   contract::IrqLine sci_;
   Clock clock_;
   uint8_t s5_;
-  std::atomic<uint16_t> status_{0}, enable_{0}, control_{1};
-};
-
-// The FADT's reset register.
-class ResetPort : public contract::IoHandler {
- public:
-  ResetPort(contract::MachineEventSink& events, uint8_t value) : events_(events), value_(value) {}
-  [[nodiscard]] std::string_view name() const override { return "reset"; }
-  uint64_t read(uint64_t, uint32_t) override { return 0; }
-  void write(uint64_t, uint32_t, uint64_t value) override {
-    if ((value & value_) == value_) events_.raise(contract::MachineEvent::kReset, 0);
-  }
-
- private:
-  contract::MachineEventSink& events_;
-  uint8_t value_;
+  uint16_t status_ = 0, enable_ = 0, control_ = 1;
 };
 
 }  // namespace husk::platform

@@ -7,6 +7,11 @@
 #include "base/checked.h"
 
 namespace husk::platform {
+namespace {
+
+uint64_t ones(uint32_t size) { return size >= 8 ? ~uint64_t{0} : (uint64_t{1} << size * 8) - 1; }
+
+}  // namespace
 
 Result<void> Bus::attach(uint64_t base, uint64_t size, contract::IoHandler& handler) {
   const auto end = base::checked_add(base, size);
@@ -31,14 +36,14 @@ const Bus::Window* Bus::find(uint64_t address, uint32_t size) const {
 }
 
 uint64_t Bus::read(uint64_t address, uint32_t size) const {
-  const uint64_t ones = size >= 8 ? ~uint64_t{0} : (uint64_t{1} << size * 8) - 1;
   const Window* window = find(address, size);
-  return window == nullptr ? ones : window->handler->read(address - window->base, size) & ones;
+  return window == nullptr ? ones(size)
+                           : window->handler->read(address - window->base, size) & ones(size);
 }
 
 void Bus::write(uint64_t address, uint32_t size, uint64_t value) const {
   if (const Window* window = find(address, size))
-    window->handler->write(address - window->base, size, value);
+    window->handler->write(address - window->base, size, value & ones(size));
 }
 
 }  // namespace husk::platform

@@ -15,7 +15,8 @@ class Bus {
  public:
   // The handler outlives the bus. Windows must not overlap.
   [[nodiscard]] Result<void> attach(uint64_t base, uint64_t size, contract::IoHandler& handler);
-  // What no window holds entirely reads as all ones and ignores writes.
+  // What no window holds entirely reads as all ones and ignores writes. Values are cut to `size`
+  // bytes in both directions.
   [[nodiscard]] uint64_t read(uint64_t address, uint32_t size) const;
   void write(uint64_t address, uint32_t size, uint64_t value) const;
 

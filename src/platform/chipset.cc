@@ -56,6 +56,7 @@ Result<void> Chipset::restore(std::span<const std::byte> state) {
   if (!good)
     return fail(ErrorKind::kCorrupt, "interrupt controller state", "has an impossible value");
   visit_all(pic_, ioapic_, get);
+  pic_.drive();
   return {};
 }
 

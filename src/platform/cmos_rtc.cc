@@ -27,7 +27,7 @@ constexpr uint64_t kUpdateNs = 244'000;  // how long before the second the flag 
 }  // namespace
 
 uint8_t CmosRtc::encode(int value) const {
-  if ((control_b_ & kBinary) != 0) return static_cast<uint8_t>(value);
+  if ((control_b_ & kBinary) != 0) return value;
   return static_cast<uint8_t>(value / 10 << 4 | value % 10);
 }
 
@@ -69,19 +69,19 @@ uint8_t CmosRtc::read_register(uint8_t index) {
   }
 }
 
-uint64_t CmosRtc::read(uint64_t offset, uint32_t) {
+uint8_t CmosRtc::read_byte(uint64_t offset) {
   const std::lock_guard lock(mutex_);
   return offset == 0 ? 0xff : read_register(index_);
 }
 
-void CmosRtc::write(uint64_t offset, uint32_t, uint64_t value) {
+void CmosRtc::write_byte(uint64_t offset, uint8_t value) {
   const std::lock_guard lock(mutex_);
   if (offset == 0) {
     index_ = value & 0x7f;  // the top bit masks NMIs, which nothing here raises
   } else if (index_ == kB) {
-    control_b_ = static_cast<uint8_t>(value);
+    control_b_ = value;
   } else {
-    memory_[index_] = static_cast<uint8_t>(value);
+    memory_[index_] = value;
   }
 }
 

@@ -5,20 +5,20 @@
 #include <array>
 #include <mutex>
 
-#include "contract/io_handler.h"
+#include "platform/byte_device.h"
 
 namespace husk::platform {
 
-class CmosRtc : public contract::IoHandler {
+class CmosRtc : public ByteDevice {
  public:
   using Clock = uint64_t (*)();  // nanoseconds since the Unix epoch
   explicit CmosRtc(Clock clock) : clock_(clock) {}
 
   [[nodiscard]] std::string_view name() const override { return "rtc"; }
-  uint64_t read(uint64_t offset, uint32_t size) override;
-  void write(uint64_t offset, uint32_t size, uint64_t value) override;
 
  private:
+  uint8_t read_byte(uint64_t offset) override;
+  void write_byte(uint64_t offset, uint8_t value) override;
   [[nodiscard]] uint8_t read_register(uint8_t index);
   [[nodiscard]] uint8_t encode(int value) const;
 

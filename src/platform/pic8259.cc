@@ -9,6 +9,7 @@ constexpr uint8_t kElcrFixed[2] = {0x07, 0x21};  // IRQ 0, 1, 2, 8 and 13 are al
 }  // namespace
 
 int Pic8259::Chip::pending() const {
+  if (init_step != 0) return -1;
   const uint8_t wanted = requested & ~mask;
   for (int i = 1; i <= 8; ++i) {
     const int input = (lowest + i) & 7;
@@ -29,43 +30,54 @@ void Pic8259::Chip::take(int input) {
   }
 }
 
+// In special mask mode the masked inputs in service have been set aside.
+int Pic8259::Chip::served() const {
+  const uint8_t candidates = special_mask ? in_service & ~mask : in_service;
+  for (int i = 1; i <= 8; ++i) {
+    const int input = (lowest + i) & 7;
+    if ((candidates >> input & 1) != 0) return input;
+  }
+  return -1;
+}
+
 // OCW2: the end-of-interrupt and rotation commands.
 void Pic8259::Chip::end_of_interrupt(uint8_t value) {
+  constexpr uint8_t kEndBit = 1, kSpecificBit = 2, kRotateBit = 4;
   const uint8_t kind = value >> 5;
-  int input = value & 7;
-  const bool specific = (kind & 2) != 0;
-  if (kind == 6) {
-    lowest = static_cast<uint8_t>(input);
+  const bool specific = (kind & kSpecificBit) != 0, rotate = (kind & kRotateBit) != 0;
+  if ((kind & kEndBit) == 0) {
+    if (!specific) rotate_on_auto_eoi = rotate;
+    if (specific && rotate) lowest = value & 7;
     return;
   }
-  if (kind == 0 || kind == 4) {
-    rotate_on_auto_eoi = kind == 4;
-    return;
-  }
-  if (kind == 2) return;  // no operation
-  if (!specific) {
-    int i = 1;
-    while (i <= 8 && (in_service >> ((lowest + i) & 7) & 1) == 0) ++i;
-    if (i > 8) return;
-    input = (lowest + i) & 7;
-  }
+  const int input = specific ? value & 7 : served();
+  if (input < 0) return;
   in_service &= static_cast<uint8_t>(~(1u << input));
-  if ((kind & 4) != 0) lowest = static_cast<uint8_t>(input);
+  if (rotate) lowest = static_cast<uint8_t>(input);
+}
+
+// ICW1. What edges had asked for is forgotten.
+void Pic8259::Chip::initialise(uint8_t value) {
+  const uint8_t kept_lines = lines;
+  const uint8_t kept_level = level;
+  *this = Chip{};
+  lines = kept_lines;
+  level = kept_level;
+  requested = lines & level;
+  mask = 0;
+  init_step = 2;
+  needs_icw4 = (value & 1) != 0;
+}
+
+// A changed input forgets its edge, or asks at once when its line is up.
+void Pic8259::Chip::select_levels(uint8_t inputs) {
+  const uint8_t changed = level ^ inputs;
+  level = inputs;
+  requested = static_cast<uint8_t>((requested & ~changed) | (lines & level & changed));
 }
 
 void Pic8259::Chip::command(uint8_t value) {
-  if ((value & 0x10) != 0) {  // ICW1
-    const uint8_t kept_lines = lines;
-    const uint8_t kept_level = level;
-    *this = Chip{};
-    lines = kept_lines;
-    level = kept_level;
-    requested = lines & level;
-    mask = 0;
-    init_step = 2;
-    needs_icw4 = (value & 1) != 0;
-    return;
-  }
+  if ((value & 0x10) != 0) return initialise(value);
   if ((value & 0x18) == 0) return end_of_interrupt(value);
   if ((value & 4) != 0) poll = true;  // OCW3
   if ((value & 2) != 0) read_in_service = (value & 1) != 0;
@@ -100,6 +112,11 @@ void Pic8259::update() {
     master.requested &= static_cast<uint8_t>(~(1u << kCascade));
   }
   sink_.set_extint(master.pending() >= 0);
+}
+
+void Pic8259::drive() {
+  const std::lock_guard lock(mutex_);
+  update();
 }
 
 void Pic8259::set_line(uint32_t irq, bool level) {
@@ -158,15 +175,15 @@ void Pic8259::write_chip(size_t index, uint64_t offset, uint8_t value) {
   update();
 }
 
-uint64_t Pic8259::ElcrPort::read(uint64_t offset, uint32_t) {
+uint8_t Pic8259::ElcrPort::read_byte(uint64_t offset) {
   const std::lock_guard lock(pic_.mutex_);
   return pic_.chips_[offset].level;
 }
 
-void Pic8259::ElcrPort::write(uint64_t offset, uint32_t, uint64_t value) {
+void Pic8259::ElcrPort::write_byte(uint64_t offset, uint8_t value) {
   const std::lock_guard lock(pic_.mutex_);
-  pic_.chips_[offset].level =
-      static_cast<uint8_t>(value) & static_cast<uint8_t>(~kElcrFixed[offset]);
+  pic_.chips_[offset].select_levels(value & static_cast<uint8_t>(~kElcrFixed[offset]));
+  pic_.update();
 }
 
 }  // namespace husk::platform

@@ -1,11 +1,14 @@
-// The pair of 8259A interrupt controllers of a PC (Intel 8259A data sheet). Thread-safe.
+// The pair of 8259A interrupt controllers of a PC (Intel 8259A data sheet), with the edge/level
+// registers that chipsets put beside them. Not there: the 8080's mode, buffered mode and the
+// special fully nested mode. An edge is remembered even when its line falls again before it is
+// taken. Thread-safe.
 #pragma once
 
 #include <array>
 #include <mutex>
 
 #include "contract/interrupt.h"
-#include "contract/io_handler.h"
+#include "platform/byte_device.h"
 
 namespace husk::platform {
 
@@ -22,6 +25,9 @@ class Pic8259 {
   // The interrupt acknowledge cycle: the vector, which is the spurious one when the request is
   // gone.
   uint8_t acknowledge();
+
+  // After a restore: drives INTR as the state wants it.
+  void drive();
 
   template <class Visit>
   void visit_state(Visit&& visit) {
@@ -56,31 +62,36 @@ class Pic8259 {
     [[nodiscard]] int pending() const;  // the input to serve, -1 for none
     void take(int input);
     void command(uint8_t value);
+    void initialise(uint8_t command_word);
     void end_of_interrupt(uint8_t command_word);
+    [[nodiscard]] int served() const;  // the input a non-specific EOI means, -1 for none
+    void select_levels(uint8_t inputs);
     void data(uint8_t value);
   };
 
-  class ChipPort : public contract::IoHandler {
+  class ChipPort : public ByteDevice {
    public:
     ChipPort(Pic8259& pic, size_t chip) : pic_(pic), chip_(chip) {}
     [[nodiscard]] std::string_view name() const override { return "pic8259"; }
-    uint64_t read(uint64_t offset, uint32_t) override { return pic_.read_chip(chip_, offset); }
-    void write(uint64_t offset, uint32_t, uint64_t value) override {
-      pic_.write_chip(chip_, offset, static_cast<uint8_t>(value));
-    }
 
    private:
+    uint8_t read_byte(uint64_t offset) override { return pic_.read_chip(chip_, offset); }
+    void write_byte(uint64_t offset, uint8_t value) override {
+      pic_.write_chip(chip_, offset, value);
+    }
+
     Pic8259& pic_;
     size_t chip_;
   };
-  class ElcrPort : public contract::IoHandler {
+  class ElcrPort : public ByteDevice {
    public:
     explicit ElcrPort(Pic8259& pic) : pic_(pic) {}
     [[nodiscard]] std::string_view name() const override { return "elcr"; }
-    uint64_t read(uint64_t offset, uint32_t) override;
-    void write(uint64_t offset, uint32_t, uint64_t value) override;
 
    private:
+    uint8_t read_byte(uint64_t offset) override;
+    void write_byte(uint64_t offset, uint8_t value) override;
+
     Pic8259& pic_;
   };
 

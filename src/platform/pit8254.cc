@@ -16,8 +16,6 @@ uint64_t ticks_to_ns(uint64_t ticks) {
       (static_cast<unsigned __int128>(ticks) * kNsPerSecond + kFrequency - 1) / kFrequency);
 }
 
-bool periodic(uint8_t mode) { return mode == 2 || mode == 3; }
-
 uint32_t from_bcd(uint32_t value) {
   return (value >> 12 & 15) * 1000 + (value >> 8 & 15) * 100 + (value >> 4 & 15) * 10 +
          (value & 15);
@@ -50,14 +48,16 @@ uint16_t Pit8254::value(const Counter& counter) const {
     left = counter.reload - passed * 2 % counter.reload;  // a square wave counts by two
   } else if (counter.mode == 2) {
     left = counter.reload - passed % counter.reload;
-  } else {
-    left = counter.reload - passed;  // wraps and goes on
+  } else {  // wraps and goes on
+    left = counter.reload + counter.modulus() - passed % counter.modulus();
   }
-  return counter.bcd ? to_bcd(left % 10000) : static_cast<uint16_t>(left);
+  left %= counter.modulus();
+  return counter.bcd ? to_bcd(static_cast<uint32_t>(left)) : static_cast<uint16_t>(left);
 }
 
 bool Pit8254::output(const Counter& counter) const {
   if (!counter.counting) return counter.mode != 0;
+  if (counter.periodic() && counter.held) return true;
   const uint64_t passed = ticks(counter);
   switch (counter.mode) {
     case 0:
@@ -72,15 +72,26 @@ bool Pit8254::output(const Counter& counter) const {
   }
 }
 
-void Pit8254::load(size_t index, uint32_t count) {
-  Counter& counter = counters_[index];
-  const uint32_t base = counter.bcd ? 10000 : 0x10000;
-  if (counter.bcd) count = from_bcd(count);
-  counter.reload = count == 0 ? base : count;
+void Pit8254::start(Counter& counter) {
   counter.start_ns = clock_();
   counter.counting = true;
-  counter.held = !counter.gate;
+  counter.null_count = false;
   counter.held_ticks = 0;
+}
+
+// Modes 1 and 5 load their count when the gate rises, until when a running one goes on.
+void Pit8254::load(size_t index, uint32_t count) {
+  Counter& counter = counters_[index];
+  if (counter.bcd) count = from_bcd(count);
+  if (count == 0) count = counter.modulus();
+  if (counter.by_edge()) {
+    counter.triggered = count;
+    counter.armed = counter.null_count = true;
+    return;
+  }
+  counter.reload = count;
+  counter.held = !counter.gate;
+  start(counter);
   if (index == 0) schedule();
 }
 
@@ -99,47 +110,51 @@ void Pit8254::write_count(size_t index, uint8_t value) {
   if (!counter.high_next_write) {
     counter.low_byte = value;
     counter.high_next_write = true;
+    if (counter.mode == 0) counter.counting = false;  // half a count stops it, its output low
+    if (counter.mode == 0 && index == 0) unschedule();
     return;
   }
   counter.high_next_write = false;
   load(index, static_cast<uint32_t>(value) << 8 | counter.low_byte);
 }
 
-void Pit8254::command(uint8_t value_) {
-  const size_t index = value_ >> 6;
-  const auto latch_count = [&](Counter& counter) {
-    if (counter.latched) return;
-    counter.latch = value(counter);
-    counter.latched = true;
-  };
-  if (index == 3) {  // read-back
-    for (size_t i = 0; i < 3; ++i) {
-      Counter& counter = counters_[i];
-      if ((value_ >> (i + 1) & 1) == 0) continue;
-      if ((value_ & 0x20) == 0) latch_count(counter);
-      if ((value_ & 0x10) == 0 && !counter.status_latched) {
-        counter.status =
-            static_cast<uint8_t>((output(counter) ? 0x80 : 0) | (counter.counting ? 0 : 0x40) |
-                                 counter.access << 4 | counter.mode << 1 | (counter.bcd ? 1 : 0));
-        counter.status_latched = true;
-      }
-    }
-    return;
+void Pit8254::latch_count(Counter& counter) {
+  if (counter.latched) return;
+  counter.latch = value(counter);
+  counter.latched = true;
+}
+
+void Pit8254::latch_status(Counter& counter) {
+  if (counter.status_latched) return;
+  counter.status =
+      static_cast<uint8_t>((output(counter) ? 0x80 : 0) | (counter.null_count ? 0x40 : 0) |
+                           counter.access << 4 | counter.mode << 1 | (counter.bcd ? 1 : 0));
+  counter.status_latched = true;
+}
+
+// The bits that choose what to latch are active low.
+void Pit8254::read_back(uint8_t value) {
+  for (size_t i = 0; i < counters_.size(); ++i) {
+    if ((value >> (i + 1) & 1) == 0) continue;
+    if ((value & 0x20) == 0) latch_count(counters_[i]);
+    if ((value & 0x10) == 0) latch_status(counters_[i]);
   }
+}
+
+void Pit8254::command(uint8_t value) {
+  const size_t index = value >> 6;
+  if (index == counters_.size()) return read_back(value);
   Counter& counter = counters_[index];
-  const uint8_t access = value_ >> 4 & 3;
+  const uint8_t access = value >> 4 & 3;
   if (access == 0) return latch_count(counter);
   const bool gate = counter.gate;
   counter = Counter{};
   counter.gate = gate;
   counter.access = access;
-  counter.mode = value_ >> 1 & 7;
+  counter.mode = value >> 1 & 7;
   if (counter.mode > 5) counter.mode -= 4;  // 6 and 7 are 2 and 3
-  counter.bcd = (value_ & 1) != 0;
-  if (index == 0) {
-    irq_.set(false);
-    alarm_->cancel();
-  }
+  counter.bcd = (value & 1) != 0;
+  if (index == 0) unschedule();
 }
 
 uint8_t Pit8254::read_count(Counter& counter) {
@@ -168,48 +183,65 @@ void Pit8254::write(uint64_t offset, uint8_t value) {
   }
 }
 
-// Port 0x61: gate and speaker in bits 0 and 1, refresh toggle in 4, counter 2's output in 5.
+// Port 0x61: gate and speaker in bits 0 and 1, error checks that check nothing in 2 and 3, refresh
+// toggle in 4, counter 2's output in 5.
 uint8_t Pit8254::read_control() {
   const std::lock_guard lock(mutex_);
   const auto refresh = static_cast<uint8_t>(clock_() / 15'085 & 1);
-  return static_cast<uint8_t>((control_ & 3) | refresh << 4 | (output(counters_[2]) ? 0x20 : 0));
+  return static_cast<uint8_t>(control_ | refresh << 4 | (output(counters_[2]) ? 0x20 : 0));
 }
 
 void Pit8254::write_control(uint8_t value) {
   const std::lock_guard lock(mutex_);
   Counter& counter = counters_[2];
   const bool gate = (value & 1) != 0;
-  if (gate != counter.gate && counter.counting) move_gate(counter, gate);
+  if (gate != counter.gate) move_gate(counter, gate);
   counter.gate = gate;
-  control_ = value & 3;
+  control_ = value & 0x0f;
 }
 
 // A low gate holds the count; a rising one lets modes 0 and 4 go on and starts the others anew.
 // Modes 1 and 5 only want the edge.
 void Pit8254::move_gate(Counter& counter, bool rises) {
-  const bool by_edge = counter.mode == 1 || counter.mode == 5;
+  if (counter.by_edge()) {
+    if (!rises || !counter.armed) return;
+    counter.reload = counter.triggered;
+    return start(counter);
+  }
+  if (!counter.counting) return;
   if (!rises) {
-    if (by_edge) return;
     counter.held_ticks = ticks(counter);
     counter.held = true;
     return;
   }
-  const bool goes_on = counter.mode == 0 || counter.mode == 4;
-  counter.start_ns = clock_() - (goes_on ? ticks_to_ns(counter.held_ticks) : 0);
+  counter.start_ns = clock_() - (counter.periodic() ? 0 : ticks_to_ns(counter.held_ticks));
   counter.held = false;
 }
 
+// Interrupts come at multiples of the period since the count was loaded, however late the last was.
 void Pit8254::schedule() {
   const Counter& counter = counters_[0];
-  const uint64_t period =
-      std::max(ticks_to_ns(counter.reload), periodic(counter.mode) ? kShortestPeriodNs : 1);
-  alarm_->set(clock_() + period);
+  uint64_t ticks_to_due = counter.reload;
+  if (counter.periodic()) {
+    const uint64_t together = ns_to_ticks(kShortestPeriodNs) / counter.reload + 1;
+    const uint64_t step = counter.reload * together;
+    ticks_to_due = (ticks(counter) / step + 1) * step;
+  }
+  due_ns_ = counter.start_ns + ticks_to_ns(ticks_to_due);
+  alarm_->set(due_ns_);
+}
+
+void Pit8254::unschedule() {
+  due_ns_ = 0;
+  alarm_->cancel();
 }
 
 void Pit8254::expired() {
   const std::lock_guard lock(mutex_);
+  if (due_ns_ == 0 || clock_() < due_ns_) return;  // rang while a command stopped or moved it
+  due_ns_ = 0;
   irq_.pulse();
-  if (periodic(counters_[0].mode) && counters_[0].counting) schedule();
+  if (counters_[0].periodic()) schedule();
 }
 
 }  // namespace husk::platform

@@ -1,5 +1,6 @@
 // The 8254 timer (Intel 8254 data sheet) at 1.193182 MHz, with the speaker port that gates its
 // third counter. Counter 0 raises IRQ 0 through an alarm; the other two are read by software only.
+// Unlike the chip's, a count written to a running rate or square wave generator begins at once.
 #pragma once
 
 #include <array>
@@ -7,8 +8,8 @@
 #include <mutex>
 
 #include "contract/alarm.h"
-#include "contract/io_handler.h"
 #include "contract/irq_line.h"
+#include "platform/byte_device.h"
 
 namespace husk::platform {
 
@@ -16,7 +17,7 @@ class Pit8254 {
  public:
   using Clock = uint64_t (*)();
   // The shortest period that counter 0 interrupts at; a guest that asks for a shorter one gets
-  // ticks together.
+  // several ticks as one. So does a guest whose host was late, but the ticks after keep their beat.
   static constexpr uint64_t kShortestPeriodNs = 100'000;
 
   Pit8254(contract::AlarmFactory& alarms, contract::IrqLine irq, Clock clock);
@@ -27,36 +28,40 @@ class Pit8254 {
  private:
   struct Counter {
     uint64_t start_ns = 0;
-    uint64_t held_ticks = 0;  // passed when the gate fell
-    uint32_t reload = 0x10000;
+    uint64_t held_ticks = 0;       // passed when the gate fell
+    uint32_t reload = 0x10000;     // what it counts from
+    uint32_t triggered = 0x10000;  // modes 1 and 5: what it will count from after the gate's edge
     uint16_t latch = 0;
     uint8_t mode = 3, access = 3, status = 0;
     bool latched = false, status_latched = false, high_next_read = false, high_next_write = false;
-    bool gate = true, held = false, counting = false, bcd = false;
+    bool gate = true, held = false, bcd = false;
+    bool counting = false, null_count = true, armed = false;  // armed: waits for the gate's edge
     uint8_t low_byte = 0;
+
+    [[nodiscard]] bool periodic() const { return mode == 2 || mode == 3; }
+    [[nodiscard]] bool by_edge() const { return mode == 1 || mode == 5; }
+    [[nodiscard]] uint32_t modulus() const { return bcd ? 10'000 : 0x10000; }
   };
-  class Ports : public contract::IoHandler {
+  class Ports : public ByteDevice {
    public:
     explicit Ports(Pit8254& pit) : pit_(pit) {}
     [[nodiscard]] std::string_view name() const override { return "pit8254"; }
-    uint64_t read(uint64_t offset, uint32_t) override { return pit_.read(offset); }
-    void write(uint64_t offset, uint32_t, uint64_t value) override {
-      pit_.write(offset, static_cast<uint8_t>(value));
-    }
 
    private:
+    uint8_t read_byte(uint64_t offset) override { return pit_.read(offset); }
+    void write_byte(uint64_t offset, uint8_t value) override { pit_.write(offset, value); }
+
     Pit8254& pit_;
   };
-  class SystemControl : public contract::IoHandler {
+  class SystemControl : public ByteDevice {
    public:
     explicit SystemControl(Pit8254& pit) : pit_(pit) {}
     [[nodiscard]] std::string_view name() const override { return "system-control"; }
-    uint64_t read(uint64_t, uint32_t) override { return pit_.read_control(); }
-    void write(uint64_t, uint32_t, uint64_t value) override {
-      pit_.write_control(static_cast<uint8_t>(value));
-    }
 
    private:
+    uint8_t read_byte(uint64_t) override { return pit_.read_control(); }
+    void write_byte(uint64_t, uint8_t value) override { pit_.write_control(value); }
+
     Pit8254& pit_;
   };
 
@@ -65,20 +70,26 @@ class Pit8254 {
   uint8_t read_control();
   void write_control(uint8_t value);
   void command(uint8_t value);
+  void read_back(uint8_t value);
   void write_count(size_t index, uint8_t value);
   uint8_t read_count(Counter& counter);
   void load(size_t index, uint32_t count);
+  void start(Counter& counter);
+  void latch_count(Counter& counter);
+  void latch_status(Counter& counter);
   [[nodiscard]] uint64_t ticks(const Counter& counter) const;
   [[nodiscard]] uint16_t value(const Counter& counter) const;
   [[nodiscard]] bool output(const Counter& counter) const;
   void move_gate(Counter& counter, bool rises);
   void schedule();
+  void unschedule();
   void expired();
 
   std::mutex mutex_;
   Clock clock_;
   contract::IrqLine irq_;
   std::array<Counter, 3> counters_;
+  uint64_t due_ns_ = 0;  // counter 0's next interrupt, 0 for none
   uint8_t control_ = 0;
   Ports ports_;
   SystemControl system_control_;

@@ -31,7 +31,10 @@ class Client : public contract::ByteSink {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  void attach(contract::ByteInput& port) { port_ = &port; }
+  void attach(contract::ByteInput& port) {
+    const std::lock_guard lock(mutex_);
+    port_ = &port;
+  }
   // Sent as soon as the agent has said hello.
   void run(const RunRequest& request);
   void send_signal(int number);
