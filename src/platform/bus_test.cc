@@ -29,6 +29,25 @@ TEST(Bus, GivesDevicesOffsetsAndCutsReadsToSize) {
   EXPECT_EQ(device.last_value, 0xabu);
 }
 
+TEST(Bus, CutsWritesToSize) {
+  Bus bus;
+  Recorder device;
+  ASSERT_TRUE(bus.attach(0x100, 8, device));
+  bus.write(0x100, 2, 0x1122334455667788);
+  EXPECT_EQ(device.last_value, 0x7788u);
+  bus.write(0x100, 8, 0x1122334455667788);
+  EXPECT_EQ(device.last_value, 0x1122334455667788u);
+}
+
+TEST(Bus, WindowsMayEndWithTheAddressSpaceButNotBeyond) {
+  Bus bus;
+  Recorder device;
+  EXPECT_FALSE(bus.attach(~uint64_t{0} - 6, 8, device));
+  ASSERT_TRUE(bus.attach(~uint64_t{0} - 8, 8, device));
+  EXPECT_EQ(bus.read(~uint64_t{0} - 1, 1), 0x71u);
+  EXPECT_EQ(bus.read(~uint64_t{0} - 1, 4), 0xffffffffu);
+}
+
 TEST(Bus, UnclaimedReadsAreOnesAndStraddlingAccessesAreUnclaimed) {
   Bus bus;
   Recorder device;

@@ -1,0 +1,44 @@
+// QEMU's pc-testdev, which test kernels expect: a scratch register at port 0xe0, a page flush at
+// 0xe4 that has nothing to flush here, and interrupt lines as ports from 0x2000.
+#pragma once
+
+#include <array>
+#include <atomic>
+
+#include "contract/interrupt.h"
+#include "platform/byte_device.h"
+
+namespace husk::platform {
+
+class TestScratch : public ByteDevice {
+ public:
+  static constexpr uint16_t kBase = 0xe0, kPorts = 8;
+  [[nodiscard]] std::string_view name() const override { return "test-scratch"; }
+
+ private:
+  uint8_t read_byte(uint64_t offset) override {
+    return offset < bytes_.size() ? bytes_[offset].load() : 0;
+  }
+  void write_byte(uint64_t offset, uint8_t value) override {
+    if (offset < bytes_.size()) bytes_[offset].store(value);
+  }
+
+  std::array<std::atomic<uint8_t>, 4> bytes_{};
+};
+
+// A write of any width drives the one line that the port is for.
+class TestIrqLines : public contract::IoHandler {
+ public:
+  static constexpr uint16_t kBase = 0x2000, kPorts = 24;
+  explicit TestIrqLines(contract::InterruptController& controller) : controller_(controller) {}
+  [[nodiscard]] std::string_view name() const override { return "test-irq-lines"; }
+  uint64_t read(uint64_t, uint32_t) override { return 0; }
+  void write(uint64_t offset, uint32_t, uint64_t value) override {
+    controller_.set_line(static_cast<uint32_t>(offset), value != 0);
+  }
+
+ private:
+  contract::InterruptController& controller_;
+};
+
+}  // namespace husk::platform
