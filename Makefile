@@ -1,7 +1,7 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest demo test lint bench asan tsan fuzz fuzz-cpu clean
+.PHONY: all build setup guest demo test lint tidy bench asan tsan fuzz fuzz-cpu clean
 
 all: build
 
@@ -37,6 +37,11 @@ lint: setup
 	tools/lint.sh
 
 tsan: export TSAN_OPTIONS = suppressions=$(CURDIR)/tools/tsan.supp
+# Finds bugs that compilers do not; takes minutes.
+tidy: build
+	tools/setup.sh clang-tidy-19
+	run-clang-tidy-19 -quiet -j $(JOBS) -p build/release '^(?!.*_test\.cc).*/src/.*\.cc$$'
+
 asan tsan: setup
 	cmake --preset $@ >/dev/null
 	cmake --build build/$@ -j $(JOBS)

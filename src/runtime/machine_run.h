@@ -165,11 +165,10 @@ template <seam::HypervisorVm Vm>
 Result<Registers> MachineRunOn<Vm>::registers(uint32_t id) {
   return on_vcpu<Registers>(id, [](Vcpu& vcpu) -> Result<Registers> {
     Registers registers;
-    const auto general = registers_by_encoding();
-    for (uint8_t n = 0; n < general.size(); ++n) {
-      const auto value = vcpu.get_core(seam::CoreReg::x(n));
+    for (uint8_t n = 0; const auto member : registers_by_encoding()) {
+      const auto value = vcpu.get_core(seam::CoreReg::x(n++));
       if (!value) return std::unexpected(value.error());
-      registers.*general[n] = *value;
+      registers.*member = *value;
     }
     const auto rip = vcpu.get_core(seam::CoreReg::pc());
     if (!rip) return std::unexpected(rip.error());
@@ -184,9 +183,8 @@ Result<Registers> MachineRunOn<Vm>::registers(uint32_t id) {
 template <seam::HypervisorVm Vm>
 Result<void> MachineRunOn<Vm>::set_registers(uint32_t id, const Registers& registers) {
   return on_vcpu<void>(id, [&](Vcpu& vcpu) -> Result<void> {
-    const auto general = registers_by_encoding();
-    for (uint8_t n = 0; n < general.size(); ++n) {
-      auto set = vcpu.set_core(seam::CoreReg::x(n), registers.*general[n]);
+    for (uint8_t n = 0; const auto member : registers_by_encoding()) {
+      auto set = vcpu.set_core(seam::CoreReg::x(n++), registers.*member);
       if (!set) return set;
     }
     auto set = vcpu.set_core(seam::CoreReg::pc(), registers.rip);
