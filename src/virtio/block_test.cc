@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -189,37 +188,97 @@ TEST_F(BlockTest, ManyRequestsAtOnce) {
   }
 }
 
-class FileStoreTest : public BlockTest {};
-
-TEST_F(FileStoreTest, AWritableDiskHasOneUser) {
-  const auto second = FileStore::open(path_, false);
-  ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().message(), path_.string() + ": disk is in use by another machine");
-  EXPECT_FALSE(FileStore::open(path_, true)) << "nor a reader beside a writer";
-  driver_.reset();
-  const auto reader = FileStore::open(path_, true);
-  EXPECT_TRUE(reader);
-  EXPECT_TRUE(FileStore::open(path_, true)) << "readers share";
-}
-
-TEST_F(FileStoreTest, RefusesWhatIsNoDisk) {
-  driver_.reset();
-  EXPECT_FALSE(FileStore::open(path_.string() + ".none", true));
-  EXPECT_FALSE(FileStore::open("/tmp", true));
-  EXPECT_FALSE(FileStore::open("/dev/null", true));
-  std::filesystem::resize_file(path_, 100);
-  const auto odd = FileStore::open(path_, true);
-  ASSERT_FALSE(odd);
-  EXPECT_NE(odd.error().message().find("multiple of 512"), std::string::npos);
-  std::filesystem::resize_file(path_, 0);
-  EXPECT_FALSE(FileStore::open(path_, true));
-}
-
-TEST_F(FileStoreTest, AFileThatShrankIsAnErrorNotACrash) {
+TEST_F(BlockTest, AFileThatShrankIsAnErrorNotACrash) {
   std::filesystem::resize_file(path_, 1024);
   std::string data;
   EXPECT_EQ(read(1, 512, data), kOk);
   EXPECT_EQ(read(2, 512, data), kIoError);
+}
+
+TEST_F(BlockTest, TheIdentityOfItsConfigurationIsByTheByte) {
+  EXPECT_EQ(driver_->read(8), 2u);
+  EXPECT_EQ(driver_->config(12, 4), 126u) << "seg_max";
+  EXPECT_EQ(driver_->config(0, 1) | driver_->config(1, 1) << 8, kSectors);
+  EXPECT_EQ(driver_->config(40, 4), 32u) << "max_discard_seg";
+  EXPECT_EQ(driver_->config(52, 4), 32u) << "max_write_zeroes_seg";
+  EXPECT_EQ(driver_->config(56, 1), 1u) << "write_zeroes_may_unmap";
+  EXPECT_EQ(driver_->config(56, 8), 1u) << "and zeroes behind the end";
+  driver_->write(DeviceDriver::kConfig, 7);
+  EXPECT_EQ(driver_->config(0, 8), kSectors) << "not the driver's to write";
+}
+
+TEST_F(BlockTest, DataOfNoLengthIsNoError) {
+  EXPECT_EQ(driver_->send(0, {driver_->fill(header(0, kSectors)), driver_->room(1)}), 1u);
+  EXPECT_EQ(request(header(1, kSectors)), kOk);
+  EXPECT_EQ(request(header(1, kSectors + 1)), kIoError);
+}
+
+TEST_F(BlockTest, AWriteOfAnOddLengthChangesNothing) {
+  EXPECT_EQ(request(header(1, 5) + std::string(513, 'X')), kIoError);
+  EXPECT_EQ(on_disk(5 * kSector, 2 * kSector), sector(5) + sector(6));
+}
+
+TEST_F(BlockTest, ASerialNumberIsCutToTheBuffer) {
+  const auto id = driver_->room(6), status = driver_->room(1);
+  EXPECT_EQ(driver_->send(0, {driver_->fill(header(8)), id, status}), 7u);
+  EXPECT_EQ(driver_->text(id, 7), std::string("serial\0", 7)) << "the status is its own byte";
+}
+
+TEST_F(BlockTest, ASerialNumberHasTwentyBytesAtMost) {
+  driver_.reset();
+  auto store = FileStore::open(path_, true);
+  ASSERT_TRUE(store);
+  driver_ = std::make_unique<DeviceDriver>(
+      std::make_unique<Block>(std::move(*store), "a serial number that is too long"));
+  driver_->start(1);
+  const auto id = driver_->room(40), status = driver_->room(1);
+  EXPECT_EQ(driver_->send(0, {driver_->fill(header(8)), id, status}), 21u);
+  EXPECT_EQ(driver_->text(id, 40), "a serial number that" + std::string(20, '\0'));
+}
+
+TEST_F(BlockTest, ErasesAsManyRangesAsItSays) {
+  std::string ranges;
+  for (uint64_t n = 0; n < 32; ++n) ranges += range(n, 1);
+  EXPECT_EQ(request(header(13) + ranges), kOk);
+  EXPECT_EQ(on_disk(0, 33 * kSector), std::string(32 * kSector, '\0') + sector(32));
+  EXPECT_EQ(request(header(13) + ranges + range(40, 1)), kIoError);
+  EXPECT_EQ(on_disk(40 * kSector, kSector), sector(40));
+}
+
+TEST_F(BlockTest, ErasesNothingBehindARangeThatIsWrong) {
+  EXPECT_EQ(request(header(13) + range(kSectors, 1) + range(3, 1)), kIoError);
+  EXPECT_EQ(request(header(11) + range(~0ull, 1) + range(3, 1)), kIoError) << "overflows";
+  EXPECT_EQ(on_disk(3 * kSector, kSector), sector(3));
+}
+
+// Fails whatever it is asked for, as a disk of the host's may at any time.
+class BrokenStore : public contract::BlockStore {
+ public:
+  [[nodiscard]] uint64_t size() const override { return 1000; }  // not whole sectors
+  [[nodiscard]] bool read_only() const override { return false; }
+  Result<void> read(uint64_t, std::span<std::byte>) override { return no(); }
+  Result<void> write(uint64_t, std::span<const std::byte>) override { return no(); }
+  Result<void> flush() override { return no(); }
+  Result<void> discard(uint64_t, uint64_t) override { return no(); }
+  Result<void> write_zeroes(uint64_t, uint64_t, bool) override { return no(); }
+
+ private:
+  static Result<void> no() { return fail(ErrorKind::kIo, "disk", "broken"); }
+};
+
+TEST_F(BlockTest, ErrorsOfTheStoreAreTheRequests) {
+  driver_ = std::make_unique<DeviceDriver>(
+      std::make_unique<Block>(std::make_unique<BrokenStore>(), "broken"));
+  driver_->start(1);
+  EXPECT_EQ(driver_->config(0, 8), 1u) << "whole sectors only";
+  std::string data;
+  EXPECT_EQ(read(0, 512, data), kIoError);
+  EXPECT_EQ(read(1, 512, data), kIoError);
+  EXPECT_EQ(request(header(1) + std::string(512, 'X')), kIoError);
+  EXPECT_EQ(request(header(4)), kIoError);
+  EXPECT_EQ(request(header(11) + range(0, 1)), kIoError);
+  EXPECT_EQ(request(header(13) + range(0, 1)), kIoError);
+  EXPECT_FALSE(driver_->broken()) << "the driver did nothing wrong";
 }
 
 }  // namespace

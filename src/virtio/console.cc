@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include "base/try.h"
 
@@ -32,6 +34,11 @@ uint32_t receive_queue(size_t port) { return port == 0 ? 0 : static_cast<uint32_
 
 class Console::Port : public contract::ByteInput {
  public:
+  // Rows first, as the Linux of our guests (6.1) reads it. The standard has the columns first
+  // (5.3.6.2), and so have some later kernels: no order suits them all.
+  struct Size {
+    uint16_t rows, columns;
+  };
   Port(Console& console, uint32_t index, PortSpec port_spec)
       : spec(std::move(port_spec)), index_(index), console_(console) {}
 
@@ -39,9 +46,18 @@ class Console::Port : public contract::ByteInput {
     const std::lock_guard lock(console_.mutex());
     const size_t n = std::min(data.size(), kInputLimit - std::min(kInputLimit, pending.size()));
     pending.insert(pending.end(), data.begin(), data.begin() + static_cast<ptrdiff_t>(n));
-    was_full = n < data.size();
+    was_full = was_full || n < data.size();
     console_.from_host([&] { return console_.give_input(*this); });
     return n;
+  }
+  void tell_room() {
+    if (std::exchange(was_full, false) && on_room) on_room();
+  }
+  // The driver is gone. What it has not read was for it; what none could read yet is for the next.
+  void forget_driver() {
+    if (guest_open) pending.clear();
+    guest_open = guest_ready = false;
+    if (pending.size() < kInputLimit) tell_room();
   }
   [[nodiscard]] uint32_t index() const { return index_; }
 
@@ -49,7 +65,9 @@ class Console::Port : public contract::ByteInput {
   std::deque<std::byte> pending;
   std::function<void()> on_room;
   bool was_full = false;
+  bool guest_ready = false;
   bool guest_open = false;
+  std::optional<Size> size;
 
  private:
   uint32_t index_;
@@ -75,19 +93,19 @@ uint8_t Console::read_config(uint64_t offset) const {
   return offset >= 4 && offset < 8 ? static_cast<uint8_t>(ports_.size() >> 8 * (offset - 4)) : 0;
 }
 
-void Console::activate(uint64_t, std::vector<Queue>& queues, Notifier& notifier) {
+void Console::activate(uint64_t features, std::vector<Queue>& queues, Notifier& notifier) {
   queues_ = &queues;
   notifier_ = &notifier;
+  multiport_ = (features & kFeatureMultiport) != 0;
+  // Without control messages nobody opens the one port that there then is (5.3.2).
+  if (!multiport_ && !ports_.empty()) ports_[0]->guest_open = true;
 }
 
 void Console::reset() {
   queues_ = nullptr;
   notifier_ = nullptr;
   control_out_.clear();
-  for (const auto& port : ports_) {
-    port->guest_open = false;
-    port->pending.clear();
-  }
+  for (const auto& port : ports_) port->forget_driver();
 }
 
 void Console::signal(uint32_t queue) {
@@ -96,10 +114,19 @@ void Console::signal(uint32_t queue) {
 
 void Console::from_host(const std::function<Result<void>()>& step) {
   if (queues_ == nullptr) return;
-  if (!step()) notifier_->needs_reset();
+  if (step()) return;
+  queues_ = nullptr;
+  notifier_->needs_reset();
 }
 
 Result<void> Console::notified(uint32_t queue) {
+  auto result = serve(queue);
+  if (!result) queues_ = nullptr;  // the host's side does not look at them again either
+  return result;
+}
+
+Result<void> Console::serve(uint32_t queue) {
+  if (!multiport_ && queue >= kControlReceive) return {};
   if (queue == kControlReceive) return give_control();
   if (queue == kControlTransmit) return take_control();
   const size_t port = queue < 2 ? 0 : (queue - 2) / 2;
@@ -143,10 +170,7 @@ Result<void> Console::give_input(Port& port) {
     HUSK_TRY(queue.push(*chain, static_cast<uint32_t>(n)));
   }
   signal(number);
-  if (port.was_full && port.pending.size() < before && port.on_room) {
-    port.was_full = false;
-    port.on_room();
-  }
+  if (port.pending.size() < before) port.tell_room();
   return {};
 }
 
@@ -156,7 +180,7 @@ Result<void> Console::take_control() {
     while (auto chain = HUSK_TRY(queue.pop())) {
       Control message{};
       if (chain->read(0, std::as_writable_bytes(std::span(&message, 1))) == sizeof(message))
-        handle_control(message);
+        HUSK_TRY(handle_control(message));
       HUSK_TRY(queue.push(*chain, 0));
     }
   } while (!queue.arm_notification());
@@ -164,30 +188,40 @@ Result<void> Console::take_control() {
   return give_control();
 }
 
-void Console::handle_control(const Control& message) {
-  if (message.event == kDeviceReady) {
-    for (const auto& port : ports_) announce(port->index(), kPortAdd, 1);
-    return;
+Result<void> Console::handle_control(const Control& message) {
+  if (message.event == kDeviceReady && message.value == 1) {
+    for (const auto& port : ports_) announce(port->index(), kPortAdd);
+    return {};
   }
-  if (message.port >= ports_.size()) return;
+  if (message.port >= ports_.size()) return {};
   Port& port = *ports_[message.port];
   if (message.event == kPortReady && message.value == 1) {
-    if (port.spec.is_console) announce(port.index(), kConsolePort, 1);
-    announce(port.index(), kPortName, 1, port.spec.name);
-    announce(port.index(), kPortOpen, 1);
+    port.guest_ready = true;
+    if (port.spec.is_console) announce(port.index(), kConsolePort);
+    announce(port.index(), kPortName, port.spec.name);
+    announce(port.index(), kPortOpen);
+    announce_size(port);
   } else if (message.event == kPortOpen) {
     port.guest_open = message.value == 1;
-    if (port.guest_open) from_host([&] { return give_input(port); });
+    return give_input(port);
   }
+  return {};
 }
 
-void Console::announce(uint32_t port, uint16_t event, uint16_t value, std::string_view text) {
-  if (control_out_.size() >= kControlLimit) return;
-  const Control message{port, event, value};
-  std::vector<std::byte> bytes(sizeof(message) + text.size());
-  std::memcpy(bytes.data(), &message, sizeof(message));
-  std::ranges::copy(std::as_bytes(std::span(text)), bytes.begin() + sizeof(message));
-  control_out_.push_back(std::move(bytes));
+void Console::announce(uint32_t port, uint16_t event, std::string text) {
+  if (control_out_.size() < kControlLimit)
+    control_out_.push_back({{port, event, 1}, std::move(text)});
+}
+
+// Of sizes that the guest has not heard yet only the last one counts.
+void Console::announce_size(const Port& port) {
+  if (!port.size || !port.guest_ready || !port.spec.is_console) return;
+  std::erase_if(control_out_, [&](const Message& message) {
+    return message.control.event == kResize && message.control.port == port.index();
+  });
+  std::string text(sizeof(*port.size), '\0');
+  std::memcpy(text.data(), &*port.size, text.size());
+  announce(port.index(), kResize, std::move(text));
 }
 
 Result<void> Console::give_control() {
@@ -199,8 +233,10 @@ Result<void> Console::give_control() {
       if (queue.arm_notification()) break;
       continue;
     }
-    const size_t n = chain->write(0, control_out_.front());
+    const auto [control, text] = std::move(control_out_.front());
     control_out_.pop_front();
+    size_t n = chain->write(0, std::as_bytes(std::span(&control, 1)));
+    if (n == sizeof(control)) n += chain->write(n, std::as_bytes(std::span(text)));
     HUSK_TRY(queue.push(*chain, static_cast<uint32_t>(n)));
   }
   signal(kControlReceive);
@@ -209,10 +245,9 @@ Result<void> Console::give_control() {
 
 void Console::resize(size_t index, uint16_t rows, uint16_t columns) {
   const std::lock_guard lock(mutex());
-  if (queues_ == nullptr) return;
-  const uint16_t size[2] = {rows, columns};
-  announce(static_cast<uint32_t>(index), kResize, 0,
-           {reinterpret_cast<const char*>(size), sizeof(size)});
+  Port& port = *ports_[index];
+  port.size = {rows, columns};
+  announce_size(port);
   from_host([&] { return give_control(); });
 }
 

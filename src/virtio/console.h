@@ -25,11 +25,13 @@ class Console : public Device {
   explicit Console(std::vector<PortSpec> ports);
   ~Console() override;
 
-  // Input for port `index`; `on_room` is called, on a vCPU's thread, when a port that was full has
-  // room again.
+  // Input for port `index`. What comes before the guest has opened the port waits for that.
+  // `on_room` is called when a port that was full has room again, with the device's lock held: it
+  // must not push. Set before the guest runs; it outlives the device.
   [[nodiscard]] contract::ByteInput& input(size_t index);
   void set_on_room(size_t index, std::function<void()> on_room);
-  // The terminal behind a console port has this many rows and columns.
+  // The terminal behind a console port has this many rows and columns. Any thread, any time: a
+  // guest whose driver is not there yet hears it later.
   void resize(size_t index, uint16_t rows, uint16_t columns);
 
   [[nodiscard]] uint32_t id() const override { return 3; }
@@ -49,21 +51,28 @@ class Console : public Device {
     uint16_t event;
     uint16_t value;
   };
+  struct Message {
+    Control control;
+    std::string text;  // behind it
+  };
 
+  [[nodiscard]] Result<void> serve(uint32_t queue);
   [[nodiscard]] Result<void> take_output(Port& port);
   [[nodiscard]] Result<void> give_input(Port& port);
   [[nodiscard]] Result<void> take_control();
   [[nodiscard]] Result<void> give_control();
-  void handle_control(const Control& message);
-  void announce(uint32_t port, uint16_t event, uint16_t value, std::string_view text = {});
+  [[nodiscard]] Result<void> handle_control(const Control& message);
+  void announce(uint32_t port, uint16_t event, std::string text = {});
+  void announce_size(const Port& port);
   // Runs a step from a thread of the host's: a broken queue marks the device.
   void from_host(const std::function<Result<void>()>& step);
   void signal(uint32_t queue);
 
   std::vector<std::unique_ptr<Port>> ports_;
-  std::vector<Queue>* queues_ = nullptr;
+  std::vector<Queue>* queues_ = nullptr;  // null: no driver, or one that broke the rules
   Notifier* notifier_ = nullptr;
-  std::deque<std::vector<std::byte>> control_out_;  // messages that wait for a buffer
+  bool multiport_ = false;
+  std::deque<Message> control_out_;  // that wait for a buffer
 };
 
 }  // namespace husk::virtio

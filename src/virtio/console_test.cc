@@ -44,7 +44,7 @@ class ConsoleTest : public ::testing::Test {
         {"console", true, &output_[0]}, {"agent", false, &output_[1]}});
     console_ = device.get();
     driver_ = std::make_unique<DeviceDriver>(std::move(device));
-    driver_->start(kQueues, kFeatureVersion1 | kMultiport);
+    restart();
   }
   static constexpr uint64_t kMultiport = 2;
 
@@ -55,12 +55,16 @@ class ConsoleTest : public ::testing::Test {
     std::memcpy(bytes.data() + 6, &value, 2);
     return driver_->send(kControlOut, {driver_->fill(bytes)});
   }
-  // The next control message of the device's, through a fresh buffer.
+  // The next control message of the device's. Without one, the buffer for it stays offered.
   std::optional<Control> hear() {
-    const auto buffer = driver_->room(64);
-    const auto length = driver_->send(kControlIn, {buffer});
+    if (!listening_) {
+      listening_ = driver_->room(64);
+      driver_->offer(kControlIn, {*listening_});
+    }
+    driver_->notify(kControlIn);
+    const auto length = driver_->used(kControlIn);
     if (!length) return std::nullopt;
-    const std::string bytes = driver_->text(buffer, *length);
+    const std::string bytes = driver_->text(*std::exchange(listening_, std::nullopt), *length);
     Control message{0, 0, 0, bytes.substr(8)};
     std::memcpy(&message.port, bytes.data(), 4);
     std::memcpy(&message.event, bytes.data() + 4, 2);
@@ -68,6 +72,17 @@ class ConsoleTest : public ::testing::Test {
     return message;
   }
   void open(uint32_t port) { tell(port, kPortOpen, 1); }
+  void restart(uint64_t features = kFeatureVersion1 | kMultiport) {
+    listening_.reset();
+    driver_->start(kQueues, features);
+  }
+  // Both ports ready, and what the device says to that heard.
+  void introduce() {
+    tell(0, kPortReady, 1);
+    tell(1, kPortReady, 1);
+    while (hear()) {
+    }
+  }
   size_t type(size_t port, std::string_view text) {
     return console_->input(port).push(std::as_bytes(std::span(text)));
   }
@@ -75,6 +90,7 @@ class ConsoleTest : public ::testing::Test {
   Sink output_[2];
   Console* console_ = nullptr;
   std::unique_ptr<DeviceDriver> driver_;
+  std::optional<DeviceDriver::Buffer> listening_;
 };
 
 TEST_F(ConsoleTest, HasAPortCountInItsConfiguration) {
@@ -143,19 +159,107 @@ TEST_F(ConsoleTest, HoldsSoMuchForAGuestThatDoesNotReadAndTellsWhenThereIsRoom) 
 }
 
 TEST_F(ConsoleTest, TellsTheSizeOfTheTerminal) {
+  introduce();
   console_->resize(0, 24, 80);
   const auto message = hear();
   ASSERT_TRUE(message);
   EXPECT_EQ(message->event, kResize);
+  EXPECT_EQ(message->port, 0u);
   EXPECT_EQ(message->text, std::string("\x18\0\x50\0", 4)) << "rows, then columns";
+  console_->resize(1, 24, 80);
+  EXPECT_FALSE(hear()) << "a stream has no size";
 }
 
-TEST_F(ConsoleTest, AGuestThatHearsNothingCostsNoMemory) {
-  for (int i = 0; i < 100000; ++i) console_->resize(0, 24, 80);
+TEST_F(ConsoleTest, ASizeFromBeforeTheGuestsDriverIsToldOnceItIsThere) {
+  driver_->write(DeviceDriver::kStatus, 0);
+  console_->resize(0, 50, 132);
+  restart();
+  EXPECT_FALSE(hear()) << "the port is not ready";
+  tell(0, kPortReady, 1);
+  std::vector<uint16_t> events;
+  std::string size;
+  while (const auto message = hear()) {
+    events.push_back(message->event);
+    if (message->event == kResize) size = message->text;
+  }
+  EXPECT_EQ(events, (std::vector<uint16_t>{kConsolePort, kPortName, kPortOpen, kResize}));
+  EXPECT_EQ(size, std::string("\x32\0\x84\0", 4));
+}
+
+TEST_F(ConsoleTest, OfSizesThatTheGuestDidNotHearTheLastCounts) {
+  introduce();
+  for (uint16_t rows = 1; rows <= 1000; ++rows) console_->resize(0, rows, 80);
+  EXPECT_EQ(hear()->text, std::string("\x01\0\x50\0", 4)) << "it had a buffer";
+  EXPECT_EQ(hear()->text, std::string("\xe8\x03\x50\0", 4));
+  EXPECT_FALSE(hear());
+}
+
+TEST_F(ConsoleTest, AGuestThatAsksButDoesNotHearCostsNoMemory) {
+  for (int i = 0; i < 10000; ++i) tell(0, kDeviceReady, 1);
   size_t waiting = 0;
   while (hear()) ++waiting;
-  EXPECT_LE(waiting, 256u);
-  EXPECT_GT(waiting, 0u);
+  EXPECT_EQ(waiting, 256u);
+}
+
+TEST_F(ConsoleTest, ADriverThatFailedIsToldNothing) {
+  tell(0, kDeviceReady, 0);
+  tell(0, kPortReady, 0);
+  EXPECT_FALSE(hear());
+}
+
+TEST_F(ConsoleTest, WithoutMultiportTheFirstPortIsOpenAndTheOnlyOne) {
+  restart(kFeatureVersion1);
+  const auto buffer = driver_->room(64);
+  driver_->offer(kReceive0, {buffer});
+  EXPECT_EQ(type(0, "plain"), 5u);
+  EXPECT_EQ(driver_->used(kReceive0), 5u);
+  EXPECT_EQ(driver_->send(kTransmit0, {driver_->fill("out")}), 0u);
+  EXPECT_EQ(output_[0].text, "out");
+  EXPECT_FALSE(tell(0, kDeviceReady, 1)) << "there is no control queue";
+  EXPECT_FALSE(driver_->send(kTransmit1, {driver_->fill("lost")}));
+  EXPECT_EQ(output_[1].text, "");
+}
+
+TEST_F(ConsoleTest, APortThatTheGuestClosesGetsNoMoreUntilItOpensAgain) {
+  open(1);
+  EXPECT_EQ(driver_->send(kReceive1, {driver_->room(8)}), std::nullopt);
+  tell(1, kPortOpen, 0);
+  EXPECT_EQ(type(1, "later"), 5u);
+  EXPECT_FALSE(driver_->used(kReceive1));
+  open(1);
+  EXPECT_EQ(driver_->used(kReceive1), 5u);
+}
+
+TEST_F(ConsoleTest, InputFromBeforeTheGuestsDriverIsKept) {
+  driver_->write(DeviceDriver::kStatus, 0);
+  EXPECT_EQ(type(1, "early"), 5u);
+  restart();  // which resets the device first
+  open(1);
+  EXPECT_EQ(driver_->send(kReceive1, {driver_->room(64)}), 5u);
+}
+
+TEST_F(ConsoleTest, AResetMakesRoomAndTells) {
+  int told = 0;
+  console_->set_on_room(1, [&] { ++told; });
+  open(1);
+  EXPECT_EQ(type(1, std::string(Console::kInputLimit + 1, 'y')), Console::kInputLimit);
+  EXPECT_EQ(type(1, ""), 0u);
+  driver_->write(DeviceDriver::kStatus, 0);
+  EXPECT_EQ(told, 1) << "whoever waits for room would wait for ever";
+  driver_->write(DeviceDriver::kStatus, 0);
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(ConsoleTest, RoomIsToldOnceForEachTimeThatItWasFull) {
+  int told = 0;
+  console_->set_on_room(1, [&] { ++told; });
+  open(1);
+  type(1, std::string(Console::kInputLimit + 1, 'y'));
+  type(1, "");  // takes nothing, and is no sign of room
+  driver_->send(kReceive1, {driver_->room(8)});
+  EXPECT_EQ(told, 1);
+  driver_->send(kReceive1, {driver_->room(8)});
+  EXPECT_EQ(told, 1);
 }
 
 TEST_F(ConsoleTest, IgnoresMessagesThatMakeNoSense) {
@@ -172,10 +276,35 @@ TEST_F(ConsoleTest, ABadBufferBreaksTheDeviceAndInputGoesNowhere) {
   driver_->offer(kReceive1, {{0x40000000, 16, true}});
   EXPECT_EQ(type(1, "x"), 1u);
   EXPECT_TRUE(driver_->broken());
-  driver_->start(kQueues, kFeatureVersion1 | kMultiport);
+  driver_->write(DeviceDriver::kInterruptAck, ~0u);
+  EXPECT_EQ(type(1, "y"), 1u);
+  console_->resize(0, 24, 80);
+  EXPECT_FALSE(driver_->line()) << "told once, and not looked at again";
+  restart();
   EXPECT_FALSE(driver_->broken());
   open(1);
   EXPECT_FALSE(driver_->send(kReceive1, {driver_->room(16)})) << "a reset forgets old input";
+}
+
+TEST_F(ConsoleTest, ABadControlBufferSilencesTheHostsSideToo) {
+  introduce();
+  EXPECT_FALSE(driver_->send(kControlOut, {{0x40000000, 8, false}}));
+  ASSERT_TRUE(driver_->broken());
+  driver_->write(DeviceDriver::kInterruptAck, ~0u);
+  console_->resize(0, 24, 80);
+  EXPECT_FALSE(driver_->used(kControlIn));
+  EXPECT_FALSE(driver_->line());
+}
+
+TEST_F(ConsoleTest, BuffersWithoutRoomTakeNothingAndLoseNothing) {
+  open(1);
+  driver_->offer(kReceive1, {driver_->fill("only to read")});
+  const auto buffer = driver_->room(8);
+  driver_->offer(kReceive1, {buffer});
+  type(1, "kept");
+  EXPECT_EQ(driver_->used(kReceive1), 0u);
+  EXPECT_EQ(driver_->used(kReceive1), 4u);
+  EXPECT_EQ(driver_->text(buffer, 4), "kept");
 }
 
 TEST_F(ConsoleTest, APortWithoutAnOutputSwallows) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -36,7 +37,9 @@ Result<uint64_t> size_of(int fd, const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<FileStore>> FileStore::open(const std::string& path, bool read_only) {
-  base::Fd fd = HUSK_TRY(base::open_file(path, read_only ? O_RDONLY : O_RDWR, "disk"));
+  // O_NONBLOCK so that a pipe is refused below rather than waited for; disks do not know it.
+  const int mode = (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK;
+  base::Fd fd = HUSK_TRY(base::open_file(path, mode, "disk"));
   const uint64_t size = HUSK_TRY(size_of(fd.get(), path));
   struct flock lock{};
   lock.l_type = read_only ? F_RDLCK : F_WRLCK;

@@ -35,7 +35,8 @@ enum Register : uint64_t {
   kConfigGeneration = 0x0fc,
   kConfig = 0x100,
 };
-constexpr uint32_t kStatusDriverOk = 4, kStatusFeaturesOk = 8, kStatusNeedsReset = 0x40;
+constexpr uint32_t kStatusDriverOk = 4, kStatusFeaturesOk = 8, kStatusNeedsReset = 0x40,
+                   kStatusOfDriver = 0xff & ~kStatusNeedsReset;
 constexpr uint32_t kCauseConfig = 2;
 constexpr uint32_t kMagicValue = 0x74726976, kVendor = 0x4b535548;  // "virt", "HUSK"
 
@@ -174,7 +175,7 @@ void MmioTransport::write_queue_register(uint64_t offset, uint32_t value) {
   QueueSetup& setup = setups_[queue_select_];
   switch (offset) {
     case kQueueSize:
-      setup.size = static_cast<uint16_t>(value);
+      setup.size = value <= kMaxQueueSize ? static_cast<uint16_t>(value) : 0;  // 0: none can be
       return;
     case kQueueReady:
       setup.ready = (value & 1) != 0;
@@ -198,13 +199,15 @@ void MmioTransport::write_queue_register(uint64_t offset, uint32_t value) {
 
 void MmioTransport::write_status(uint32_t value) {
   if (value == 0) return reset();
-  const uint32_t added = value & ~status_;
+  uint32_t added = value & kStatusOfDriver & ~status_;
   if ((added & kStatusFeaturesOk) != 0) {
     const bool acceptable =
         (driver_features_ & ~offered()) == 0 && (driver_features_ & kFeatureVersion1) != 0;
-    if (!acceptable) value &= ~kStatusFeaturesOk;
+    if (!acceptable) added &= ~kStatusFeaturesOk;
   }
-  status_ = value | (status_ & kStatusNeedsReset);
+  // Bits are only added: the driver must not clear one but by a reset (2.1.1), and a device that
+  // it could start twice would run on rings that were exchanged under it.
+  status_ |= added;
   if ((added & kStatusDriverOk) != 0 && (status_ & kStatusFeaturesOk) != 0) activate();
 }
 

@@ -116,31 +116,99 @@ TEST_F(Transport, QueueRegistersAreFixedWhileItRuns) {
   EXPECT_TRUE(driver.send(0, {driver.room(8)}));
 }
 
+TEST_F(Transport, SizesBeyondTheGreatestAreNotTakenModulo) {
+  EXPECT_EQ(driver.read(DeviceDriver::kQueueSizeMax), kMaxQueueSize);
+  for (const uint32_t size : {0x10010u, 512u, 0u}) {
+    driver.negotiate(kFeatureVersion1);
+    driver.set_up_queue(0);
+    driver.write(DeviceDriver::kQueueSize, size);
+    driver.write(DeviceDriver::kStatus, 15);
+    EXPECT_TRUE(driver.broken()) << size;
+  }
+}
+
+TEST_F(Transport, OnlyAResetTakesStatusBitsBack) {
+  driver.start(1);
+  driver.write(DeviceDriver::kStatus, DeviceDriver::kAcknowledge);
+  EXPECT_EQ(driver.read(DeviceDriver::kStatus), 15u);
+  driver.write(DeviceDriver::kDriverFeaturesSel, 0);
+  driver.write(DeviceDriver::kDriverFeatures, 1);
+  driver.write(DeviceDriver::kQueueSize, 3);
+  driver.write(DeviceDriver::kStatus, 15);
+  EXPECT_FALSE(driver.broken()) << "it was not started a second time";
+  EXPECT_TRUE(driver.send(0, {driver.room(8)}));
+  driver.write(DeviceDriver::kStatus, 0);
+  EXPECT_EQ(driver.read(DeviceDriver::kStatus), 0u);
+}
+
+TEST_F(Transport, NeedsResetIsTheDevicesToSet) {
+  driver.start(1);
+  driver.write(DeviceDriver::kStatus, 15 | DeviceDriver::kNeedsReset);
+  EXPECT_FALSE(driver.broken());
+  driver.write(DeviceDriver::kStatus, 0x100);
+  EXPECT_EQ(driver.read(DeviceDriver::kStatus), 15u) << "the status is a byte";
+}
+
+TEST_F(Transport, RefusedFeaturesMayBeChosenAgain) {
+  ASSERT_FALSE(driver.negotiate(kFeatureVersion1 | 1));
+  EXPECT_EQ(driver.read(DeviceDriver::kStatus), 3u);
+  driver.write(DeviceDriver::kDriverFeaturesSel, 0);
+  driver.write(DeviceDriver::kDriverFeatures, 0);
+  driver.write(DeviceDriver::kStatus, 11);
+  EXPECT_EQ(driver.read(DeviceDriver::kStatus), 11u);
+}
+
+TEST_F(Transport, ADriverThatIgnoresTheRefusalGetsNothing) {
+  driver.start(1, kFeatureVersion1 | 1);
+  EXPECT_FALSE(driver.send(0, {driver.room(8)}));
+  EXPECT_FALSE(driver.line());
+}
+
+TEST_F(Transport, AResetForgetsEverything) {
+  driver.start(1);
+  ASSERT_TRUE(driver.send(0, {driver.room(8)}));
+  ASSERT_TRUE(driver.line());
+  driver.write(DeviceDriver::kStatus, 0);
+  EXPECT_FALSE(driver.line());
+  EXPECT_EQ(driver.read(DeviceDriver::kInterruptStatus), 0u);
+  EXPECT_EQ(driver.read(DeviceDriver::kQueueReady), 0u);
+  driver.notify(0);
+  driver.write(DeviceDriver::kStatus, 15);
+  EXPECT_EQ(driver.read(DeviceDriver::kStatus) & DeviceDriver::kFeaturesOk, 0u)
+      << "the features too";
+}
+
+TEST_F(Transport, NotificationsOfQueuesThatAreNotThereAreNothing) {
+  driver.start(1);
+  for (const uint32_t queue : {1u, 64u, ~0u}) driver.notify(queue);
+  EXPECT_FALSE(driver.broken());
+  driver.start(0);
+  driver.notify(0);  // the device has it, the driver set none up
+  EXPECT_FALSE(driver.broken());
+  EXPECT_FALSE(driver.line());
+}
+
+TEST_F(Transport, WriteOnlyRegistersReadAsZeroAndReadOnlyOnesStay) {
+  driver.start(1);
+  for (uint64_t reg = 0; reg < 0x100; reg += 4) {
+    const uint32_t before = driver.read(reg);
+    if (reg < 0x10) {
+      driver.write(reg, 0x12345678);
+      EXPECT_EQ(driver.read(reg), before) << reg;
+    }
+  }
+  for (const uint64_t reg :
+       {0x14, 0x20, 0x24, 0x30, 0x38, 0x50, 0x64, 0x80, 0x84, 0x90, 0x94, 0xa0, 0xa4})
+    EXPECT_EQ(driver.read(reg), 0u) << reg;
+  EXPECT_EQ(driver.read(0xfc), 0u) << "no device changes its configuration";
+}
+
 TEST_F(Transport, OtherWidthsAndOddOffsetsAreNothing) {
   MmioTransport transport(std::make_unique<Rng>(), driver.memory(), {});
   EXPECT_EQ(transport.read(0, 2), 0u);
   EXPECT_EQ(transport.read(2, 4), 0u);
   transport.write(DeviceDriver::kStatus, 1, 1);
   EXPECT_EQ(transport.read(DeviceDriver::kStatus, 4), 0u);
-}
-
-TEST(RngTest, FillsBuffersWithWhatIsNeverTheSame) {
-  DeviceDriver driver(std::make_unique<Rng>());
-  driver.start(1);
-  const auto first = driver.room(64), second = driver.room(64);
-  EXPECT_EQ(driver.send(0, {first}), 64u);
-  EXPECT_EQ(driver.send(0, {second}), 64u);
-  EXPECT_NE(driver.text(first, 64), driver.text(second, 64));
-  EXPECT_NE(driver.text(first, 64), std::string(64, '\0'));
-}
-
-TEST(RngTest, GivesNoMoreThanAPageAtATime) {
-  DeviceDriver driver(std::make_unique<Rng>());
-  driver.start(1);
-  const auto large = driver.room(9000);
-  EXPECT_EQ(driver.send(0, {large}), 4096u);
-  EXPECT_EQ(driver.text(large, 9000).substr(4096), std::string(9000 - 4096, '\0'));
-  EXPECT_EQ(driver.send(0, {driver.fill("only to read")}), 0u);
 }
 
 }  // namespace

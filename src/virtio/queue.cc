@@ -22,8 +22,6 @@ constexpr uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
 constexpr uint16_t kNoInterrupt = 1;
 constexpr uint64_t kRingHeader = 4;
 constexpr uint32_t kMaxIndirect = 1024;  // descriptors in an indirect table
-constexpr uint64_t kMaxChainBytes = uint64_t{1}
-                                    << 30;  // of one chain, so that no request is unbounded
 
 std::unexpected<Error> malformed(const char* why) {
   return fail(ErrorKind::kCorrupt, "virtqueue", why);
@@ -175,8 +173,9 @@ bool Queue::needs_interrupt() {
 
 bool Queue::arm_notification() {
   if (config_.event_index) {
-    __atomic_store_n(reinterpret_cast<uint16_t*>(used_ + kRingHeader + config_.size * 8),
-                     next_available_, __ATOMIC_RELEASE);
+    const uint64_t event = kRingHeader + config_.size * 8;
+    __atomic_store_n(reinterpret_cast<uint16_t*>(used_ + event), next_available_, __ATOMIC_RELEASE);
+    memory_->host_wrote(config_.device + event, sizeof(uint16_t));
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
   }
   return load_index(available_ + 2) == next_available_;

@@ -19,6 +19,9 @@
 namespace husk::virtio {
 
 constexpr uint16_t kMaxQueueSize = 256;
+// Of one chain. A table may name the same memory many times, so RAM's size is no bound on the work
+// that a request makes; no driver's request comes near this.
+constexpr uint64_t kMaxChainBytes = uint64_t{64} << 20;
 
 // A chain of descriptors that the driver has made available: host views of its buffers, in order.
 // It is returned with Queue::push(); until then its head is in flight.
@@ -58,8 +61,6 @@ class Queue {
   [[nodiscard]] bool needs_interrupt();
   // Asks for a notification when more is available; false when there is more already.
   [[nodiscard]] bool arm_notification();
-  // Takes the last popped chain back: the next pop() yields it again.
-  void unpop() { --next_available_; }
 
  private:
   Result<void> follow(uint16_t head, Chain& chain);

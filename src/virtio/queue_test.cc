@@ -129,6 +129,57 @@ TEST(Queue, RefusesNestedIndirectTablesAndTooManyChains) {
   EXPECT_EQ(chain.error().why, "more chains available than the queue holds");
 }
 
+// A table that names the same memory again and again asks for more than there is of it.
+TEST(Queue, BoundsTheBytesOfAChain) {
+  constexpr uint32_t kPiece = 0x40000, kMost = kMaxChainBytes / kPiece;
+  for (const uint32_t count : {kMost, kMost + 1}) {
+    Driver driver;
+    Queue queue = driver.queue();
+    for (uint32_t i = 0; i < count; ++i) {
+      const bool last = i + 1 == count;
+      (void)driver.memory().store(Gpa{0x5000 + i * 16},
+                                  Descriptor{0, kPiece, static_cast<uint16_t>(last ? 0 : kNext),
+                                             static_cast<uint16_t>(i + 1)});
+    }
+    driver.describe(0, {0x5000, count * 16, kIndirect, 0});
+    driver.make_available(0);
+    const auto chain = queue.pop();
+    EXPECT_EQ(chain.has_value(), count == kMost);
+    EXPECT_TRUE(chain || chain.error().why == "descriptor chain too large");
+  }
+}
+
+TEST(Queue, IndicesWrapAround) {
+  Driver driver;
+  Queue queue = driver.queue();
+  driver.describe(3, {Driver::kBuffers.value, 8, kWrite, 0});
+  for (uint32_t i = 0; i < 0x10000 + 5; ++i) {
+    driver.make_available(3);
+    const auto chain = queue.pop();
+    ASSERT_TRUE(chain && *chain) << i;
+    ASSERT_TRUE(queue.push(**chain, 1));
+    ASSERT_TRUE(queue.needs_interrupt());
+  }
+  EXPECT_EQ(driver.used_index(), 5);
+}
+
+// A machine that is saved by its dirty pages must not lose what the device asked of the driver.
+TEST(Queue, WhatTheDeviceWritesIsDirty) {
+  Driver driver;
+  Queue queue = driver.queue(true);
+  driver.describe(0, {Driver::kBuffers.value, 8, kWrite, 0});
+  driver.memory().enable_dirty_tracking();
+  driver.make_available(0);
+  const auto chain = queue.pop();
+  (void)driver.memory().take_dirty_pages();
+  ASSERT_TRUE(queue.push(**chain, 8));
+  EXPECT_EQ(driver.memory().take_dirty_pages(),
+            (std::vector<Gpa>{Driver::kUsed, Driver::kBuffers}));
+  EXPECT_TRUE(queue.arm_notification());
+  EXPECT_EQ(driver.memory().take_dirty_pages(), std::vector<Gpa>{Driver::kUsed});
+  EXPECT_EQ(*driver.memory().load<uint16_t>(Driver::kUsed + 4 + Driver::kSize * 8), 1);
+}
+
 TEST(Queue, RefusesBadRings) {
   Driver driver;
   const auto create = [&](uint16_t size, uint64_t descriptors, uint64_t available, uint64_t used) {
