@@ -135,7 +135,7 @@ class Fixture {
   }
   Pit8254 pit_{time_, gsi(0), testing::FakeTime::clock};
   Uart16550 uart_{gsi(4), uart_text_};
-  CmosRtc rtc_{testing::FakeTime::clock};
+  CmosRtc rtc_{time_, gsi(8), {testing::FakeTime::clock, testing::FakeTime::clock}};
   AcpiPm power_{events_, gsi(9), testing::FakeTime::clock, kSleepType};
   ResetPort reset_{events_, kResetValue};
   I8042 keyboard_data_{events_, false}, keyboard_command_{events_, true};

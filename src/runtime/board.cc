@@ -20,7 +20,8 @@ Result<std::unique_ptr<Board>> Board::create(const BoardOptions& options,
   board->chipset_ = std::make_unique<Chipset>(sink);
   board->pit_ = std::make_unique<Pit8254>(board->alarms_, line(kPitGsi), base::monotonic_ns);
   board->serial_ = std::make_unique<Uart16550>(line(kCom1Gsi), serial_output);
-  board->rtc_ = std::make_unique<CmosRtc>(base::realtime_ns);
+  board->rtc_ = std::make_unique<CmosRtc>(board->alarms_, line(kRtcGsi),
+                                          CmosRtc::Clocks{base::realtime_ns, base::monotonic_ns});
   board->power_ = std::make_unique<AcpiPm>(end, line(kSciGsi), base::monotonic_ns, kS5SleepType);
   board->reset_ = std::make_unique<ResetPort>(end, kResetValue);
   board->keyboard_data_ = std::make_unique<I8042>(end, false);
