@@ -29,13 +29,13 @@ COMMANDS = {
 
 def seconds_to_init(command):
     start = time.monotonic()
-    with subprocess.Popen(["timeout", "60", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+    with subprocess.Popen(["timeout", "20", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
         for line in run.stdout:
             if MARK in line:
                 elapsed = time.monotonic() - start
                 run.terminate()
                 return elapsed
-    return None  # not within a minute, which happens to QEMU's microvm now and then
+    return None  # not within twenty seconds, which happens to QEMU's microvm now and then
 
 
 def main():
@@ -45,7 +45,7 @@ def main():
         for name, command in COMMANDS.items():
             seconds = seconds_to_init(command)
             if seconds is None and name == "husk":
-                sys.exit("boot.py: husk did not reach /init within a minute")
+                sys.exit("boot.py: husk did not reach /init within twenty seconds")
             if seconds is None:
                 stuck[name] += 1
             else:
