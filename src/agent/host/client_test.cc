@@ -1,0 +1,229 @@
+// The host's side against agents that keep the protocol and agents that do not.
+#include "agent/host/client.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "agent/protocol/message.h"
+
+namespace husk::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A port that takes at most `room` bytes at a time and keeps them.
+class Port : public contract::ByteInput {
+ public:
+  size_t push(std::span<const std::byte> data) override {
+    const std::lock_guard lock(mutex_);
+    const size_t n = std::min(data.size(), room);
+    parser_.feed({reinterpret_cast<const char*>(data.data()), n});
+    while (auto frame = parser_.next()) frames_.push_back(*frame);
+    arrived_.notify_all();
+    return n;
+  }
+  // The next frame for the guest.
+  std::optional<Frame> next() {
+    std::unique_lock lock(mutex_);
+    if (!arrived_.wait_for(lock, 5s, [&] { return taken_ < frames_.size(); })) return std::nullopt;
+    return frames_[taken_++];
+  }
+  bool quiet() {
+    std::unique_lock lock(mutex_);
+    return !arrived_.wait_for(lock, 50ms, [&] { return taken_ < frames_.size(); });
+  }
+  size_t room = 1 << 20;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  FrameParser parser_;
+  std::vector<Frame> frames_;
+  size_t taken_ = 0;
+};
+
+class ClientTest : public ::testing::Test {
+ protected:
+  ClientTest() {
+    client.attach(port);
+    client.set_on_finished([this] {
+      const std::lock_guard lock(mutex);
+      ++finishes;
+      changed.notify_all();
+    });
+  }
+  void guest_says(std::string_view bytes) { client.write(std::as_bytes(std::span(bytes))); }
+  void hello() { guest_says(encode_number(Type::kHello, kProtocolVersion, "6.1.0-test")); }
+  bool finished() {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, 5s, [&] { return finishes > 0; });
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  int finishes = 0;
+  std::string out, err;
+  Port port;
+  Client client{[this](std::string_view text) { out += text; },
+                [this](std::string_view text) { err += text; }};
+};
+
+TEST_F(ClientTest, SaysNothingBeforeHelloAndThenWhatToRun) {
+  RunRequest request;
+  request.argv = {"/bin/echo", "", "two words"};
+  request.environment = {"A=1", "B="};
+  request.terminal = true;
+  client.run(request);
+  EXPECT_TRUE(port.quiet());
+  hello();
+  const auto frame = port.next();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->type, Type::kRun);
+  const auto got = decode_run(frame->payload);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->argv, request.argv);
+  EXPECT_EQ(got->environment, request.environment);
+  EXPECT_TRUE(got->terminal);
+  EXPECT_EQ(client.guest_release(), "6.1.0-test");
+}
+
+TEST_F(ClientTest, OutputComesBeforeTheEnd) {
+  hello();
+  guest_says(encode_number(Type::kStarted, 42) + encode(Type::kStdout, "one ") +
+             encode(Type::kStderr, "wrong") + encode(Type::kStdout, "two") +
+             encode_number(Type::kExited, 7));
+  ASSERT_TRUE(finished());
+  EXPECT_TRUE(client.started());
+  EXPECT_EQ(out, "one two");
+  EXPECT_EQ(err, "wrong");
+  EXPECT_TRUE(client.result().finished);
+  EXPECT_FALSE(client.result().failed);
+  EXPECT_EQ(client.result().code, 7);
+}
+
+TEST_F(ClientTest, FramesMayComeByteByByte) {
+  const std::string bytes = encode_number(Type::kHello, kProtocolVersion, "r") +
+                            encode(Type::kStdout, "slow") + encode_number(Type::kExited, 0);
+  for (const char c : bytes) guest_says({&c, 1});
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(out, "slow");
+}
+
+TEST_F(ClientTest, AFailureKeepsItsReason) {
+  hello();
+  guest_says(encode(Type::kFailed, "no root"));
+  ASSERT_TRUE(finished());
+  EXPECT_TRUE(client.result().failed);
+  EXPECT_EQ(client.result().reason, "no root");
+}
+
+TEST_F(ClientTest, ExitCodesAreAByte) {
+  hello();
+  guest_says(encode_number(Type::kExited, 0xffffff03));
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(client.result().code, 3);
+}
+
+TEST_F(ClientTest, InputStopsAtTheCreditAndGoesOnWithMore) {
+  hello();
+  const std::string much(kStdinWindow + 100, 'i');
+  size_t sent = 0;
+  while (const size_t n = client.send_input(std::as_bytes(std::span(much)).subspan(sent)))
+    sent += n;
+  EXPECT_EQ(sent, kStdinWindow);
+  size_t arrived = 0;
+  while (arrived < sent) {
+    const auto frame = port.next();
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(frame->type, Type::kStdin);
+    arrived += frame->payload.size();
+  }
+  guest_says(encode_number(Type::kCredit, 10));
+  for (int i = 0; i < 500 && sent == kStdinWindow; ++i) {
+    sent += client.send_input(std::as_bytes(std::span(much)).subspan(sent));
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_EQ(sent, kStdinWindow + 10);
+}
+
+TEST_F(ClientTest, AGuestCannotMakeCreditUp) {
+  hello();
+  for (int i = 0; i < 10; ++i) guest_says(encode_number(Type::kCredit, 0xffffffff));
+  guest_says(encode_number(Type::kExited, 0));
+  ASSERT_TRUE(finished());
+  const std::string much(3 * kStdinWindow, 'i');
+  size_t sent = 0;
+  while (const size_t n = client.send_input(std::as_bytes(std::span(much)).subspan(sent)))
+    sent += n;
+  EXPECT_EQ(sent, kStdinWindow);
+}
+
+TEST_F(ClientTest, WaitsForAPortThatIsFull) {
+  port.room = 3;
+  hello();
+  client.send_signal(15);
+  const auto frame = port.next();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->type, Type::kSignal);
+  EXPECT_EQ(decode_number(frame->payload)->number, 15u);
+}
+
+TEST_F(ClientTest, SignalsSizesAndTheEndOfInputArriveInOrder) {
+  hello();
+  client.send_window_size(24, 80);
+  client.send_signal(2);
+  client.close_input();
+  const auto size = port.next();
+  ASSERT_TRUE(size);
+  EXPECT_EQ(size->type, Type::kWindowSize);
+  const auto rows = decode_number(size->payload);
+  EXPECT_EQ(rows->number, 24u);
+  EXPECT_EQ(decode_number(rows->text)->number, 80u);
+  EXPECT_EQ(port.next()->type, Type::kSignal);
+  EXPECT_EQ(port.next()->type, Type::kStdinClose);
+}
+
+TEST_F(ClientTest, GarbageEndsTheConversationNotTheHost) {
+  hello();
+  guest_says(encode(Type::kStdout, "before"));
+  guest_says(std::string(8, '\xff'));
+  guest_says(encode(Type::kStdout, "after") + encode_number(Type::kExited, 0));
+  EXPECT_FALSE([&] {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, 50ms, [&] { return finishes > 0; });
+  }());
+  EXPECT_FALSE(client.result().finished);
+}
+
+TEST_F(ClientTest, FramesOfNoKnownTypeOrTooShortAreNothing) {
+  hello();
+  guest_says(encode(static_cast<Type>(99), "what?") + encode(Type::kExited, "x") +
+             encode(Type::kCredit, "") + encode(Type::kHello, "") +
+             encode_number(Type::kExited, 5));
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(client.result().code, 5);
+}
+
+TEST_F(ClientTest, MuchOutputAtOnceIsTakenInPieces) {
+  hello();
+  const std::string piece(kMaxPayload, 'o');
+  for (int i = 0; i < 300; ++i) guest_says(encode(Type::kStdout, piece));
+  guest_says(encode_number(Type::kExited, 0));
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(out.size(), 300 * kMaxPayload);
+}
+
+TEST(ClientEnd, GoesWhileTheGuestIsInTheMiddleOfAFrame) {
+  Port port;
+  auto client = std::make_unique<Client>([](std::string_view) {}, [](std::string_view) {});
+  client->attach(port);
+  const std::string half = encode(Type::kStdout, "cut off").substr(0, 10);
+  client->write(std::as_bytes(std::span(half)));
+  client.reset();
+}
+
+}  // namespace
+}  // namespace husk::agent
