@@ -1,7 +1,10 @@
 // Every chip of the board on one pair of buses, as runtime/board.cc wires them, before a guest that
-// reads and writes any port and address, with any width, in any order. Vectors that the interrupt
-// controllers send must be the guest's own, and what a register yields must fit the access.
+// reads and writes any port and address, with any width, in any order, while time passes and the
+// far ends of the wires move. What a register yields must fit the access, the serial port must not
+// take more than it has room for, a saved state must load, and no setting of a timer may make the
+// host wake more often than the chips promise.
 #include <iterator>
+#include <span>
 
 #include "input.h"
 #include "platform/acpi_pm.h"
@@ -25,8 +28,6 @@ using namespace husk::platform;  // NOLINT(google-build-using-namespace): the bo
 using husk::fuzz::Input;
 using husk::fuzz::require;
 
-constexpr uint8_t kResetValue = 6, kSleepType = 5;
-
 class Fixture {
  public:
   Fixture() : chipset_(sink_) {
@@ -46,6 +47,7 @@ class Fixture {
     attach(ports_, TestScratch::kBase, TestScratch::kPorts, scratch_);
     attach(ports_, TestIrqLines::kBase, TestIrqLines::kPorts, lines_);
     attach(mmio_, IoApic::kBase, IoApic::kSize, chipset_.ioapic());
+    uart_.set_on_room([this] { (void)uart_.push(std::as_bytes(std::span("more", 4))); });
   }
 
   void operate(Input& input) {
@@ -58,12 +60,11 @@ class Fixture {
       case 3:
         return program_ioapic(input);
       case 4:
-        (void)uart_.push(input.take_bytes(input.take<uint8_t>() & 31));
-        return;
+        return type(input);
       case 5:
-        return chipset_.set_line(input.take<uint8_t>(), (input.take<uint8_t>() & 1) != 0);
+        return move_line(input);
       case 6:
-        return time_.advance(input.take<uint32_t>());
+        return pass_time(input);
       default:
         return interrupt(input);
     }
@@ -102,6 +103,26 @@ class Fixture {
     require(size == 8 || value >> size * 8 == 0);
   }
 
+  void type(Input& input) {
+    const auto most = input.take<uint8_t>() & 31;
+    require(uart_.push(input.take_bytes(most)) <= 16);
+  }
+
+  void move_line(Input& input) {
+    const auto gsi = input.take<uint8_t>();
+    chipset_.set_line(gsi, (input.take<uint8_t>() & 1) != 0);
+  }
+
+  // Up to 50 ms with alarms that ring in time, or hours of a host that was asleep.
+  void pass_time(Input& input) {
+    const auto amount = input.take<uint32_t>();
+    if ((amount & 1) == 0) return time_.stall(uint64_t{amount} << 16);
+    const uint64_t ns = amount % 50'000'000, before = time_.rings();
+    time_.advance(ns);
+    constexpr uint64_t kOnce = 4;  // for what was due already, of two chips
+    require(time_.rings() - before <= ns / Pit8254::kShortestPeriodNs + kOnce);
+  }
+
   void program_ioapic(Input& input) {
     mmio_.write(IoApic::kBase, 4, 0x10 + input.take<uint8_t>() % 48u);
     mmio_.write(IoApic::kBase + 0x10, 4, input.take<uint32_t>());
@@ -122,7 +143,6 @@ class Fixture {
 
   testing::SinkRecorder sink_;
   testing::EventRecorder events_;
-  testing::LineRecorder line_;
   testing::ByteRecorder uart_text_;
   testing::FakeTime time_;
   Bus ports_, mmio_;
@@ -133,10 +153,10 @@ class Fixture {
             },
             &chipset_, number};
   }
-  Pit8254 pit_{time_, gsi(0), testing::FakeTime::clock};
-  Uart16550 uart_{gsi(4), uart_text_};
-  CmosRtc rtc_{time_, gsi(8), {testing::FakeTime::clock, testing::FakeTime::clock}};
-  AcpiPm power_{events_, gsi(9), testing::FakeTime::clock, kSleepType};
+  Pit8254 pit_{time_, gsi(kPitGsi), testing::FakeTime::clock};
+  Uart16550 uart_{gsi(kCom1Gsi), uart_text_};
+  CmosRtc rtc_{time_, gsi(kRtcGsi), {testing::FakeTime::clock, testing::FakeTime::clock}};
+  AcpiPm power_{events_, gsi(kSciGsi), testing::FakeTime::clock, kS5SleepType};
   ResetPort reset_{events_, kResetValue};
   I8042 keyboard_data_{events_, false}, keyboard_command_{events_, true};
   FastA20 fast_a20_{events_};

@@ -146,6 +146,21 @@ TEST_F(Rtc, UpdateInterruptStandsUntilFlagsAreRead) {
   EXPECT_FALSE(time.armed());
 }
 
+TEST_F(Rtc, SettingDisablesTheUpdateInterrupt) {
+  write(kB, 0x92);
+  EXPECT_EQ(read(kB), 0x82u);
+}
+
+TEST_F(Rtc, AHostClockSetBackIsNoEvent) {
+  write(kB, 0x12);
+  (void)read(kC);
+  time.advance_to(FakeTime::clock() - 10 * kSecond);
+  EXPECT_EQ(read(kC), 0u);
+  EXPECT_EQ(read(0), 0x49u);
+  time.advance(kSecond);
+  EXPECT_EQ(read(kC) & 0x90, 0x90u);
+}
+
 TEST_F(Rtc, PeriodicInterruptAtItsRate) {
   for (const auto& [rate, hertz] : {std::pair{1, 256}, {2, 128}, {3, 8192}, {6, 1024}, {15, 2}}) {
     write(kA, static_cast<uint8_t>(0x20 | rate));

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
+#include <utility>
+
 #include "platform/testing/fake_time.h"
 #include "platform/testing/recorders.h"
 
@@ -265,11 +269,12 @@ TEST_F(Pit, ReadBackStatusTellsNullCountAndOutput) {
   start(0x30, 100);
   pit.ports().write(3, 1, 0xe2);
   EXPECT_EQ(pit.ports().read(0, 1), 0x30u);
+  pit.ports().write(3, 1, 0xe2);
   time.advance(kMs);
   pit.ports().write(3, 1, 0xe2);
-  pit.ports().write(3, 1, 0x30);  // a latched status survives no new command
-  pit.ports().write(3, 1, 0xe2);
-  EXPECT_EQ(pit.ports().read(0, 1), 0x70u);
+  EXPECT_EQ(pit.ports().read(0, 1), 0x30u) << "the first status latched stands until it is read";
+  EXPECT_EQ(pit.ports().read(0, 1), 0xbbu) << "then the count: 100 - 1193";
+  EXPECT_EQ(pit.ports().read(0, 1), 0xfbu);
 }
 
 TEST_F(Pit, ReadBackLatchesSeveralAndTheFirstStands) {
@@ -289,6 +294,45 @@ TEST_F(Pit, CommandPortReadsAsNothing) { EXPECT_EQ(pit.ports().read(3, 1), 0xffu
 TEST_F(Pit, SystemControlKeepsItsLowHalf) {
   pit.system_control().write(0, 1, 0xfe);
   EXPECT_EQ(pit.system_control().read(0, 1) & 0x0f, 0x0eu);
+}
+
+// An alarm thread may have begun to ring when a command takes the alarm back.
+class RingsWhenever : public contract::AlarmFactory {
+ public:
+  struct Alarm : contract::Alarm {
+    void set(uint64_t) override {}
+    void cancel() override {}
+  };
+  std::unique_ptr<contract::Alarm> create_alarm(std::function<void()> callback) override {
+    ring = std::move(callback);
+    return std::make_unique<Alarm>();
+  }
+  std::function<void()> ring;
+};
+
+TEST(PitAlarm, RingsThatComeTooLateOrTooEarlyAreNoTicks) {
+  FakeTime time;
+  RingsWhenever alarms;
+  testing::LineRecorder line;
+  Pit8254 pit(alarms, line.line(), FakeTime::clock);
+  const auto start = [&](uint8_t command) {
+    for (const auto& [port, value] :
+         {std::pair{3u, command}, {0u, uint8_t{0xa9}}, {0u, uint8_t{4}}})
+      pit.ports().write(port, 1, value);
+  };
+  alarms.ring();
+  start(0x34);
+  alarms.ring();
+  EXPECT_EQ(line.take_edges(), 0) << "its time has not come";
+  time.advance(kMs);
+  alarms.ring();
+  EXPECT_EQ(line.take_edges(), 1);
+  alarms.ring();
+  EXPECT_EQ(line.take_edges(), 0) << "the next one's neither";
+  time.advance(kMs);
+  pit.ports().write(3, 1, 0x30);
+  alarms.ring();
+  EXPECT_EQ(line.take_edges(), 0) << "stopped";
 }
 
 }  // namespace
