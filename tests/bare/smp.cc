@@ -10,7 +10,8 @@ namespace {
 
 constexpr uintptr_t kTrampoline = 0x8000;
 void (*pending)() = nullptr;
-uint32_t starts = 0;
+uint32_t starts = 0, answers = 0;
+bool stop = false;
 
 void idle_for(uint32_t turns) {
   for (uint32_t i = 0; i < turns; ++i) pause();
@@ -80,8 +81,25 @@ void together(void (*own)(), void (*job)()) {
   while (__atomic_load_n(&pending, __ATOMIC_ACQUIRE) != nullptr) pause();
 }
 
+void run_together(void (*own)(), void (*job)()) {
+  __atomic_store_n(&stop, false, __ATOMIC_RELEASE);
+  together(own, job);
+}
+bool stopped() { return __atomic_load_n(&stop, __ATOMIC_ACQUIRE); }
+void stop_other() { __atomic_store_n(&stop, true, __ATOMIC_RELEASE); }
+
+void ask(uint8_t vector) {
+  const uint32_t before = __atomic_load_n(&answers, __ATOMIC_ACQUIRE);
+  send_ipi(kSecond, vector);
+  while (__atomic_load_n(&answers, __ATOMIC_ACQUIRE) == before) pause();
+}
+void answer() {
+  __atomic_add_fetch(&answers, 1, __ATOMIC_ACQ_REL);
+  apic(kApicEoi) = 0;
+}
+
 void guest_main() {
-  begin("smp", 41);
+  begin("smp", 70);
   enable_apic();
   check_start();
   check_ipis();

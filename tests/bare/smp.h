@@ -14,6 +14,13 @@ namespace bare {
 
 // Runs `job` on the second CPU while this one does `own`, and returns when both are done.
 void together(void (*own)(), void (*job)());
+// The same for a job that goes on until stop_other(), which `own` calls at its end.
+void run_together(void (*own)(), void (*job)());
+bool stopped();
+void stop_other();
+// From the first CPU: an interrupt to the other, whose handler calls answer().
+void ask(uint8_t vector);
+void answer();
 // Starts it from INIT on; false: it does not come. Again, when it runs already.
 bool start_second();
 constexpr uint32_t kSecond = 1;  // its APIC ID

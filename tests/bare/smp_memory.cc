@@ -54,6 +54,20 @@ void check_counters() {
     for (uint32_t i = 0; i < kRounds / 10; ++i) asm volatile("lock incq %0" : "+m"(*at));
   });
   check_equal("LOCK INC across two cache lines", odd, kRounds / 10 * 2);
+  // Across pages whose frames lie apart.
+  constexpr uint64_t kPlace = 0x7300000000;
+  uint64_t* second = new_page();
+  (void)new_page();
+  uint64_t* first = new_page();
+  map(boot_tables(), kPlace, reinterpret_cast<uint64_t>(first), kPresent | kWritable);
+  map(boot_tables(), kPlace + kPage, reinterpret_cast<uint64_t>(second), kPresent | kWritable);
+  both([] {
+    auto* at = reinterpret_cast<uint64_t*>(kPlace + kPage - 3);
+    barrier.wait();
+    for (uint32_t i = 0; i < kRounds / 10; ++i) asm volatile("lock addq $0x10001, %0" : "+m"(*at));
+  });
+  check_equal("LOCK ADD across two pages", *reinterpret_cast<uint64_t*>(kPlace + kPage - 3),
+              0x10001ull * (kRounds / 10 * 2));
 }
 
 void check_locks() {

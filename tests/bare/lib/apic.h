@@ -35,6 +35,7 @@ constexpr uint32_t kIcrSelf = 1u << 18, kIcrAll = 2u << 18, kIcrOthers = 3u << 1
                    kIcrStartup = 6u << 8;
 constexpr uint32_t kLvtMasked = 1u << 16, kLvtPeriodic = 1u << 17, kLvtDeadline = 2u << 17,
                    kLvtExtInt = 7u << 8;
+constexpr uint32_t kX2Apic = 0x800;  // the MSR of register 0; the others follow by offset / 16
 constexpr uint64_t kApicBaseEnable = 1u << 11, kApicBaseX2 = 1u << 10;
 
 inline volatile uint32_t& apic(uint32_t offset) {
