@@ -281,5 +281,53 @@ TEST_F(BlockTest, ErrorsOfTheStoreAreTheRequests) {
   EXPECT_FALSE(driver_->broken()) << "the driver did nothing wrong";
 }
 
+// Notes what it is asked for and has no data.
+class NotingStore : public contract::BlockStore {
+ public:
+  NotingStore(bool read_only, std::vector<uint64_t>& lengths)
+      : read_only_(read_only), lengths_(lengths) {}
+  [[nodiscard]] uint64_t size() const override { return uint64_t{8} << 30; }
+  [[nodiscard]] bool read_only() const override { return read_only_; }
+  Result<void> read(uint64_t, std::span<std::byte>) override { return {}; }
+  Result<void> write(uint64_t, std::span<const std::byte> in) override { return note(in.size()); }
+  Result<void> flush() override { return {}; }
+  Result<void> discard(uint64_t, uint64_t length) override { return note(length); }
+  Result<void> write_zeroes(uint64_t, uint64_t length, bool) override { return note(length); }
+
+ private:
+  Result<void> note(uint64_t length) {
+    lengths_.push_back(length);
+    return {};
+  }
+  bool read_only_;
+  std::vector<uint64_t>& lengths_;
+};
+
+TEST_F(BlockTest, AReadOnlyStoreIsNotEvenAsked) {
+  std::vector<uint64_t> lengths;
+  driver_ = std::make_unique<DeviceDriver>(
+      std::make_unique<Block>(std::make_unique<NotingStore>(true, lengths), ""));
+  driver_->start(1);
+  EXPECT_EQ(request(header(1) + std::string(512, 'X')), kIoError);
+  EXPECT_EQ(request(header(11) + range(0, 1)), kIoError);
+  EXPECT_EQ(request(header(13) + range(0, 1)), kIoError);
+  EXPECT_TRUE(lengths.empty());
+}
+
+TEST_F(BlockTest, ErasesAsMuchAtATimeAsItSays) {
+  std::vector<uint64_t> lengths;
+  driver_ = std::make_unique<DeviceDriver>(
+      std::make_unique<Block>(std::make_unique<NotingStore>(false, lengths), ""));
+  driver_->start(1);
+  const auto most = static_cast<uint32_t>(driver_->config(36, 4));
+  EXPECT_EQ(driver_->config(48, 4), most) << "the same for zeroes";
+  EXPECT_EQ(request(header(11) + range(0, most)), kOk);
+  EXPECT_EQ(request(header(13) + range(0, most)), kOk);
+  EXPECT_EQ(lengths, std::vector<uint64_t>(2, most * kSector));
+  EXPECT_EQ(request(header(11) + range(0, most + 1)), kIoError);
+  EXPECT_EQ(request(header(13) + range(0, most + 1)), kIoError);
+  EXPECT_EQ(lengths.size(), 2u);
+}
+
 }  // namespace
 }  // namespace husk::virtio

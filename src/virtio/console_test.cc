@@ -194,6 +194,24 @@ TEST_F(ConsoleTest, OfSizesThatTheGuestDidNotHearTheLastCounts) {
   EXPECT_FALSE(hear());
 }
 
+TEST_F(ConsoleTest, EachConsoleHasItsOwnSize) {
+  auto device = std::make_unique<Console>(
+      std::vector<Console::PortSpec>{{"first", true, nullptr}, {"second", true, nullptr}});
+  console_ = device.get();
+  driver_ = std::make_unique<DeviceDriver>(std::move(device));
+  restart();
+  tell(0, kPortReady, 1);
+  tell(1, kPortReady, 1);
+  console_->resize(0, 1, 2);
+  console_->resize(1, 3, 4);
+  std::vector<std::pair<uint32_t, std::string>> sizes;
+  while (const auto message = hear()) {
+    if (message->event == kResize) sizes.emplace_back(message->port, message->text);
+  }
+  EXPECT_EQ(sizes, (std::vector<std::pair<uint32_t, std::string>>{
+                       {0, std::string("\1\0\2\0", 4)}, {1, std::string("\3\0\4\0", 4)}}));
+}
+
 TEST_F(ConsoleTest, AGuestThatAsksButDoesNotHearCostsNoMemory) {
   for (int i = 0; i < 10000; ++i) tell(0, kDeviceReady, 1);
   size_t waiting = 0;
@@ -264,6 +282,7 @@ TEST_F(ConsoleTest, RoomIsToldOnceForEachTimeThatItWasFull) {
 
 TEST_F(ConsoleTest, IgnoresMessagesThatMakeNoSense) {
   EXPECT_EQ(tell(7, kPortReady, 1), 0u);
+  EXPECT_EQ(tell(2, kPortOpen, 1), 0u) << "the first that there is not";
   EXPECT_EQ(tell(~0u, kPortOpen, 1), 0u);
   EXPECT_EQ(tell(0, 999, 1), 0u);
   EXPECT_EQ(driver_->send(kControlOut, {driver_->fill("tiny")}), 0u);

@@ -4,6 +4,7 @@
 
 #include "virtio/rng.h"
 #include "virtio/testing/device_driver.h"
+#include "virtio/testing/driver.h"
 
 namespace husk::virtio {
 namespace {
@@ -38,10 +39,40 @@ TEST_F(Transport, RefusesFeaturesThatItDoesNotOffer) {
 TEST_F(Transport, FeaturesAreFixedOnceAgreed) {
   ASSERT_TRUE(driver.negotiate(kFeatureVersion1));
   driver.write(DeviceDriver::kDriverFeaturesSel, 0);
-  driver.write(DeviceDriver::kDriverFeatures, 1);
-  driver.set_up_queue(0);
-  driver.write(DeviceDriver::kStatus, 15);
-  EXPECT_EQ(driver.read(DeviceDriver::kStatus), 15u);
+  driver.write(DeviceDriver::kDriverFeatures, kFeatureEventIndex);
+  driver.start_agreed(1);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(driver.send(0, {driver.room(8)}));
+    EXPECT_TRUE(driver.line()) << "by an event index only the first would be told of";
+    driver.write(DeviceDriver::kInterruptAck, 1);
+  }
+}
+
+TEST_F(Transport, ByEventIndexItInterruptsWhenAsked) {
+  driver.start(1, kFeatureVersion1 | kFeatureEventIndex);
+  ASSERT_TRUE(driver.send(0, {driver.room(8)}));
+  EXPECT_TRUE(driver.line());
+  driver.write(DeviceDriver::kInterruptAck, 1);
+  ASSERT_TRUE(driver.send(0, {driver.room(8)}));
+  EXPECT_FALSE(driver.line());
+}
+
+TEST_F(Transport, IndirectTablesWorkOnlyIfAgreed) {
+  for (const uint64_t features : {kFeatureVersion1, kFeatureVersion1 | kFeatureIndirect}) {
+    driver.start(1, features);
+    const auto target = driver.room(8);
+    const testing::Descriptor table{target.address, target.length, testing::kWrite, 0};
+    const auto indirect = driver.fill({reinterpret_cast<const char*>(&table), sizeof(table)});
+    driver.offer(0, {indirect});
+    const auto at = Gpa{driver.ring(0)};
+    auto outer = *driver.memory().load<testing::Descriptor>(at);
+    outer.flags = testing::kIndirect;
+    ASSERT_TRUE(driver.memory().store(at, outer));
+    driver.notify(0);
+    const bool agreed = (features & kFeatureIndirect) != 0;
+    EXPECT_EQ(driver.used(0).has_value(), agreed);
+    EXPECT_EQ(driver.broken(), !agreed);
+  }
 }
 
 TEST_F(Transport, QueuesBeyondTheDevicesAreNone) {
@@ -176,6 +207,11 @@ TEST_F(Transport, AResetForgetsEverything) {
   driver.write(DeviceDriver::kStatus, 15);
   EXPECT_EQ(driver.read(DeviceDriver::kStatus) & DeviceDriver::kFeaturesOk, 0u)
       << "the features too";
+  driver.write(DeviceDriver::kQueueSel, 5);
+  driver.write(DeviceDriver::kDeviceFeaturesSel, 1);
+  driver.write(DeviceDriver::kStatus, 0);
+  EXPECT_GT(driver.read(DeviceDriver::kQueueSizeMax), 0u) << "queue 0 is selected";
+  EXPECT_EQ(driver.read(DeviceDriver::kDeviceFeatures), kFeatureIndirect | kFeatureEventIndex);
 }
 
 TEST_F(Transport, NotificationsOfQueuesThatAreNotThereAreNothing) {

@@ -84,6 +84,10 @@ class DeviceDriver {
   }
   void start(uint32_t queues, uint64_t features = kFeatureVersion1) {
     negotiate(features);
+    start_agreed(queues);
+  }
+  // What remains to be done after negotiate().
+  void start_agreed(uint32_t queues) {
     for (uint32_t queue = 0; queue < queues; ++queue) set_up_queue(queue);
     rings_.assign(queues, {});
     next_buffer_ = kBuffers;
@@ -107,6 +111,8 @@ class DeviceDriver {
     return out;
   }
 
+  // Where a queue's descriptors are.
+  static uint64_t ring(uint32_t queue) { return 0x1000 * (queue + 1); }
   // Makes a chain available, without a notification.
   void offer(uint32_t queue, const std::vector<Buffer>& buffers) {
     Ring& at = rings_[queue];
@@ -148,7 +154,6 @@ class DeviceDriver {
   };
   static constexpr uint64_t kRam = 0x100000, kBuffers = 0x20000;
 
-  static uint64_t ring(uint32_t queue) { return 0x1000 * (queue + 1); }
   Buffer take(uint32_t length, bool writable) {
     const Buffer buffer{next_buffer_, length, writable};
     next_buffer_ += length;
