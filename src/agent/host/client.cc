@@ -48,10 +48,13 @@ void Client::deliver() {
       continue;
     }
     pump_out();
-    if (outgoing_.empty() || port_ == nullptr) {
-      changed_.wait(lock);
+    // The lock was let go of: what came meanwhile has notified nobody.
+    const auto news = [&] { return stopping_ || !incoming_.empty(); };
+    const auto work = [&] { return news() || (!outgoing_.empty() && port_ != nullptr); };
+    if (work()) {
+      changed_.wait_for(lock, kRetry, news);
     } else {
-      changed_.wait_for(lock, kRetry);
+      changed_.wait(lock, work);
     }
   }
 }

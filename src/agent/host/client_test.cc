@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 
 #include "agent/protocol/message.h"
@@ -23,8 +24,10 @@ class Port : public contract::ByteInput {
     parser_.feed({reinterpret_cast<const char*>(data.data()), n});
     while (auto frame = parser_.next()) frames_.push_back(*frame);
     arrived_.notify_all();
+    if (on_push) on_push();
     return n;
   }
+  std::function<void()> on_push;
   // The next frame for the guest.
   std::optional<Frame> next() {
     std::unique_lock lock(mutex_);
@@ -169,6 +172,15 @@ TEST_F(ClientTest, WaitsForAPortThatIsFull) {
   ASSERT_TRUE(frame);
   EXPECT_EQ(frame->type, Type::kSignal);
   EXPECT_EQ(decode_number(frame->payload)->number, 15u);
+}
+
+// The guest may answer before the port has returned, and then says nothing any more.
+TEST_F(ClientTest, HearsWhatIsSaidWhileThePortTakesBytes) {
+  port.on_push = [this] { guest_says(encode_number(Type::kExited, 9)); };
+  hello();
+  client.send_signal(15);
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(client.result().code, 9);
 }
 
 TEST_F(ClientTest, SignalsSizesAndTheEndOfInputArriveInOrder) {
