@@ -354,7 +354,7 @@ const Op* write_segment_base(Cpu& cpu, const Op* o) {
 
 template <bool set>
 const Op* change_ac(Cpu& cpu, const Op* o) {
-  if (cpu.cpl() != 0 || (cpu.cr4 & kCr4Smap) == 0) return cpu.fault(o, kUd);
+  if (cpu.cpl() != 0 || cpu.vm86()) return cpu.fault(o, kUd);
   if constexpr (set) {
     cpu.rflags_rest |= kAc;
   } else {

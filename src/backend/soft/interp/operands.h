@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <mutex>
 #include <type_traits>
 
 #include "backend/soft/interp/cpu.h"
@@ -91,8 +92,8 @@ HUSK_GUEST_ACCESS bool modify(Cpu& cpu, const Op* op, uint64_t linear, Change ch
   return false;
 }
 
-// As modify, but `atomic` works on the host's memory itself with a locked instruction. Operands
-// that cross a page or lie in device space are not atomic with respect to other vCPUs.
+// As modify, but `atomic` works on the host's memory itself with a locked instruction. Operands that
+// cross a page are atomic with respect to each other, those in device space not at all.
 template <class T, class Atomic>
 HUSK_GUEST_ACCESS bool modify_locked(Cpu& cpu, const Op* op, uint64_t linear, Atomic atomic) {
   std::byte* host = cpu.tlb.find(cpu.tlb.write, linear, sizeof(T), cpu.context);
@@ -107,6 +108,7 @@ HUSK_GUEST_ACCESS bool modify_locked(Cpu& cpu, const Op* op, uint64_t linear, At
     return true;
   }
   const Status saved = cpu.status;
+  const std::lock_guard bus(cpu.memory.bus_lock());
   if (!load_missed<T>(cpu, op, linear)) return false;
   atomic(&scratch_as<T>(cpu));
   if (cpu.store_slow(op, linear, cpu.scratch.data(), sizeof(T))) return true;

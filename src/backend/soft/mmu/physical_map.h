@@ -84,6 +84,9 @@ class PhysicalMap : public memory::WriteObserver {
   }
   void set_idle(size_t vcpu) { acknowledged_[vcpu].store(kIdle, std::memory_order_release); }
 
+  // Held by locked accesses that no single instruction of the host's can make: across two pages.
+  [[nodiscard]] std::mutex& bus_lock() { return bus_lock_; }
+
   // Where writes are logged when tracking is on; may be absent.
   void set_dirty_log(memory::GuestMemory* log) { dirty_log_ = log; }
   [[nodiscard]] memory::GuestMemory* dirty_log() const { return dirty_log_; }
@@ -101,6 +104,7 @@ class PhysicalMap : public memory::WriteObserver {
 
   std::vector<Slot> slots_;
   memory::GuestMemory* dirty_log_ = nullptr;
+  std::mutex bus_lock_;
   std::mutex epoch_mutex_;
   std::atomic<uint32_t> epoch_{0};
   std::array<std::atomic<uint32_t>, kMaxVcpus> acknowledged_{};
