@@ -37,9 +37,9 @@ void refuse_msr(const char* name, uint32_t msr, uint64_t value) {
 
 void check_control_registers() {
   const uint64_t cr0 = read_cr0(), cr4 = read_cr4();
-  refuse_cr0("CR0: paging without protection", cr0 & ~kCr0Pe);
   refuse_cr0("CR0: NW without CD", (cr0 & ~kCr0Cd) | kCr0Nw);
   refuse_cr0("CR0: the upper half", cr0 | 1ull << 32);
+  refuse_cr0("CR0: paging without protection", cr0 & ~kCr0Pe);
   refuse_cr0("CR0: no paging in 64-bit mode", cr0 & ~kCr0Pg);
   write_cr0(cr0 | kCr0Cd | kCr0Nw);
   check_equal("CR0: CD and NW together", read_cr0() & (kCr0Cd | kCr0Nw), kCr0Cd | kCr0Nw);
@@ -52,6 +52,15 @@ void check_control_registers() {
   refuse_cr4("CR4: bit 15", cr4 | 1u << 15);
   refuse_cr4("CR4: bit 30", cr4 | 1u << 30);
   refuse_cr4("CR4: the upper half", cr4 | 1ull << 40);
+  const uint64_t before = read_cr0();
+  asm volatile("lmsw %w0" ::"r"(0x30));
+  check_equal("LMSW does not clear PE", read_cr0() & 0xf, kCr0Pe);
+  write_cr0(before);
+  if ((cpuid(7).ecx >> 16 & 1) == 0) {
+    refuse_cr4("CR4: LA57 that CPUID has not", cr4 | 1u << 12);
+  } else {
+    refuse_cr4("CR4: LA57 in long mode", cr4 | 1u << 12);
+  }
   check_fault("CR1 is none", BARE_PROBE("movq %%cr1, %%rax", "i"(0)), kUd, 0);
   check_fault("nor CR5", BARE_PROBE("movq %%rax, %%cr5", "a"(0)), kUd, 0);
   check_fault("CR3: reserved bits",
@@ -79,6 +88,9 @@ void check_debug_registers() {
   BARE_WRITE_DR(7, 0);
   check_equal("DR7: bit 10", BARE_READ_DR(7), 0x400);
   check_fault("DR7: the upper half", BARE_PROBE("movq %[v], %%dr7", [v] "r"(1ull << 32)), kGp, 0);
+  BARE_WRITE_DR(7, 0xffff1400);
+  check_equal("DR7: reserved bits are fixed", BARE_READ_DR(7), 0xffff0400);
+  BARE_WRITE_DR(7, 0);
   check_fault("DR6: the upper half", BARE_PROBE("movq %[v], %%dr6", [v] "r"(1ull << 32)), kGp, 0);
   BARE_WRITE_DR(4, 0);
   check_equal("DR4 is DR6 without CR4.DE", BARE_READ_DR(4), BARE_READ_DR(6));
@@ -93,6 +105,56 @@ void check_debug_registers() {
   check_equal("and GD is off inside", BARE_READ_DR(7), 0x400);
   BARE_WRITE_DR(6, 0);
 }
+
+namespace {
+
+// The MTRRs: types 2, 3 and from 7 on are none (12.11.2).
+void check_memory_types() {
+  if ((cpuid(1).edx >> 12 & 1) == 0) {
+    for (int i = 0; i < 8; ++i) skip("MTRRs", "CPUID has them not");
+    return;
+  }
+  constexpr uint32_t kBase0 = 0x200, kMask0 = 0x201, kFix64k = 0x250, kDefault = 0x2ff;
+  const uint64_t fixed = read_msr(kFix64k), base = read_msr(kBase0), mask = read_msr(kMask0);
+  refuse_msr("MTRRs: capabilities are read-only", 0xfe, 0);
+  refuse_msr("MTRRs: a fixed range of type 2", kFix64k, 0x0606060606060602);
+  check_equal("which changes nothing", read_msr(kFix64k), fixed);
+  refuse_msr("MTRRs: a variable range of type 7", kBase0, 0x80000007);
+  refuse_msr("MTRRs: bits between type and base", kBase0, 0x80000106);
+  refuse_msr("MTRRs: a mask beyond the address width", kMask0, 1ull << 60 | 0x800);
+  refuse_msr("MTRRs: reserved bits of the default", kDefault, 0x1006);
+  write_msr(kBase0, 0x80000001);
+  write_msr(kMask0, 0xfff80000800);
+  check("MTRRs: a range is kept",
+        read_msr(kBase0) == 0x80000001 && read_msr(kMask0) == 0xfff80000800);
+  write_msr(kMask0, mask);
+  write_msr(kBase0, base);
+}
+
+// XSETBV (vol. 1, 13.3): the x87's bit stays, AVX wants SSE, and there is XCR0 only.
+void check_xcr0() {
+  if ((cpuid(1).ecx >> 26 & 1) == 0) {
+    refuse_cr4("CR4: OSXSAVE without XSAVE", read_cr4() | 1u << 18);
+    check_fault("XSETBV without XSAVE", BARE_PROBE("xsetbv", "c"(0), "a"(1), "d"(0)), kUd, 0);
+    check_fault("XGETBV without XSAVE", BARE_PROBE("xgetbv", "c"(0)), kUd, 0);
+    for (int i = 0; i < 4; ++i) skip("XCR0", "CPUID has no XSAVE");
+    return;
+  }
+  const auto refuse = [](const char* name, uint32_t index, uint32_t low, uint32_t high) {
+    check_fault(name, BARE_PROBE("xsetbv", "c"(index), "a"(low), "d"(high)), kGp, 0);
+  };
+  check_fault("XSETBV without OSXSAVE", BARE_PROBE("xsetbv", "c"(0), "a"(1), "d"(0)), kUd, 0);
+  write_cr4(read_cr4() | 1u << 18);
+  check_equal("OSXSAVE follows CR4", cpuid(1).ecx >> 27 & 1, 1);
+  refuse("XCR0: x87 must be on", 0, 2, 0);
+  refuse("XCR0: AVX without SSE", 0, 5, 0);
+  refuse("XCR0: reserved bits", 0, 1, 1u << 31);
+  refuse("XCR5", 5, 1, 0);
+  check("XCR0: x87 alone", BARE_PROBE("xsetbv", "c"(0), "a"(1), "d"(0)).vector == kNoTrap);
+  write_cr4(read_cr4() & ~(1ull << 18));
+}
+
+}  // namespace
 
 void check_model_specific() {
   const uint64_t efer = read_msr(kMsrEfer);
@@ -121,32 +183,11 @@ void check_model_specific() {
   write_msr(0xc0000103, 77);
   asm volatile("rdtscp" : "=c"(aux)::"rax", "rdx");
   check_equal("RDTSCP tells TSC_AUX", aux, 77);
-  check_fault("XSETBV without OSXSAVE", BARE_PROBE("xsetbv", "c"(0), "a"(1), "d"(0)),
-              (read_cr4() >> 18 & 1) != 0 ? kNoTrap : static_cast<uint32_t>(kUd), 0);
+  volatile uint32_t kept = 77;
   asm volatile("wbinvd" ::: "memory");
-  check("WBINVD does no harm", true);
-}
-
-void check_cpuid() {
-  const CpuidRegs top = cpuid(0), extended = cpuid(0x80000000), features = cpuid(1);
-  check("standard leaves", top.eax >= 7 && top.eax < 0x100);
-  check("extended leaves", extended.eax >= 0x80000008 && extended.eax < 0x80000100);
-  const CpuidRegs base_line = {features.eax, features.ebx, features.ecx, features.edx};
-  constexpr uint32_t kNeeded = 1 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 13 |
-                               1u << 15 | 1u << 23 | 1u << 24 | 1u << 25 | 1u << 26;
-  check_equal("FPU TSC MSR PAE CX8 APIC PGE CMOV MMX FXSR SSE SSE2", base_line.edx & kNeeded,
-              kNeeded);
-  check("long mode, NX, SYSCALL", (cpuid(0x80000001).edx & (1u << 29 | 1u << 20 | 1u << 11)) ==
-                                      (1u << 29 | 1u << 20 | 1u << 11));
-  const uint32_t widths = cpuid(0x80000008).eax;
-  check("48 linear bits and more than 36 physical",
-        (widths >> 8 & 0xff) == 48 && (widths & 0xff) >= 36);
-  check_equal("OSXSAVE follows CR4", features.ecx >> 27 & 1, read_cr4() >> 18 & 1);
-  check_equal("APIC follows IA32_APIC_BASE", features.edx >> 9 & 1,
-              read_msr(kMsrApicBase) >> 11 & 1);
-  uint32_t low = 0, high = 0;
-  asm volatile("cpuid" : "=a"(low), "=d"(high) : "a"(0xffffffff00000000), "c"(0) : "rbx");
-  check_equal("CPUID takes EAX and clears the rest", low, top.eax);
+  check_equal("WBINVD does no harm", kept, 77);
+  check_memory_types();
+  check_xcr0();
 }
 
 }  // namespace bare

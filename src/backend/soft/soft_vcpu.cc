@@ -44,7 +44,7 @@ void SoftVcpu::take_events(uint32_t bits) {
     cpu_->reset();
     waiting_for_sipi_ =
         id_ != 0;  // the boot processor would start at the reset vector: the machine resets instead
-    halted_ = false;
+    halted_ = nmi_pending_ = false;
   }
   if ((bits & apic::kSignalStartup) != 0 && waiting_for_sipi_) {
     waiting_for_sipi_ = false;

@@ -18,6 +18,7 @@ using Regs = std::array<uint32_t, 4>;  // EAX EBX ECX EDX
 
 constexpr uint32_t bit(int n) { return uint32_t{1} << n; }
 
+constexpr uint32_t kApicBase = 0x1b;  // the MSR
 constexpr uint32_t kMaxBasic = 0xd, kMaxExtended = 0x80000021, kMaxHypervisor = 0x40000001;
 
 // Leaf 1. ECX: SSE3 PCLMULQDQ SSSE3 CX16 SSE4.1 SSE4.2 x2APIC MOVBE POPCNT TSC-deadline AES
@@ -28,7 +29,7 @@ constexpr uint32_t kEcxOwn = bit(13) | bit(21) | bit(22) | bit(24) | bit(31);
 constexpr uint32_t kEdx = bit(0) | bit(2) | bit(3) | bit(4) | bit(5) | bit(6) | bit(8) | bit(9) |
                           bit(12) | bit(13) | bit(15) | bit(16) | bit(17) | bit(19) | bit(23) |
                           bit(24) | bit(25) | bit(26);
-constexpr uint32_t kEdxHtt = bit(28);
+constexpr uint32_t kEdxHtt = bit(28), kEdxApic = bit(9);
 
 Regs host_leaf(uint32_t leaf, uint32_t subleaf) {
   Regs regs{};
@@ -40,13 +41,11 @@ Regs vendor(uint32_t max_leaf) {
   return {max_leaf, 0x68747541, 0x444d4163, 0x69746e65};
 }  // AuthenticAMD
 
-Regs leaf_1(const Cpu& cpu, uint32_t apic_id, uint32_t cpus) {
+Regs leaf_1(uint32_t apic_id, uint32_t cpus) {
   constexpr uint32_t kFamily19hModel11h = 0x00a10f11;
-  const uint32_t osxsave = 0;
-  (void)cpu;
   const uint32_t threads = cpus > 1 ? kEdxHtt : 0;
   return {kFamily19hModel11h, apic_id << 24 | (cpus & 0xff) << 16 | 8u << 8,
-          (host_leaf(1, 0)[2] & kEcxFromHost) | kEcxOwn | osxsave, kEdx | threads};
+          (host_leaf(1, 0)[2] & kEcxFromHost) | kEcxOwn, kEdx | threads};
 }
 
 // FSGSBASE SMEP ERMS INVPCID ADX SMAP SHA; UMIP; FSRM.
@@ -89,8 +88,8 @@ Regs extended(uint32_t leaf, uint32_t subleaf, uint32_t apic_id, uint32_t cpus) 
     case 0x80000000:
       return vendor(kMaxExtended);
     case 0x80000001: {
-      // LAHF, CMP_LEGACY, CR8, 3DNow prefetch, TOPOEXT; SYSCALL NX MMXEXT 1 GiB pages RDTSCP LM.
-      const uint32_t ecx = bit(0) | (cpus > 1 ? bit(1) : 0) | bit(4) | bit(8) | bit(22);
+      // LAHF, CMP_LEGACY, 3DNow prefetch, TOPOEXT; SYSCALL NX MMXEXT 1 GiB pages RDTSCP LM.
+      const uint32_t ecx = bit(0) | (cpus > 1 ? bit(1) : 0) | bit(8) | bit(22);
       const uint32_t edx =
           (kEdx & 0x0183f3ff) | bit(11) | bit(20) | bit(22) | bit(26) | bit(27) | bit(29);
       return {0x00a10f11, 0, ecx, edx};
@@ -147,7 +146,7 @@ void Cpu::cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
         result = vendor(kMaxBasic);
         break;
       case 1:
-        result = leaf_1(*this, apic_id, cpus);
+        result = leaf_1(apic_id, cpus);
         break;
       case 6:
         result = {bit(2), 0, 0, 0};
@@ -164,6 +163,10 @@ void Cpu::cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
   }
   // PCID only where it can be enabled: in every mode, but it is CPUID's business alone here.
   if (leaf == 1) result[2] |= bit(17);
+  // A disabled local APIC is none (Intel SDM vol. 3, 11.4.3).
+  if ((leaf == 1 || leaf == 0x80000001) &&
+      (env.apic_msr_read(kApicBase).value_or(0) & bit(11)) == 0)
+    result[3] &= ~kEdxApic;
   for (size_t i = 0; i < 4; ++i) out[i] = result[i];
 }
 

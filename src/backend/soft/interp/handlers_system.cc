@@ -66,14 +66,15 @@ bool may_access_dr(Cpu& cpu, const Op* o, uint8_t& index) {
 const Op* mov_from_dr(Cpu& cpu, const Op* o) {
   uint8_t index = 0;
   if (!may_access_dr(cpu, o, index)) return nullptr;
-  set_reg<uint64_t>(cpu, o->dst, index == 6 ? cpu.dr6 : index == 7 ? cpu.dr7 : cpu.dr[index & 3]);
+  const uint64_t value = index == 6 ? cpu.dr6 : index == 7 ? cpu.dr7 : cpu.dr[index & 3];
+  set_reg<uint64_t>(cpu, o->dst, cpu.code64() ? value : static_cast<uint32_t>(value));
   return o + 1;
 }
 const Op* mov_to_dr(Cpu& cpu, const Op* o) {
   uint8_t index = 0;
   if (!may_access_dr(cpu, o, index)) return nullptr;
-  const auto value = reg<uint64_t>(cpu, o->src);
-  if (index >= 6 && cpu.code64() && value >> 32 != 0) return cpu.fault(o, kGp, 0);
+  const uint64_t value = cpu.code64() ? reg<uint64_t>(cpu, o->src) : reg<uint32_t>(cpu, o->src);
+  if (index >= 6 && value >> 32 != 0) return cpu.fault(o, kGp, 0);
   if (index == 6) {
     cpu.dr6 = (value & 0xe00f) | 0xffff0ff0;
   } else if (index == 7) {

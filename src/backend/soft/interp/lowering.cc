@@ -110,10 +110,8 @@ bool Lowering::undefined() {
 }
 
 bool Lowering::run() {
-  if (i_.lock && !lock_is_legal()) {
-    // MOV CR0 with LOCK is AMD's way to CR8 and not offered.
-    return undefined();
-  }
+  // Among them MOV CR0 with LOCK, AMD's way to CR8, which CPUID does not offer.
+  if (i_.lock && !lock_is_legal()) return undefined();
   switch (i_.map) {
     case OpMap::kPrimary:
       return primary();

@@ -96,6 +96,24 @@ int mtrr_slot(uint32_t index) {
   return -1;
 }
 
+// Reserved types and bits are #GP (Intel SDM vol. 3, 12.11.2).
+bool valid_memory_type(uint64_t type) { return type < 7 && type != 2 && type != 3; }
+
+bool valid_mtrr(uint32_t index, uint64_t value) {
+  constexpr uint64_t kAddressBits = uint64_t{1} << 48;  // CPUID's MAXPHYADDR
+  if (index >= kMtrrVarFirst && index <= kMtrrVarLast) {
+    if (value >= kAddressBits) return false;
+    const bool mask = index % 2 != 0;
+    return mask ? (value & 0x7ff) == 0 : (value & 0xf00) == 0 && valid_memory_type(value & 0xff);
+  }
+  if (index == kMtrrDefType)
+    return (value & ~uint64_t{0xcff}) == 0 && valid_memory_type(value & 0xff);
+  for (int i = 0; i < 64; i += 8) {
+    if (!valid_memory_type(value >> i & 0xff)) return false;
+  }
+  return true;
+}
+
 // Registers of the vendor's that kernels read and write without asking CPUID; they hold nothing
 // that matters here.
 bool ignored_amd(uint32_t index) {
@@ -223,6 +241,7 @@ bool Cpu::write_msr(uint32_t index, uint64_t value) {
     return env.apic_msr_write(index, value);
   }
   if (const int slot = mtrr_slot(index); slot >= 0) {
+    if (!valid_mtrr(index, value)) return false;
     mtrrs[static_cast<size_t>(slot)] = value;
     return true;
   }
@@ -234,11 +253,13 @@ bool Cpu::write_msr(uint32_t index, uint64_t value) {
       tsc_adjust = value;
       return true;
     case kSpecCtrl:
-      spec_ctrl = value & 7;
-      return value >> 3 == 0;
+      if (value >> 3 != 0) return false;
+      spec_ctrl = value;
+      return true;
     case kPredCmd:
       return true;
     case kMtrrDefType:
+      if (!valid_mtrr(index, value)) return false;
       mtrr_def_type = value;
       return true;
     case kPat:
