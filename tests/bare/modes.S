@@ -127,6 +127,13 @@ tour_real:
         movzbl  %al, %eax
         movl    %eax, RESULT(7)
 
+        lidtl   AT(tour_short_ivt_pointer)      // the vector's last byte is beyond the limit
+        movw    $AT(1f), AT(tour_resume)
+        int     $0x40
+1:      movl    RESULT(10), %eax
+        movl    %eax, RESULT(19)
+        lidtl   AT(tour_ivt_pointer)
+
         movw    $AT(1f), AT(tour_resume)        // a word that ends behind the limit
         movl    $0, RESULT(10)
         movw    $0xffff, %bx
@@ -225,6 +232,9 @@ tour_home:
         .balign 4
 tour_ivt_pointer:
         .word   0x3ff
+        .long   0
+tour_short_ivt_pointer:
+        .word   0x40 * 4 + 2
         .long   0
 tour_resume:
         .word   0

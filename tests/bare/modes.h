@@ -4,6 +4,7 @@
 namespace bare {
 
 void check_tour();
+void check_protected();
 void check_control_registers();
 void check_debug_registers();
 void check_model_specific();

@@ -61,6 +61,7 @@ void check_tour() {
   check_equal("real mode: IRET brings the flags back", result(7), 1);
   check_equal("INT clears IF and TF only", result(8) & (kFlagCf | kFlagIf | kFlagTf), kFlagCf);
   check_equal("and pushes three words", result(9), 0x7800 - 6);
+  check_equal("a vector beyond the IDT's limit is #GP", result(19), 1);
   check_equal("real mode: #GP at both ends of 64 KiB", result(10), 2);
   check_equal("which pushes no error code", result(13) & 0xffff, 0x7800);
   check_equal("FFFF:0010 is 1 MiB", result(11), 0x1badb002);

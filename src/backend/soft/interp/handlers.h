@@ -93,6 +93,7 @@ enum class System : uint8_t {
   kStac,
   kSyscall,
   kSysret,
+  kArpl,
 };
 Handler system_handler(System what, bool memory);
 // handlers_simple.cc
@@ -116,6 +117,7 @@ enum class Simple : uint8_t {
   kInt3,
   kIntN,
   kInto,
+  kBound,
   kDaa,
   kDas,
   kAaa,

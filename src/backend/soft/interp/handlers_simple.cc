@@ -115,6 +115,21 @@ const Op* into(Cpu& cpu, const Op* o) {
   return nullptr;
 }
 
+// The bounds are signed and lie beside each other.
+const Op* bound(Cpu& cpu, const Op* o) {
+  const uint64_t linear = linear_address(cpu, o);
+  const auto check = [&]<class T>() -> const Op* {
+    T lower, upper;
+    if (!load<T>(cpu, o, linear, lower) || !load<T>(cpu, o, linear + sizeof(T), upper))
+      return nullptr;
+    using Signed = std::make_signed_t<T>;
+    const auto index = static_cast<Signed>(reg<T>(cpu, o->dst));
+    const bool within = index >= static_cast<Signed>(lower) && index <= static_cast<Signed>(upper);
+    return within ? o + 1 : cpu.fault(o, kBr);
+  };
+  return o->size == 2 ? check.operator()<uint16_t>() : check.operator()<uint32_t>();
+}
+
 // Decimal adjustment, 16- and 32-bit code only (Intel SDM vol. 2).
 void set_szp(Cpu& cpu, uint8_t value, bool carry, bool adjust) {
   Status st = 0;
@@ -236,6 +251,8 @@ Handler simple_handler(Simple what) {
       return int_n;
     case Simple::kInto:
       return into;
+    case Simple::kBound:
+      return bound;
     case Simple::kDaa:
       return decimal_adjust<false>;
     case Simple::kDas:

@@ -300,6 +300,21 @@ const Op* load_rights(Cpu& cpu, const Op* o) {
   return o + 1;
 }
 
+// The destination's RPL becomes at least the source's; memory is written only when it does.
+template <bool memory>
+const Op* arpl(Cpu& cpu, const Op* o) {
+  if (cpu.real_mode()) return cpu.fault(o, kUd);
+  uint16_t selector = reg<uint16_t>(cpu, o->dst);
+  if (memory && !load<uint16_t>(cpu, o, linear_address(cpu, o), selector)) return nullptr;
+  const auto level = static_cast<uint16_t>(reg<uint16_t>(cpu, o->src) & 3);
+  const bool raise = (selector & 3) < level;
+  const auto raised = static_cast<uint16_t>((selector & ~3) | level);
+  if (raise && memory && !store<uint16_t>(cpu, o, linear_address(cpu, o), raised)) return nullptr;
+  if (raise && !memory) set_reg<uint16_t>(cpu, o->dst, raised);
+  set_zf(cpu, raise);
+  return o + 1;
+}
+
 const Op* invlpg(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
   cpu.invalidate_page(linear_address(cpu, o));
@@ -453,6 +468,8 @@ Handler system_handler(System what, bool memory) {
       return memory ? load_system_segment<true> : load_system_segment<false>;
     case System::kVerify:
       return memory ? verify<true> : verify<false>;
+    case System::kArpl:
+      return memory ? arpl<true> : arpl<false>;
     case System::kLoadRights:
       return memory ? load_rights<true> : load_rights<false>;
     case System::kInvlpg:

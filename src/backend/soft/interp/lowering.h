@@ -61,6 +61,8 @@ class Lowering {
   bool map_0f3a();
   // Families and single instructions, likewise.
   bool string();
+  bool bound();
+  bool arpl();
   bool movsxd();
   bool segment_move();
   bool far_pointer_load(uint8_t segment);

@@ -86,8 +86,24 @@ bool Lowering::string() {
   return false;
 }
 
+bool Lowering::bound() {
+  if (is64() || !i_.memory) return undefined();
+  Op& op = simple(Simple::kBound);
+  op.dst = slot(i_.reg, 3);
+  set_memory(op, i_.operand_size * 2u, false);
+  return false;
+}
+
+bool Lowering::arpl() {
+  Op& op = system(System::kArpl);
+  op.dst = slot(i_.rm, 3);
+  op.src = slot(i_.reg, 3);
+  if (i_.memory) set_memory(op, 2, true);
+  return false;
+}
+
 bool Lowering::movsxd() {
-  if (!is64()) return undefined();  // ARPL: left out
+  if (!is64()) return arpl();
   if (log2() == 1) {
     emit_rm(mov_handler(Form::kRegReg, 1), mov_handler(Form::kRegMem, 1), 1, false, false);
     return false;
@@ -235,6 +251,8 @@ bool Lowering::primary_misc() {
   if ((op & 0xfe) == 0xc0 || (op & 0xfc) == 0xd0) return shift_group();
   if ((op & 0xf4) == 0xe4) return port_access();
   switch (op) {
+    case 0x62:
+      return bound();
     case 0x63:
       return movsxd();
     case 0x8c:
