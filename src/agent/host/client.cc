@@ -15,7 +15,8 @@ constexpr size_t kIncomingLimit = 8 << 20;
 Client::Client(Output on_stdout, Output on_stderr)
     : on_stdout_(std::move(on_stdout)),
       on_stderr_(std::move(on_stderr)),
-      thread_([this] { deliver(); }) {}
+      deliverer_([this] { deliver(); }),
+      sender_([this] { send_all(); }) {}
 
 Client::~Client() {
   {
@@ -23,11 +24,12 @@ Client::~Client() {
     stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  deliverer_.join();
+  sender_.join();
 }
 
-// On a vCPU's thread: only hands over. When the consumer is far behind, the vCPU waits, and with it
-// the guest.
+// On a vCPU's thread, with the device's lock held: only hands over. When the consumer is far
+// behind, the vCPU waits, and with it the guest.
 void Client::write(std::span<const std::byte> data) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return incoming_.size() < kIncomingLimit || stopping_; });
@@ -35,39 +37,36 @@ void Client::write(std::span<const std::byte> data) {
   changed_.notify_all();
 }
 
+// Never calls the device, so that a vCPU that waits in write() gets its room whatever the sender
+// waits for.
 void Client::deliver() {
   std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    if (!incoming_.empty()) {
-      const std::string bytes = std::exchange(incoming_, {});
-      changed_.notify_all();
-      lock.unlock();
-      parser_.feed(bytes);
-      while (auto frame = parser_.next()) handle(*frame);
-      lock.lock();
-      continue;
-    }
-    pump_out();
-    // The lock was let go of: what came meanwhile has notified nobody.
-    const auto news = [&] { return stopping_ || !incoming_.empty(); };
-    const auto work = [&] { return news() || (!outgoing_.empty() && port_ != nullptr); };
-    if (work()) {
-      changed_.wait_for(lock, kRetry, news);
-    } else {
-      changed_.wait(lock, work);
-    }
+  for (;;) {
+    changed_.wait(lock, [&] { return stopping_ || !incoming_.empty(); });
+    if (stopping_) return;
+    const std::string bytes = std::exchange(incoming_, {});
+    changed_.notify_all();
+    lock.unlock();
+    parser_.feed(bytes);
+    while (auto frame = parser_.next()) handle(*frame);
+    lock.lock();
   }
 }
 
-// With the lock held, which it lets go of while the device takes bytes: the device may be calling
-// write().
-void Client::pump_out() {
-  if (port_ == nullptr || outgoing_.empty()) return;
-  const std::string bytes = std::exchange(outgoing_, {});
-  mutex_.unlock();
-  const size_t taken = port_->push(std::as_bytes(std::span(bytes)));
-  mutex_.lock();
-  outgoing_.insert(0, bytes.substr(taken));
+// Lets go of the lock while the device takes bytes: the device may be calling write().
+void Client::send_all() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [&] { return stopping_ || (!outgoing_.empty() && port_ != nullptr); });
+    if (stopping_) return;
+    const std::string bytes = std::exchange(outgoing_, {});
+    contract::ByteInput* port = port_;
+    lock.unlock();
+    const size_t taken = port->push(std::as_bytes(std::span(bytes)));
+    lock.lock();
+    outgoing_.insert(0, bytes.substr(taken));
+    if (taken == 0) changed_.wait_for(lock, kRetry, [&] { return stopping_; });
+  }
 }
 
 void Client::handle(const Frame& frame) {

@@ -56,7 +56,7 @@ class Client : public contract::ByteSink {
   void deliver();
   void handle(const Frame& frame);
   void send(std::string bytes);
-  void pump_out();
+  void send_all();
 
   Output on_stdout_, on_stderr_;
   std::function<void()> on_finished_;
@@ -69,7 +69,7 @@ class Client : public contract::ByteSink {
   size_t credit_ = kStdinWindow;
   std::atomic<bool> started_{false};
   bool hello_ = false, stopping_ = false;
-  std::thread thread_;
+  std::thread deliverer_, sender_;
 };
 
 }  // namespace husk::agent

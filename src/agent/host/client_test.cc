@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -181,6 +182,22 @@ TEST_F(ClientTest, HearsWhatIsSaidWhileThePortTakesBytes) {
   client.send_signal(15);
   ASSERT_TRUE(finished());
   EXPECT_EQ(client.result().code, 9);
+}
+
+// The device's lock is held while the guest writes, and a push waits for that lock.
+TEST_F(ClientTest, AFloodDuringAPushLocksNothingUp) {
+  std::atomic<bool> flooded = false;
+  port.on_push = [&] {
+    for (int i = 0; i < 5000 && !flooded; ++i) std::this_thread::sleep_for(1ms);
+  };
+  hello();
+  client.send_signal(15);
+  const std::string piece(kMaxPayload, 'o');
+  for (int i = 0; i < 400; ++i) guest_says(encode(Type::kStdout, piece));  // 25 MiB
+  flooded = true;
+  guest_says(encode_number(Type::kExited, 0));
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(out.size(), 400 * kMaxPayload);
 }
 
 TEST_F(ClientTest, SignalsSizesAndTheEndOfInputArriveInOrder) {
