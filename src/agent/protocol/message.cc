@@ -112,19 +112,29 @@ std::optional<RunRequest> decode_run(std::string_view payload) {
   return request;
 }
 
+// A peer that broke the stream may go on sending for as long as it likes: nothing of it is kept.
+void FrameParser::feed(std::span<const char> bytes) {
+  if (broken_) return;
+  buffer_.erase(0, taken_);
+  taken_ = 0;
+  buffer_.append(bytes.data(), bytes.size());
+}
+
 std::optional<Frame> FrameParser::next() {
-  if (broken_ || buffer_.size() < kHeaderSize) return std::nullopt;
-  const size_t size = get_u32(buffer_);
-  const auto type = static_cast<Type>(static_cast<uint8_t>(buffer_[4]));
+  const std::string_view rest = std::string_view(buffer_).substr(taken_);
+  if (rest.size() < kHeaderSize) return std::nullopt;
+  const size_t size = get_u32(rest);
+  const auto type = static_cast<Type>(static_cast<uint8_t>(rest[4]));
   const size_t limit = type == Type::kRun ? kMaxRunPayload : kMaxPayload;
-  if (size > limit || buffer_[5] != 0 || buffer_[6] != 0 || buffer_[7] != 0) {
+  if (size > limit || rest[5] != 0 || rest[6] != 0 || rest[7] != 0) {
     broken_ = true;
+    buffer_ = {};
+    taken_ = 0;
     return std::nullopt;
   }
-  if (buffer_.size() < kHeaderSize + size) return std::nullopt;
-  Frame frame{type, buffer_.substr(kHeaderSize, size)};
-  buffer_.erase(0, kHeaderSize + size);
-  return frame;
+  if (rest.size() < kHeaderSize + size) return std::nullopt;
+  taken_ += kHeaderSize + size;
+  return Frame{type, std::string(rest.substr(kHeaderSize, size))};
 }
 
 }  // namespace husk::agent

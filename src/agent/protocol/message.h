@@ -70,17 +70,20 @@ struct RunRequest {
 [[nodiscard]] std::string encode_run(const RunRequest& request);  // the payload
 [[nodiscard]] std::optional<RunRequest> decode_run(std::string_view payload);
 
-// Cuts a byte stream into frames.
+// Cuts a byte stream into frames, each in time proportional to its own size.
 class FrameParser {
  public:
-  void feed(std::span<const char> bytes) { buffer_.append(bytes.data(), bytes.size()); }
+  void feed(std::span<const char> bytes);
   // The next whole frame, if there is one.
   [[nodiscard]] std::optional<Frame> next();
   // The peer sent something that is no frame; nothing comes any more.
   [[nodiscard]] bool broken() const { return broken_; }
+  // Bytes held back: those fed and not yet part of a frame that was taken.
+  [[nodiscard]] size_t held() const { return buffer_.size() - taken_; }
 
  private:
   std::string buffer_;
+  size_t taken_ = 0;  // of the buffer, from its front
   bool broken_ = false;
 };
 
