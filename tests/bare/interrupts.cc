@@ -43,9 +43,10 @@ bool wait_for(uint8_t vector, uint32_t times) {
 void open_window() { asm volatile("sti; nop; nop; cli" ::: "memory"); }
 
 void guest_main() {
-  begin("interrupts", 99);
+  begin("interrupts", 125);
   enable_apic();
   check_local_apic();
+  check_nmi();
   check_priorities();
   check_windows();
   check_timers();

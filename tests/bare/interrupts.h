@@ -24,7 +24,12 @@ bool wait_for(uint8_t vector, uint32_t times);
 // Lets in what is pending now.
 void open_window();
 
+// The 8254's counter 0; the 8259s with vectors from 0x20 on, all masks open.
+void start_pit(uint8_t mode, uint16_t count);
+void initialise_8259s();
+
 void check_local_apic();
+void check_nmi();
 void check_priorities();
 void check_windows();
 void check_timers();

@@ -2,10 +2,28 @@
 #include "interrupts.h"
 
 namespace bare {
+
+void start_pit(uint8_t mode, uint16_t count) {
+  out8(0x43, static_cast<uint8_t>(0x30 | mode << 1));
+  out8(0x40, static_cast<uint8_t>(count));
+  out8(0x40, static_cast<uint8_t>(count >> 8));
+}
+
+void initialise_8259s() {
+  out8(0x20, 0x11);
+  out8(0x21, 0x20);
+  out8(0x21, 4);
+  out8(0x21, 1);
+  out8(0xa0, 0x11);
+  out8(0xa1, 0x28);
+  out8(0xa1, 2);
+  out8(0xa1, 1);
+}
+
 namespace {
 
 constexpr uint8_t kVector = 0x71;
-constexpr uint32_t kGsi = 20;
+constexpr uint32_t kGsi = 5;  // QEMU has lines of ISA only
 
 uint32_t entry(uint32_t pin) { return ioapic_read(0x10 + pin * 2); }
 
@@ -60,12 +78,6 @@ void check_level() {
   count_vector(kVector);
 }
 
-void start_pit(uint8_t mode, uint16_t count) {
-  out8(0x43, static_cast<uint8_t>(0x30 | mode << 1));
-  out8(0x40, static_cast<uint8_t>(count));
-  out8(0x40, static_cast<uint8_t>(count >> 8));
-}
-
 uint16_t pit_count(uint8_t counter) {
   out8(0x43, static_cast<uint8_t>(counter << 6));
   const uint16_t low = in8(static_cast<uint16_t>(0x40 + counter));
@@ -98,17 +110,6 @@ void check_pit() {
   out8(0x42, 0);
   for (int i = 0; i < 10000; ++i) pause();
   check("without its gate it stands", (in8(0x61) & 0x20) == 0);
-}
-
-void initialise_8259s() {
-  out8(0x20, 0x11);
-  out8(0x21, 0x20);
-  out8(0x21, 4);
-  out8(0x21, 1);
-  out8(0xa0, 0x11);
-  out8(0xa1, 0x28);
-  out8(0xa1, 2);
-  out8(0xa1, 1);
 }
 
 volatile bool answer;  // with an EOI

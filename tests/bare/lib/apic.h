@@ -25,6 +25,7 @@ enum ApicRegister : uint32_t {
   kApicIcrHigh = 0x310,
   kApicLvtTimer = 0x320,
   kApicLvtLint0 = 0x350,
+  kApicLvtError = 0x370,
   kApicInitialCount = 0x380,
   kApicCurrentCount = 0x390,
   kApicDivide = 0x3e0,
