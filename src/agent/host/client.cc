@@ -69,7 +69,10 @@ void Client::send_all() {
   }
 }
 
+// On the deliverer's thread, which alone writes the result. What a guest says after the end of its
+// command is nothing: the end stays what it was, and no output comes after it.
 void Client::handle(const Frame& frame) {
+  if (result_.finished) return;
   switch (frame.type) {
     case Type::kStdout:
       return on_stdout_(frame.payload);

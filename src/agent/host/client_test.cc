@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <thread>
 
 #include "agent/protocol/message.h"
 
@@ -234,6 +235,140 @@ TEST_F(ClientTest, FramesOfNoKnownTypeOrTooShortAreNothing) {
              encode_number(Type::kExited, 5));
   ASSERT_TRUE(finished());
   EXPECT_EQ(client.result().code, 5);
+}
+
+TEST_F(ClientTest, TheEndIsSaidOnceAndStays) {
+  hello();
+  guest_says(encode_number(Type::kExited, 3, "first") + encode(Type::kStdout, "late") +
+             encode(Type::kFailed, "second") + encode_number(Type::kExited, 4));
+  ASSERT_TRUE(finished());
+  std::this_thread::sleep_for(20ms);  // for what must not happen
+  const RunResult result = client.result();
+  EXPECT_EQ(result.code, 3);
+  EXPECT_EQ(result.reason, "first");
+  EXPECT_FALSE(result.failed);
+  EXPECT_EQ(finishes, 1);
+  EXPECT_EQ(out, "");
+}
+
+TEST_F(ClientTest, AnEmptyReasonAndALongOneAreBothKept) {
+  hello();
+  const std::string reason(kMaxPayload - 4, 'r');
+  guest_says(encode_number(Type::kExited, 127, reason));
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(client.result().code, 127);
+  EXPECT_EQ(client.result().reason, reason);
+}
+
+// Docker's codes for a command that cannot be executed, is not found, or died of a signal.
+TEST_F(ClientTest, CodesOfTheAgentComeThroughUnchanged) {
+  for (const uint32_t code : {0u, 1u, 126u, 127u, 128u + 9, 128u + 15, 255u}) {
+    std::atomic<bool> ended = false;
+    Client one([](std::string_view) {}, [](std::string_view) {});
+    one.set_on_finished([&] { ended = true; });
+    const std::string bytes = encode_number(Type::kExited, code);
+    one.write(std::as_bytes(std::span(bytes)));
+    for (int i = 0; i < 5000 && !ended; ++i) std::this_thread::sleep_for(1ms);
+    EXPECT_TRUE(one.result().finished);
+    EXPECT_EQ(one.result().code, static_cast<int>(code));
+  }
+}
+
+TEST_F(ClientTest, TheFirstHelloCounts) {
+  RunRequest request;
+  request.argv = {"true"};
+  client.run(request);
+  hello();
+  hello();
+  guest_says(encode_number(Type::kHello, 99, "another"));
+  ASSERT_TRUE(port.next());
+  EXPECT_TRUE(port.quiet()) << "the request goes out once";
+  EXPECT_EQ(client.guest_release(), "6.1.0-test");
+}
+
+TEST_F(ClientTest, WhatIsSentBeforeHelloFollowsTheRequestInOrder) {
+  RunRequest request;
+  request.argv = {"cat"};
+  client.run(request);
+  const std::string text = "typed early";
+  EXPECT_EQ(client.send_input(std::as_bytes(std::span(text))), text.size());
+  client.close_input();
+  EXPECT_TRUE(port.quiet());
+  hello();
+  const auto run = port.next(), input = port.next(), end = port.next();
+  ASSERT_TRUE(run && input && end);
+  EXPECT_EQ(run->type, Type::kRun);
+  EXPECT_EQ(input->type, Type::kStdin);
+  EXPECT_EQ(input->payload, text);
+  EXPECT_EQ(end->type, Type::kStdinClose);
+}
+
+// Frames that only the host may send, and a run request longer than any data.
+TEST_F(ClientTest, TheHostsOwnFramesFromAGuestDoNothing) {
+  hello();
+  guest_says(encode(Type::kRun, std::string(kMaxRunPayload, 'r')) + encode(Type::kStdin, "in") +
+             encode(Type::kStdinClose, {}) + encode_number(Type::kSignal, 9) +
+             encode_number(Type::kWindowSize, 1) + encode_number(Type::kExited, 6));
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(client.result().code, 6);
+  EXPECT_EQ(out + err, "");
+  EXPECT_TRUE(port.quiet());
+}
+
+TEST_F(ClientTest, AFrameLongerThanAllowedEndsTheConversation) {
+  hello();
+  guest_says(encode(Type::kStdout, std::string(kMaxPayload + 1, 'x')));
+  guest_says(encode_number(Type::kExited, 0));
+  std::this_thread::sleep_for(50ms);
+  EXPECT_FALSE(client.result().finished);
+  EXPECT_EQ(out, "");
+}
+
+// A consumer that takes nothing stops the guest, and nothing is lost when it goes on.
+TEST(ClientPressure, AGuestFarAheadWaits) {
+  std::atomic<bool> open = false;
+  std::atomic<size_t> written = 0, seen = 0;
+  Client client(
+      [&](std::string_view text) {
+        while (!open) std::this_thread::sleep_for(1ms);
+        seen += text.size();
+      },
+      [](std::string_view) {});
+  constexpr size_t kPieces = 1024;  // 64 MiB
+  std::thread guest([&] {
+    const std::string frame = encode(Type::kStdout, std::string(kMaxPayload, 'o'));
+    for (size_t i = 0; i < kPieces; ++i) {
+      client.write(std::as_bytes(std::span(frame)));
+      ++written;
+    }
+  });
+  size_t before = 1;
+  while (before != written) {
+    before = written;
+    std::this_thread::sleep_for(100ms);
+  }
+  EXPECT_LT(before, kPieces / 2) << "the host would hold what a guest chooses";
+  open = true;
+  guest.join();
+  for (int i = 0; i < 5000 && seen < kPieces * kMaxPayload; ++i) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(seen, kPieces * kMaxPayload);
+}
+
+TEST(ClientPressure, AWaitingGuestIsLetGoWhenTheClientEnds) {
+  std::atomic<bool> open = false;
+  auto client = std::make_unique<Client>(
+      [&](std::string_view) {
+        while (!open) std::this_thread::sleep_for(1ms);
+      },
+      [](std::string_view) {});
+  const std::string frame = encode(Type::kStdout, std::string(kMaxPayload, 'o'));
+  for (int i = 0; i < 100; ++i) client->write(std::as_bytes(std::span(frame)));
+  std::thread opener([&] {
+    std::this_thread::sleep_for(20ms);
+    open = true;
+  });
+  client.reset();
+  opener.join();
 }
 
 TEST_F(ClientTest, MuchOutputAtOnceIsTakenInPieces) {
