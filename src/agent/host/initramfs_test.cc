@@ -206,7 +206,7 @@ TEST_F(InitramfsTest, ASignatureIsTakenOff) {
 TEST_F(InitramfsTest, WhatOnlyLooksLikeASignatureStays) {
   const std::string too_long = "module" + signature_info(7) + std::string(kMarker);
   const std::string all = "module" + signature_info(6) + std::string(kMarker);
-  const std::string huge = "module" + signature_info(0xffffffff) + std::string(kMarker);
+  const std::string huge = "module" + signature_info(0x01000001) + std::string(kMarker);
   const std::string elsewhere = "module" + signature_info(1) + std::string(kMarker) + "more";
   for (const std::string& text :
        {too_long, huge, elsewhere, std::string(kMarker), "short" + std::string(kMarker)}) {
