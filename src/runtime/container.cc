@@ -121,6 +121,7 @@ class RunningContainer : public Container {
 
   Result<ContainerExit> wait() override {
     machine_->wait();
+    client_.drain();
     const auto exit = outcome();
     if (!exit) failure_ = exit.error().why;
     report_state();

@@ -45,12 +45,20 @@ void Client::deliver() {
     changed_.wait(lock, [&] { return stopping_ || !incoming_.empty(); });
     if (stopping_) return;
     const std::string bytes = std::exchange(incoming_, {});
+    delivering_ = true;
     changed_.notify_all();
     lock.unlock();
     parser_.feed(bytes);
     while (auto frame = parser_.next()) handle(*frame);
     lock.lock();
+    delivering_ = false;
+    changed_.notify_all();
   }
+}
+
+void Client::drain() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return stopping_ || (incoming_.empty() && !delivering_); });
 }
 
 // Lets go of the lock while the device takes bytes: the device may be calling write().

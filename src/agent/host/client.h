@@ -43,6 +43,8 @@ class Client : public contract::ByteSink {
   size_t send_input(std::span<const std::byte> data);
   void close_input();
 
+  // Returns once everything that the guest has said was delivered. For when it says no more.
+  void drain();
   // What came of it so far. Once it has finished, all output was delivered.
   [[nodiscard]] RunResult result();
   void set_on_finished(std::function<void()> hook) { on_finished_ = std::move(hook); }
@@ -68,7 +70,7 @@ class Client : public contract::ByteSink {
   RunResult result_;
   size_t credit_ = kStdinWindow;
   std::atomic<bool> started_{false};
-  bool hello_ = false, stopping_ = false;
+  bool hello_ = false, stopping_ = false, delivering_ = false;
   std::thread deliverer_, sender_;
 };
 

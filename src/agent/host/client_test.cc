@@ -201,6 +201,15 @@ TEST_F(ClientTest, AFloodDuringAPushLocksNothingUp) {
   EXPECT_EQ(out.size(), 400 * kMaxPayload);
 }
 
+TEST_F(ClientTest, DrainingWaitsForTheLastWord) {
+  hello();
+  for (int i = 0; i < 50; ++i) guest_says(encode(Type::kStdout, std::string(kMaxPayload, 'o')));
+  guest_says(encode_number(Type::kExited, 4));
+  client.drain();
+  EXPECT_TRUE(client.result().finished);
+  EXPECT_EQ(out.size(), 50 * kMaxPayload);
+}
+
 TEST_F(ClientTest, SignalsSizesAndTheEndOfInputArriveInOrder) {
   hello();
   client.send_window_size(24, 80);
