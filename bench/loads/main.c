@@ -1,8 +1,10 @@
-// Runs loads one after the other. As PID 1 it mounts /proc, runs what "loads=a,b" on the kernel's command
-// line asks for, and powers off; otherwise its arguments are: MILLISECONDS [LOAD...].
+// Runs loads one after the other. As PID 1 it mounts /proc, runs what "loads=a,b" on the kernel's
+// command line asks for, and powers off; otherwise its arguments are: MILLISECONDS [LOAD...].
 //
-// Each load chooses by its own clock how many units take that long. How long they took is not said here:
-// whoever reads the output stamps the lines "begin" and "end" with a clock that no emulator can bend.
+// Of a load it says "load NAME UNITS-PER-CALL UNIT", for each of three samples "begin NAME" and
+// "end NAME CALLS", and then what its own clock made of it, in one line of JSON. That clock decides
+// only how many calls make a sample: whoever reads the output stamps "begin" and "end" with a clock
+// that no emulator can bend.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,39 +16,59 @@
 
 #include "loads.h"
 
-static const struct load* const families[] = {integer_loads, control_loads, float_loads, memory_loads,
-                                              system_loads};
+enum { kSamples = 3, kExitedByExec = 3 };
 
-static double now(void) {
+// Processes come first: what others touch would make every fork dearer.
+static const struct load* const families[] = {
+    process_loads, kernel_loads, page_loads,   integer_loads, branch_loads,
+    call_loads,    float_loads,  vector_loads, hash_loads,    memory_loads};
+
+static double nanoseconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static uint64_t run_units(const struct load* load, uint64_t units) {
-  const uint64_t checksum = load->unit();
-  for (uint64_t i = 1; i < units; ++i) {
-    if (load->unit() != checksum) {
-      printf("wrong %s\n", load->name);
-      return ~checksum;
-    }
+// Nanoseconds that the calls took.
+static double run_calls(const struct load* load, uint64_t calls, uint64_t checksum) {
+  const double start = nanoseconds();
+  for (uint64_t i = 0; i < calls; ++i) {
+    const uint64_t computed = load->call();
+    if (computed == checksum) continue;
+    printf("wrong %s %016llx after %016llx\n", load->name, (unsigned long long)computed,
+           (unsigned long long)checksum);
+    return nanoseconds() - start;
   }
-  return checksum;
+  return nanoseconds() - start;
 }
 
-static void run(const struct load* load, double seconds) {
-  uint64_t units = 1;
-  double took = 0;
-  for (;; units *= 2) {
-    const double start = now();
-    run_units(load, units);
-    took = now() - start;
-    if (took >= seconds / 4 || took <= 0) break;
+// How many calls take that long, about.
+static uint64_t calibrate(const struct load* load, double wanted, uint64_t checksum) {
+  if (wanted <= 0) return 1;
+  for (uint64_t calls = 1;; calls *= 2) {
+    const double took = run_calls(load, calls, checksum);
+    if (took >= wanted / 4) return 1 + (uint64_t)((double)calls * wanted / took);
   }
-  if (took > 0) units = 1 + (uint64_t)((double)units * seconds / took);
-  printf("begin %s\n", load->name);
-  const uint64_t checksum = run_units(load, units);
-  printf("end %s %llu %016llx\n", load->name, (unsigned long long)units, (unsigned long long)checksum);
+}
+
+static void run(const struct load* load, double milliseconds) {
+  double sample[kSamples];
+  printf("load %s %u %s\n", load->name, load->units, load->unit);
+  const uint64_t checksum = load->call();  // and this warms up
+  const uint64_t calls = calibrate(load, milliseconds * 1e6, checksum);
+  for (int i = 0; i < kSamples; ++i) {
+    printf("begin %s\n", load->name);
+    sample[i] = run_calls(load, calls, checksum) / ((double)calls * load->units);
+    printf("end %s %llu\n", load->name, (unsigned long long)calls);
+  }
+  const double low = sample[0] < sample[1] ? sample[0] : sample[1],
+               high = sample[0] + sample[1] - low;
+  const double median = sample[2] < low ? low : sample[2] > high ? high : sample[2];
+  printf(
+      "{\"load\":\"%s\",\"unit\":\"%s\",\"ns_per_unit\":%.3f,\"samples\":[%.3f,%.3f,%.3f],"
+      "\"checksum\":\"%016llx\"}\n",
+      load->name, load->unit, median, sample[0], sample[1], sample[2],
+      (unsigned long long)checksum);
 }
 
 static int is_wanted(const char* name, int count, char** wanted) {
@@ -56,10 +78,10 @@ static int is_wanted(const char* name, int count, char** wanted) {
   return 0;
 }
 
-static void run_all(double seconds, int count, char** wanted) {
+static void run_all(double milliseconds, int count, char** wanted) {
   for (size_t family = 0; family < sizeof(families) / sizeof(families[0]); ++family)
     for (const struct load* load = families[family]; load->name; ++load)
-      if (is_wanted(load->name, count, wanted)) run(load, seconds);
+      if (is_wanted(load->name, count, wanted)) run(load, milliseconds);
   printf("all done\n");
 }
 
@@ -71,18 +93,19 @@ static void run_as_init(void) {
   char* names = getenv("loads");
   mkdir("/proc", 0755);
   mount("proc", "/proc", "proc", 0, 0);
-  for (char* name = names ? strtok(names, ",") : 0; name && count < 64; name = strtok(0, ",")) wanted[count++] = name;
-  run_all(milliseconds ? atof(milliseconds) / 1000 : 0.4, count, wanted);
+  for (char* name = names ? strtok(names, ",") : 0; name && count < 64; name = strtok(0, ","))
+    wanted[count++] = name;
+  run_all(milliseconds ? atof(milliseconds) : 0, count, wanted);
   reboot(RB_POWER_OFF);
 }
 
 int main(int argc, char** argv) {
-  if (argc == 2 && strcmp(argv[1], "exit") == 0) return 3;
+  if (argc == 2 && strcmp(argv[1], "exit") == 0) return kExitedByExec;
   setvbuf(stdout, 0, _IOLBF, 0);
   if (getpid() == 1) {
     run_as_init();
   } else {
-    run_all(argc > 1 ? atof(argv[1]) / 1000 : 0.4, argc > 2 ? argc - 2 : 0, argv + 2);
+    run_all(argc > 1 ? atof(argv[1]) : 0, argc > 2 ? argc - 2 : 0, argv + 2);
   }
   return 0;
 }
