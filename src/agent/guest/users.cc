@@ -12,6 +12,8 @@ namespace husk::agent {
 namespace {
 
 constexpr size_t kLargestFile = 4 << 20;
+constexpr uint32_t kLargestId = 0x7fffffff;  // what container engines agree on
+constexpr const char* kOutOfRange = "uids and gids must be in range 0-2147483647";
 
 std::string read_file(const char* path) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -52,9 +54,21 @@ std::optional<uint32_t> number(const std::string& text) {
   return value;
 }
 
+bool is_integer(const std::string& text) {
+  const size_t digits = text.find_first_not_of("0123456789", text.starts_with('-') ? 1 : 0);
+  return digits == std::string::npos && !text.empty() && text != "-";
+}
+
+// Why nobody has this name.
+std::string unknown(const std::string& kind, const std::string& name, const char* file) {
+  if (is_integer(name)) return kOutOfRange;
+  return "unable to find " + kind + " " + name + ": no matching entries in " + file + " file";
+}
+
 }  // namespace
 
-bool resolve_user(const std::string& text, Identity& identity, std::string& error) {
+bool resolve_user(const std::string& text, Identity& identity, std::string& error,
+                  const UserFiles& files) {
   const size_t colon = text.find(':');
   std::string user = text.substr(0, colon);
   const std::string group = colon == std::string::npos ? "" : text.substr(colon + 1);
@@ -63,7 +77,7 @@ bool resolve_user(const std::string& text, Identity& identity, std::string& erro
   std::string name;
   bool found = false;
   // name:password:uid:gid:comment:home:shell
-  each_line("/etc/passwd", [&](const std::vector<std::string>& fields) {
+  each_line(files.passwd, [&](const std::vector<std::string>& fields) {
     if (fields.size() < 6) return false;
     const auto id = number(fields[2]);
     const auto primary = number(fields[3]);
@@ -76,7 +90,7 @@ bool resolve_user(const std::string& text, Identity& identity, std::string& erro
     return true;
   });
   if (!found && !uid) {
-    error = "unable to find user " + user + ": no matching entries in passwd file";
+    error = unknown("user", user, "passwd");
     return false;
   }
   if (!found) identity.uid = *uid;
@@ -84,7 +98,7 @@ bool resolve_user(const std::string& text, Identity& identity, std::string& erro
   const auto gid = number(group);
   bool group_found = false;
   // name:password:gid:members
-  each_line("/etc/group", [&](const std::vector<std::string>& fields) {
+  each_line(files.group, [&](const std::vector<std::string>& fields) {
     if (fields.size() < 4) return false;
     const auto id = number(fields[2]);
     if (!id) return false;
@@ -101,10 +115,14 @@ bool resolve_user(const std::string& text, Identity& identity, std::string& erro
   });
   if (!group.empty() && !group_found) {
     if (!gid) {
-      error = "unable to find group " + group + ": no matching entries in group file";
+      error = unknown("group", group, "group");
       return false;
     }
     identity.gid = *gid;
+  }
+  if (identity.uid > kLargestId || identity.gid > kLargestId) {
+    error = kOutOfRange;
+    return false;
   }
   return true;
 }

@@ -16,8 +16,16 @@ struct Identity {
   std::string home = "/";
 };
 
+// Where users and groups are listed. One that is missing, no regular file or very long lists
+// nobody.
+struct UserFiles {
+  const char* passwd = "/etc/passwd";
+  const char* group = "/etc/group";
+};
+
 // "", "name", "uid", "name:group", "uid:gid" and mixtures, as Docker reads them. False: `error`
-// says who is unknown.
-bool resolve_user(const std::string& text, Identity& identity, std::string& error);
+// says who is unknown, or which number is none.
+bool resolve_user(const std::string& text, Identity& identity, std::string& error,
+                  const UserFiles& files = {});
 
 }  // namespace husk::agent
