@@ -43,7 +43,7 @@ bool wait_for(uint8_t vector, uint32_t times) {
 void open_window() { asm volatile("sti; nop; nop; cli" ::: "memory"); }
 
 void guest_main() {
-  begin("interrupts", 125);
+  begin("interrupts", 169);
   enable_apic();
   check_local_apic();
   check_nmi();

@@ -1,4 +1,4 @@
-// The chipset's part: I/O APIC, the 8259 pair, the 8254 and the clock of CMOS.
+// What came before APICs: the 8259 pair, the 8254, the clock of CMOS (their data sheets).
 #include "interrupts.h"
 
 namespace bare {
@@ -10,6 +10,8 @@ void start_pit(uint8_t mode, uint16_t count) {
 }
 
 void initialise_8259s() {
+  out8(0x4d0, 0);  // edges everywhere: firmware has levels for PCI
+  out8(0x4d1, 0);
   out8(0x20, 0x11);
   out8(0x21, 0x20);
   out8(0x21, 4);
@@ -21,62 +23,6 @@ void initialise_8259s() {
 }
 
 namespace {
-
-constexpr uint8_t kVector = 0x71;
-constexpr uint32_t kGsi = 5;  // QEMU has lines of ISA only
-
-uint32_t entry(uint32_t pin) { return ioapic_read(0x10 + pin * 2); }
-
-void check_edge() {
-  set_line(kGsi, false);
-  set_pin(kGsi, kVector);
-  forget_counts();
-  set_line(kGsi, true);
-  open_window();
-  open_window();
-  check_equal("a rising edge interrupts once", taken[kVector], 1);
-  set_line(kGsi, true);
-  open_window();
-  check_equal("a line that stays up does not", taken[kVector], 1);
-  set_line(kGsi, false);
-  open_window();
-  check_equal("nor one that falls", taken[kVector], 1);
-  set_line(kGsi, true);
-  open_window();
-  check_equal("the next edge does", taken[kVector], 2);
-  check("no remote IRR for edges", (entry(kGsi) & kPinRemoteIrr) == 0);
-  set_line(kGsi, false);
-}
-
-uint32_t irr_inside;
-uint32_t drop_after;
-void on_level(Frame&) {
-  taken[kVector] = taken[kVector] + 1;
-  irr_inside = entry(kGsi) & kPinRemoteIrr;
-  if (taken[kVector] >= drop_after) set_line(kGsi, false);
-  apic(kApicEoi) = 0;
-}
-
-void check_level() {
-  set_handler(kVector, on_level);
-  set_pin(kGsi, kVector | kPinLevel);
-  forget_counts();
-  drop_after = 3;
-  set_line(kGsi, true);
-  check("a level interrupts until it falls", wait_for(kVector, 3));
-  open_window();
-  check_equal("and no longer", taken[kVector], 3);
-  check("remote IRR stands until EOI", irr_inside != 0 && (entry(kGsi) & kPinRemoteIrr) == 0);
-  set_pin(kGsi, kVector | kPinLevel | kPinMasked);
-  set_line(kGsi, true);
-  open_window();
-  check_equal("a masked pin is silent", taken[kVector], 3);
-  drop_after = 4;
-  set_pin(kGsi, kVector | kPinLevel);
-  check("unmasking lets a level in", wait_for(kVector, 4));
-  set_pin(kGsi, kPinMasked);
-  count_vector(kVector);
-}
 
 uint16_t pit_count(uint8_t counter) {
   out8(0x43, static_cast<uint8_t>(counter << 6));
@@ -94,16 +40,35 @@ void check_pit() {
   check("counts down from its reload value", count >= 1 && count <= 2000);
   set_pin(2, kPinMasked);
   start_pit(0, 0xffff);
+  open_window();
+  forget_counts();
+  set_pin(2, 0x72);
+  start_pit(0, 1000);
+  check("mode 0 ends its count", wait_for(0x72, 1));
+  for (int i = 0; i < 300'000; ++i) pause();
+  open_window();
+  check_equal("and interrupts once", taken[0x72], 1);
+  set_pin(2, kPinMasked);
+  start_pit(2, 0xffff);
+  out8(0x43, 0xc2);  // read-back: count and status of counter 0
+  const uint8_t status = in8(0x40);
+  check_equal("read-back tells access and mode", status & 0x3f, 0x34);
+  const uint32_t latched = in8(0x40) | in8(0x40) << 8;
+  out8(0x43, 0);
+  for (int i = 0; i < 1000; ++i) pause();
+  const uint32_t later = in8(0x40) | in8(0x40) << 8;
+  check("and a latched count, which goes on meanwhile", later != latched);
+  start_pit(0, 0xffff);
   // Counter 2: gated by port 0x61, its output there.
   out8(0x61, static_cast<uint8_t>((in8(0x61) & ~3) | 1));
   out8(0x43, 0xb0);
   out8(0x42, 0xff);
-  out8(0x42, 0x0f);
+  out8(0x42, 0x7f);
   check("counter 2 in mode 0 starts low", (in8(0x61) & 0x20) == 0);
   const uint16_t before = pit_count(2);
   bool high = false;
   for (int i = 0; i < 3'000'000 && !high; ++i) high = (in8(0x61) & 0x20) != 0;
-  check("and ends high", high && before <= 0x0fff);
+  check("and ends high", high && before <= 0x7fff);
   out8(0x61, in8(0x61) & ~1);
   out8(0x43, 0xb0);
   out8(0x42, 0x10);
@@ -119,6 +84,66 @@ void on_8259(Frame& frame) {
   if (!answer) return;
   if (vector >= 0x28) out8(0xa0, 0x20);
   out8(0x20, 0x20);
+}
+
+void pulse(uint32_t irq) {
+  set_line(irq, true);
+  set_line(irq, false);
+}
+
+// The rest of OCW2 and OCW3, ICW4's automatic EOI, and the edge/level register.
+void check_8259_commands() {
+  out8(0x21, 0xff);
+  set_line(5, true);
+  out8(0x20, 0x0c);
+  check_equal("polled, with nothing to serve", in8(0x20) & 0x80, 0);
+  out8(0x21, 0xdf);
+  disable_interrupts();
+  out8(0x20, 0x0c);
+  check_equal("polled, with IRQ 5", in8(0x20), 0x85);
+  out8(0x20, 0x0b);
+  check_equal("which then is in service", in8(0x20), 1 << 5);
+  out8(0x20, 0x65);
+  check_equal("until its specific EOI", in8(0x20), 0);
+  set_line(5, false);
+  forget_counts();
+  out8(0x4d0, 1 << 5);
+  check_equal("a line can be made a level", in8(0x4d0), 1 << 5);
+  set_handler(0x25, [](Frame& frame) {
+    if (taken[0x25] == 2) set_line(5, false);
+    on_8259(frame);
+  });
+  set_line(5, true);
+  open_window();
+  open_window();
+  check_equal("which comes as long as it stands", taken[0x25], 3);
+  set_handler(0x25, on_8259);
+  out8(0x4d0, 0);
+  // A request that is masked before it is served: nothing, or the spurious IRQ 7 that is not in
+  // service.
+  set_handler(0x27, [](Frame&) { taken[0x27] = taken[0x27] + 1; });
+  forget_counts();
+  pulse(5);
+  out8(0x21, 0xff);
+  open_window();
+  out8(0x20, 0x0b);
+  check("a request taken back is none, or spurious", taken[0x25] == 0 && in8(0x20) == 0);
+  initialise_8259s();
+  out8(0x20, 0x11);
+  out8(0x21, 0x20);
+  out8(0x21, 4);
+  out8(0x21, 3);  // automatic EOI
+  out8(0x21, 0xdf);
+  answer = false;
+  forget_counts();
+  pulse(5);
+  open_window();
+  pulse(5);
+  open_window();
+  check_equal("automatic EOI needs none", taken[0x25], 2);
+  initialise_8259s();
+  out8(0x21, 0xff);
+  answer = true;
 }
 
 void check_8259() {
@@ -165,6 +190,7 @@ void check_8259() {
   out8(0x20, 0x0a);
   check_equal("but requested", in8(0x20) & 1 << 5, 1 << 5);
   set_line(5, false);
+  check_8259_commands();
   out8(0xa1, 0xff);
   check_equal("masks read back", in8(0x21) << 8 | in8(0xa1), 0xffff);
   apic(kApicLvtLint0) = kLvtMasked;
@@ -175,23 +201,56 @@ uint8_t cmos(uint8_t index) {
   return in8(0x71);
 }
 
+void set_cmos(uint8_t index, uint8_t value) {
+  out8(0x70, index);
+  out8(0x71, value);
+}
+
+void check_periodic_clock();
+
 void check_clock() {
   check("CMOS: valid time", (cmos(0x0d) & 0x80) != 0);
   check("BCD, 24 hours", (cmos(0x0b) & 6) == 2);
   const uint8_t second = cmos(0), month = cmos(8);
   check("a second and a month",
         second <= 0x59 && (second & 15) <= 9 && month >= 1 && month <= 0x12);
+  set_cmos(0x0b, 0x82);
+  set_cmos(0, 0x34);
+  set_cmos(2, 0x12);
+  for (int i = 0; i < 1000; ++i) pause();
+  check("SET: it stands and can be set", cmos(0) == 0x34 && cmos(2) == 0x12);
+  // A change of format wants all of them written anew.
+  set_cmos(0x0b, 0x86);
+  constexpr uint8_t kBinary[][2] = {{0, 34}, {2, 12}, {4, 22}, {6, 1}, {7, 30}, {8, 11}, {9, 25}};
+  for (const auto& [index, value] : kBinary) set_cmos(index, value);
+  set_cmos(0x0b, 6);
+  check("binary: it goes on from there", cmos(0) == 34 || cmos(0) == 35);
+  check("with hour and day", cmos(4) == 22 && cmos(7) == 30);
+  set_cmos(0x0b, 2);
+  check_periodic_clock();
+}
+
+// Data sheet, "Periodic interrupt": IRQ 8 stays until register C is read.
+void check_periodic_clock() {
+  count_vector(0x73);
+  set_pin(8, 0x73);
+  set_cmos(0x0a, 0x26);  // 1024 Hz
+  (void)cmos(0x0c);
+  forget_counts();
+  set_cmos(0x0b, 0x42);
+  check("the periodic interrupt comes", wait_for(0x73, 1));
+  for (int i = 0; i < 1'000'000; ++i) pause();
+  open_window();
+  check_equal("once, until register C is read", taken[0x73], 1);
+  check_equal("which says why", cmos(0x0c) & 0xc0, 0xc0);
+  check("and lets the next one come", wait_for(0x73, 2));
+  set_cmos(0x0b, 2);
+  (void)cmos(0x0c);
+  check_equal("nothing is left", cmos(0x0c) & 0xc0, 0);
+  set_pin(8, kPinMasked);
 }
 
 }  // namespace
-
-void check_io_apic() {
-  count_vector(kVector);
-  check_equal("24 pins", ioapic_read(1) >> 16 & 0xff, 23);
-  check("masked after reset", (entry(5) & kPinMasked) != 0);
-  check_edge();
-  check_level();
-}
 
 void check_legacy() {
   check_pit();

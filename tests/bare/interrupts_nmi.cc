@@ -41,14 +41,25 @@ void on_nmi_with_inner_iret(Frame&) {
 }
 
 // The 8254 by way of the 8259 and LINT0, as watchdogs have it; HLT with IF off.
+// The handler takes the request from the 8259, so that the next one makes an edge: should the first
+// come before HLT.
+void take_request(Frame&) {
+  nmis = nmis + 1;
+  out8(0x20, 0x0c);
+  (void)in8(0x20);
+  out8(0x20, 0x20);
+}
 void check_lint0() {
+  set_handler(kNmi, take_request);
   initialise_8259s();
   nmis = 0;
   apic(kApicLvtLint0) = kIcrNmi;
   out8(0x21, 0xfe);
-  start_pit(0, 2000);
+  start_pit(2, 20000);
   asm volatile("hlt" ::: "memory");
-  check_equal("LINT0 as NMI ends HLT though IF is 0", nmis, 1);
+  check("LINT0 as NMI ends HLT though IF is 0", nmis > 0);
+  start_pit(0, 0);
+  set_handler(kNmi, count_nmi);
   apic(kApicLvtLint0) = kLvtMasked;
   out8(0x21, 0xff);
 }

@@ -18,7 +18,7 @@ void idle_for(uint32_t turns) {
 }
 
 bool wait_for_start(uint32_t wanted) {
-  for (uint32_t i = 0; i < 30'000'000; ++i) {
+  for (uint32_t i = 0; i < 300'000'000; ++i) {
     if (__atomic_load_n(&starts, __ATOMIC_ACQUIRE) == wanted) return true;
     pause();
   }

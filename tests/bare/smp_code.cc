@@ -69,7 +69,7 @@ void on_breakpoint(Frame&) { __atomic_add_fetch(&breakpoints, 1, __ATOMIC_ACQ_RE
 
 bool breakpoint_is_met() {
   const uint32_t before = __atomic_load_n(&breakpoints, __ATOMIC_ACQUIRE);
-  for (uint32_t i = 0; i < 30'000'000; ++i) {
+  for (uint32_t i = 0; i < 300'000'000; ++i) {
     if (__atomic_load_n(&breakpoints, __ATOMIC_ACQUIRE) != before) return true;
     pause();
   }

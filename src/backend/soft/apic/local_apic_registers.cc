@@ -15,6 +15,9 @@ constexpr uint32_t kIcrReserved = 0xfff32000, kIcrStatus = 1u << 12, kIcrAssert 
                    kIcrLevel = 1u << 15;
 
 constexpr bool is_bank(uint32_t reg) { return reg >= kIsr && reg < kEsr; }
+constexpr bool moves_timer(uint32_t reg) {
+  return reg == kLvtTimer || reg == kSpurious || reg == kInitialCount || reg == kDivide;
+}
 constexpr bool is_lvt(uint32_t reg) { return reg >= kLvtTimer && reg <= kLvtError; }
 
 // The bits that software can write, or nullopt where there is no register to write (tables 11-1,
@@ -118,6 +121,7 @@ uint32_t LocalApic::peek(uint32_t reg, uint64_t now_ns) const {
 
 // `value` holds writable bits only.
 void LocalApic::poke(uint32_t reg, uint32_t value) {
+  if (moves_timer(reg)) update_timer(clock_());  // what is due by now is due by the old values
   if (is_lvt(reg)) return write_lvt(reg, value);
   switch (reg) {
     case kEoi:
@@ -219,6 +223,7 @@ std::optional<uint64_t> LocalApic::read_msr(uint32_t index) {
 bool LocalApic::write_msr(uint32_t index, uint64_t value) {
   if (index == kApicBaseMsr) return write_base(value);
   if (index == kTscDeadlineMsr) {
+    update_timer(clock_());
     timer_.set_tsc_deadline(value, tsc_offset(), clock_());
     return true;
   }

@@ -183,6 +183,27 @@ TEST(LocalApic, TimerFiresItsVectorUnlessMasked) {
   EXPECT_FALSE(apic.has_interrupt());
 }
 
+TEST(LocalApic, WhatWasDueIsNotChangedByALaterWrite) {
+  Machine machine(1);
+  LocalApic& apic = machine[0];
+  put(apic, kLvtTimer, 0xec | kLvtMasked);
+  put(apic, kInitialCount, 500);
+  fake_now_ns += 1'000'000;
+  put(apic, kLvtTimer, 0xec);
+  apic.update_timer(fake_now_ns);
+  EXPECT_FALSE(apic.has_interrupt()) << "it ended while it was masked";
+  put(apic, kInitialCount, 500);
+  fake_now_ns += 1'000'000;
+  put(apic, kInitialCount, 0);
+  EXPECT_EQ(apic.take_interrupt(), 0xec) << "it ended before it was stopped";
+  put(apic, kEoi, 0);
+  put(apic, kLvtTimer, 0x400ec);
+  ASSERT_TRUE(apic.write_msr(kTscDeadlineMsr, fake_now_ns + 100));
+  fake_now_ns += 1'000'000;
+  ASSERT_TRUE(apic.write_msr(kTscDeadlineMsr, 0));
+  EXPECT_EQ(apic.take_interrupt(), 0xec);
+}
+
 TEST(LocalApic, TscDeadlineHonoursTscAdjust) {
   Machine machine(1);
   LocalApic& apic = machine[0];
