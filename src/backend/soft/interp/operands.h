@@ -92,8 +92,8 @@ HUSK_GUEST_ACCESS bool modify(Cpu& cpu, const Op* op, uint64_t linear, Change ch
   return false;
 }
 
-// As modify, but `atomic` works on the host's memory itself with a locked instruction. Operands that
-// cross a page are atomic with respect to each other, those in device space not at all.
+// As modify, but `atomic` works on the host's memory itself with a locked instruction. Operands
+// that cross a page are atomic with respect to each other, those in device space not at all.
 template <class T, class Atomic>
 HUSK_GUEST_ACCESS bool modify_locked(Cpu& cpu, const Op* op, uint64_t linear, Atomic atomic) {
   std::byte* host = cpu.tlb.find(cpu.tlb.write, linear, sizeof(T), cpu.context);
