@@ -61,29 +61,41 @@ void check_hlt() {
   check_equal("what is pending at HLT wakes it at once", taken[0x41], 1);
 }
 
-// A long string instruction gives way and goes on where it was.
-void check_string() {
-  constexpr uint32_t kSize = 8u << 20;
-  auto* from = reinterpret_cast<uint8_t*>(16ull << 20);
-  auto* to = reinterpret_cast<uint8_t*>(32ull << 20);
-  for (uint32_t i = 0; i < kSize; i += 64) from[i] = static_cast<uint8_t>(i >> 6);
-  forget_counts();
+volatile uint32_t copy_interrupted;  // within the instruction, with less than all of it to do
+
+bool copy_under_interrupts(uint32_t size) {
+  uint64_t count = size, source = 16ull << 20, target = 32ull << 20;
   apic(kApicLvtTimer) = kLvtPeriodic | 0x41;
   apic(kApicInitialCount) = 20000;
-  uint64_t count = kSize, source = 16ull << 20, target = 32ull << 20;
   asm volatile(
       "sti\n"
       "window_copy: rep movsb\n"
       "window_after_copy: cli"
       : "+c"(count), "+S"(source), "+D"(target)::"memory");
   stop_timer();
+  return count == 0 && source == (16ull << 20) + size && target == (32ull << 20) + size;
+}
+
+// A long string instruction gives way and goes on where it was.
+void check_string() {
+  constexpr uint32_t kSize = 8u << 20;
+  auto* from = reinterpret_cast<uint8_t*>(16ull << 20);
+  auto* to = reinterpret_cast<uint8_t*>(32ull << 20);
+  for (uint32_t i = 0; i < kSize; i += 64) from[i] = static_cast<uint8_t>(i >> 6);
+  set_handler(0x41, [](Frame& frame) {
+    if (frame.rip == address(window_copy) && frame.rcx < kSize)
+      copy_interrupted = copy_interrupted + 1;
+    apic(kApicEoi) = 0;
+  });
+  bool done = true;
+  // A busy host's timer may be late for one copy, but not for many.
+  for (int i = 0; i < 500 && done && copy_interrupted == 0; ++i)
+    done = copy_under_interrupts(kSize);
   bool same = true;
   for (uint32_t i = 0; i < kSize; i += 64) same = same && to[i] == static_cast<uint8_t>(i >> 6);
-  check("REP MOVSB under interrupts copies everything",
-        same && count == 0 && source == (16ull << 20) + kSize && target == (32ull << 20) + kSize);
-  const bool within = last_frame.rip == address(window_copy) && last_frame.rcx < kSize;
-  check("and was interrupted",
-        taken[0x41] > 0 && (within || last_frame.rip == address(window_after_copy)));
+  check("REP MOVSB under interrupts copies everything", same && done);
+  check("and was interrupted", copy_interrupted > 0);
+  count_vector(0x41);
 }
 
 // Vol. 2, MOV: no interrupt between a load of SS and the instruction behind it.
