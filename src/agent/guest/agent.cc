@@ -22,6 +22,7 @@ constexpr size_t kPiece = 32 * 1024;
 }  // namespace
 
 void Agent::run() {
+  ::signal(SIGPIPE, SIG_IGN);  // a command may close its input
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);

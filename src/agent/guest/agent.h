@@ -17,8 +17,8 @@ class Agent {
   // `port` does not block and is closed across exec.
   Agent(int port, EnterRoot enter_root) : port_(port), enter_root_(enter_root) {}
 
-  // Until the host knows how the command ended, or is gone. Blocks SIGCHLD, and collects every
-  // child of the process.
+  // Until the host knows how the command ended, or is gone. Blocks SIGCHLD, ignores
+  // SIGPIPE, and collects every child of the process.
   void run();
 
  private:

@@ -9,7 +9,6 @@
 
 int main() {
   using namespace husk::agent;  // NOLINT(google-build-using-namespace)
-  ::signal(SIGPIPE, SIG_IGN);
   mount_early();
   load_modules();
   const int port = open_control_port();
