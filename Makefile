@@ -1,7 +1,7 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest demo test lint tidy bench asan tsan fuzz fuzz-cpu clean
+.PHONY: all build setup guest demo test aarch64 lint tidy bench asan tsan fuzz fuzz-cpu clean
 
 all: build
 
@@ -26,6 +26,13 @@ test: build guest
 	tools/make_test_images.sh
 	ctest --test-dir build/release --output-on-failure -j $(JOBS) -LE guest
 	ctest --test-dir build/release --output-on-failure -L guest
+
+# Everything for aarch64, its unit tests by user emulation. It brings compiler and libraries; see tools/setup_arm64.sh.
+aarch64: setup
+	tools/setup_arm64.sh
+	cmake --preset aarch64 >/dev/null
+	cmake --build build/aarch64 -j $(JOBS)
+	ctest --test-dir build/aarch64 --output-on-failure -j $(JOBS) -LE guest
 
 # Side by side with QEMU TCG, which it installs; raw numbers go to build/bench. See bench/README.md.
 bench: build guest

@@ -116,8 +116,8 @@ void add_boot(CLI::App& app, Action& chosen) {
       ->allow_extra_args(false);
   verb->add_option("--memory", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", options->cpus, "Number of vCPUs")->capture_default_str();
-  verb->add_option("--backend", options->backend, "auto or soft")
-      ->check(CLI::IsMember({"auto", "soft"}));
+  verb->add_option("--backend", options->backend, "What runs the machine")
+      ->check(CLI::IsMember(runtime::backend_names()));
   verb->add_flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4");
   verb->add_flag("--test-device", options->test_device, "QEMU's pc-testdev ports");
   verb->callback([options, &chosen] { chosen = [options] { return run(*options); }; });

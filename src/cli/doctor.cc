@@ -8,12 +8,17 @@
 
 #include "base/fd.h"
 #include "cli/verbs.h"
+#include "runtime/backend.h"
 
 namespace husk::cli {
 namespace {
 
 int doctor() {
-  fmt::print("soft  usable    the built-in x86-64 CPU; needs nothing from the host\n");
+  for (const runtime::Backend* backend : runtime::backends()) {
+    const auto probed = backend->probe();
+    fmt::print("{:5} {:9} {}\n", backend->name, probed ? "usable" : "not used",
+               probed ? *probed : probed.error().message());
+  }
   const base::Fd kvm(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
   if (kvm.valid()) {
     fmt::print("kvm   not used  /dev/kvm opens, but this build has no KVM backend yet\n");

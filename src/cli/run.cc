@@ -15,6 +15,7 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "runtime/container.h"
+#include "runtime/hypervisor.h"
 
 namespace husk::cli {
 namespace {
@@ -172,8 +173,8 @@ void add_run(CLI::App& app, Action& chosen) {
   options->entrypoint_given =
       verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");
   verb->add_option("--kernel", container.kernel, "Guest kernel instead of the default one");
-  verb->add_option("--backend", container.backend, "auto or soft")
-      ->check(CLI::IsMember({"auto", "soft"}));
+  verb->add_option("--backend", container.backend, "What runs the machine")
+      ->check(CLI::IsMember(runtime::backend_names()));
   verb->add_option("--name", container.name, "Name of the machine");
   verb->add_flag("-i,--interactive", container.input, "Keep standard input open");
   verb->add_flag("-t,--tty", container.terminal, "Give the command a terminal");

@@ -1,15 +1,21 @@
-// Which hypervisors this build has. The only file that knows backends by name.
+// Opens the hypervisors that this build has, by their names.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "husk/machine.h"
 
 namespace husk::runtime {
 
-// "soft", the built-in CPU, or "auto", the best that works here. kInvalidArgument for another name.
+// A backend of this build, or "auto", the best that works here. kInvalidArgument for another name,
+// kUnsupported when none works.
 [[nodiscard]] Result<std::unique_ptr<machine::Hypervisor>> open_hypervisor(
     std::string_view backend);
+
+// What open_hypervisor() knows: "auto", then the backends, the best first.
+[[nodiscard]] std::vector<std::string> backend_names();
 
 }  // namespace husk::runtime

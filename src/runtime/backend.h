@@ -1,0 +1,25 @@
+// What a backend brings to the list of this build: backends/NAME.cc defines `NAME_backend`, and
+// CMake makes the list of those in HUSK_BACKENDS.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "husk/machine.h"
+
+namespace husk::runtime {
+
+struct Backend {
+  std::string_view name;
+  // Whether this host can run it and what it is, in one line for people; an Error says why it
+  // cannot.
+  Result<std::string> (*probe)();
+  Result<std::unique_ptr<machine::Hypervisor>> (*open)();
+};
+
+// The best first. May be empty.
+[[nodiscard]] std::span<const Backend* const> backends();
+
+}  // namespace husk::runtime
