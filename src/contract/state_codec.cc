@@ -1,6 +1,6 @@
 #include "contract/x86/state_codec.h"
 
-#include <type_traits>
+#include "contract/stream_codec.h"
 
 namespace husk::contract::x86 {
 namespace {
@@ -51,19 +51,6 @@ void visit_fields(State& state, Visit&& visit) {
     visit(msr.index);
     visit(msr.value);
   }
-}
-
-template <class T>
-void put(std::ostream& out, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i)
-    out.put(static_cast<char>(static_cast<uint64_t>(value) >> 8 * i));
-}
-
-template <class T>
-void get(std::istream& in, T& value) {
-  uint64_t raw = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) raw |= uint64_t{static_cast<uint8_t>(in.get())} << 8 * i;
-  value = static_cast<T>(raw);
 }
 
 }  // namespace
