@@ -105,6 +105,8 @@ concept HypervisorVcpu =
              uint64_t value, std::ostream& out, std::istream& in, ClockRef ref) {
       requires VcpuHandle<typename V::Handle>;
       { vcpu.exit_token() } -> std::same_as<typename V::Handle>;
+      // kState within an instruction that still waits for a device: after the exit for a read that
+      // has no answer yet, or when the instruction has more accesses to make.
       { vcpu.capture_snapshot() } -> std::same_as<Result<typename V::SnapshotState>>;
       { vcpu.restore_snapshot(state) } -> std::same_as<Result<void>>;
       { V::write_snapshot_state(state, out) } -> std::same_as<Result<void>>;
@@ -137,7 +139,8 @@ template <class M>
 concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t length, Prot prot,
                                 uint32_t irq, bool level, std::span<const std::byte> bytes) {
   requires HypervisorVcpu<typename M::Vcpu>;
-  // `host` stays mapped until unmap_ram() or the end of the VM; sizes are multiples of 4 KiB.
+  // `host` stays mapped until unmap_ram() or the end of the VM; sizes are multiples of 4 KiB. While
+  // no vCPU is within step(). Writes to what may not be written are device accesses.
   { vm.map_ram(host, gpa, length, prot) } -> std::same_as<Result<void>>;
   { vm.unmap_ram(gpa, length) } -> std::same_as<Result<void>>;
   // Places a window, before any vCPU runs.

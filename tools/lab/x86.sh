@@ -3,6 +3,7 @@
 # Debian's own cloud kernel. What it prints comes out; its status is the lab's. See common.sh for usage and statuses.
 set -eu
 
+LAB_CALLER=$PWD
 cd "$(dirname "$0")/../.."
 . tools/lab/common.sh
 

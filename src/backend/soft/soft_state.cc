@@ -11,7 +11,15 @@ namespace husk::soft {
 
 using seam::CoreReg;
 
+Result<void> SoftVcpu::finish_instruction() {
+  if (!cpu_->device.waiting()) cpu_->complete_access();
+  if (!cpu_->device.waiting()) return {};
+  return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
+              "is within an instruction that waits for a device");
+}
+
 Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
+  HUSK_TRY(finish_instruction());
   // Events that wait in the signal word become part of the state; the rest is for attend().
   const uint32_t bits = signal_.take();
   take_events(bits);

@@ -106,6 +106,10 @@ void SoftVcpu::wait_for_event() {
 }
 
 VcpuExit SoftVcpu::step() {
+  // First, so that a cancelled vCPU is always between two instructions.
+  const Stop completed = cpu_->complete_access();
+  if (completed == Stop::kDevice) return device_exit();
+  if (completed == Stop::kShutdown) shut_down_ = true;
   for (;;) {
     const Attention attention = attend();
     if (shut_down_) return shutdown_exit();

@@ -81,6 +81,8 @@ class SoftVcpu final : public interp::Environment {
  private:
   static constexpr uint32_t kTscKhz = 1'000'000;  // the TSC counts nanoseconds
 
+  [[nodiscard]] Result<void> finish_instruction();
+
   // What attend() found.
   enum class Attention { kRun, kExit, kWait };
   Attention attend();

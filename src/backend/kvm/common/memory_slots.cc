@@ -63,7 +63,8 @@ Result<void> MemorySlots::unmap(Gpa gpa, uint64_t length) {
     slots_[i] = {};
     return {};
   }
-  return refuse(gpa, "was not mapped so");
+  return fail(ErrorKind::kNotFound, fmt::format("guest memory at {:#x}", gpa.value),
+              "was not mapped so");
 }
 
 Result<void> MemorySlots::set_logging(bool on) {

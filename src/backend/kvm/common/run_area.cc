@@ -76,6 +76,10 @@ RunArea::~RunArea() {
 
 bool RunArea::enter() {
   if (!gate_->enter()) {
+    if (complete()) {
+      gate_->request();  // for the next time: this exit comes first
+      return true;
+    }
     errno = EINTR;
     return false;
   }
@@ -86,10 +90,11 @@ bool RunArea::enter() {
   return result == 0;
 }
 
-void RunArea::complete() {
-  std::atomic_ref(run_->immediate_exit).store(1, std::memory_order_relaxed);
-  ::ioctl(vcpu_.get(), KVM_RUN, 0);
-  std::atomic_ref(run_->immediate_exit).store(0, std::memory_order_relaxed);
+bool RunArea::complete() {
+  set_flag(&run_->immediate_exit, 1);
+  const bool exit = ::ioctl(vcpu_.get(), KVM_RUN, 0) == 0;
+  set_flag(&run_->immediate_exit, 0);
+  return exit;
 }
 
 }  // namespace husk::kvm

@@ -56,10 +56,11 @@ class RunArea {
   [[nodiscard]] const std::shared_ptr<ExitGate>& gate() const { return gate_; }
 
   // One KVM_RUN. False: it did not get to an exit, because of a request or a signal; errno is EINTR
-  // then, and something else when KVM failed.
+  // then, and something else when KVM failed. The last exit's access is complete in either case.
   [[nodiscard]] bool enter();
-  // Completes the access that the last exit asked for, without running guest code.
-  void complete();
+  // Completes the access that the last exit asked for, without running guest code. True: the
+  // instruction asks for one more, which is an exit.
+  [[nodiscard]] bool complete();
 
  private:
   RunArea() = default;

@@ -266,6 +266,19 @@ Result<void> set_debug(int fd, const VcpuState& state) {
   return {};
 }
 
+// By the offset (Linux 5.16 and later, devices/vcpu.rst): a write to the MSR that nearly fits
+// another vCPU's clock is taken for an attempt to synchronise with that.
+bool move_tsc(int fd, uint64_t by) {
+  uint64_t offset = 0;
+  kvm_device_attr attribute{};
+  attribute.group = KVM_VCPU_TSC_CTRL;
+  attribute.attr = KVM_VCPU_TSC_OFFSET;
+  attribute.addr = reinterpret_cast<uint64_t>(&offset);
+  if (!call(fd, HUSK_KVM_CALL(KVM_GET_DEVICE_ATTR), &attribute)) return false;
+  offset += by;
+  return call(fd, HUSK_KVM_CALL(KVM_SET_DEVICE_ATTR), &attribute).has_value();
+}
+
 bool has_lapic(const VcpuState& state) {
   return std::ranges::any_of(state.lapic, [](uint8_t byte) { return byte != 0; });
 }
@@ -273,7 +286,7 @@ bool has_lapic(const VcpuState& state) {
 }  // namespace
 
 Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
-  complete_access();
+  HUSK_TRY(complete_access());
   VcpuState state;
   HUSK_TRY(get_general(fd(), state));
   const uint64_t apic_base = HUSK_TRY(get_system(fd(), state));
@@ -296,8 +309,10 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
 }
 
 Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
+  // Whatever the last exit asked for belongs to another life.
   io_at_ = io_count_ = 0;
-  complete_access();
+  if (access_open_) (void)area_.complete();
+  access_open_ = unanswered_ = exit_kept_ = false;
   HUSK_TRY(set_general(fd(), state));
   HUSK_TRY(set_fpu(fd(), home_.xsave_size, state));
   HUSK_TRY(set_system(fd(), state));
@@ -338,12 +353,15 @@ uint64_t KvmVcpu::restore_clock(const seam::ClockRef& ref, uint64_t host_now) {
   const uint64_t elapsed = base::monotonic_ns() - host_now;
   const auto tsc = static_cast<uint64_t>(static_cast<unsigned __int128>(ref.guest_ns + elapsed) *
                                          khz / 1'000'000);
-  const uint64_t before = get_msr(fd(), kMsrTsc).value_or(0);
+  const uint64_t offset = tsc - get_msr(fd(), kMsrTsc).value_or(0);
+  if (move_tsc(fd(), offset)) return offset;
+  constexpr uint64_t kFarSeconds = 100;  // what is a second away is no attempt to synchronise
+  (void)set_msr(fd(), {kMsrTsc, tsc + kFarSeconds * 1000 * khz});
   (void)set_msr(fd(), {kMsrTsc, tsc});
-  return tsc - before;
+  return offset;
 }
 
-Result<uint64_t> KvmVcpu::get_core(CoreReg reg) const {
+Result<uint64_t> KvmVcpu::get_core(CoreReg reg) {
   kvm_regs regs{};
   HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_REGS), &regs));
   switch (reg.role) {
@@ -361,7 +379,7 @@ Result<uint64_t> KvmVcpu::get_core(CoreReg reg) const {
 }
 
 Result<void> KvmVcpu::set_core(CoreReg reg, uint64_t value) {
-  complete_access();
+  HUSK_TRY(complete_access());
   kvm_regs regs{};
   HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_REGS), &regs));
   if (reg.role == CoreReg::Role::kX && reg.index < 16) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/log.h"
 
@@ -17,13 +18,17 @@ using seam::VcpuExit;
 VcpuExit KvmVcpu::step() {
   for (;;) {
     if (io_at_ < io_count_) return next_io();
+    if (std::exchange(exit_kept_, false)) {
+      if (const auto exit = take_exit()) return *exit;
+    }
     if (home_.irqchip != nullptr && id_ == 0) offer_extint();
-    if (!area_.enter()) {
+    const bool exited = area_.enter();
+    access_open_ = unanswered_ = false;
+    if (!exited) {
       if (errno == EINTR || errno == EAGAIN) return {.kind = VcpuExit::Kind::kCanceled};
       base::log(base::LogLevel::kError, "vCPU {}: KVM_RUN failed: {}", id_, std::strerror(errno));
       return {.kind = VcpuExit::Kind::kUnknown, .raw = static_cast<uint32_t>(errno)};
     }
-    access_open_ = false;
     if (const auto exit = take_exit()) return *exit;
   }
 }
@@ -76,22 +81,26 @@ VcpuExit KvmVcpu::next_io() {
     std::memcpy(&exit.data, area_.bytes() + io.data_offset + uint64_t{io_at_} * io.size,
                 std::min<size_t>(io.size, sizeof(exit.data)));
     ++io_at_;
+  } else {
+    unanswered_ = true;
   }
   return exit;
 }
 
-VcpuExit KvmVcpu::mmio() const {
+VcpuExit KvmVcpu::mmio() {
   const auto& mmio = area_->mmio;
   VcpuExit exit;
   exit.kind = VcpuExit::Kind::kMmio;
   exit.phys_addr = mmio.phys_addr;
   exit.size = static_cast<uint8_t>(std::min<uint32_t>(mmio.len, sizeof(exit.data)));
   exit.write = mmio.is_write != 0;
+  unanswered_ = !exit.write;
   if (exit.write) std::memcpy(&exit.data, mmio.data, exit.size);
   return exit;
 }
 
 void KvmVcpu::set_read_data(uint64_t value) {
+  unanswered_ = false;
   if (area_->exit_reason == KVM_EXIT_MMIO) {
     std::memcpy(area_->mmio.data, &value, sizeof(value));
   } else if (io_at_ < io_count_) {
@@ -115,10 +124,14 @@ void KvmVcpu::offer_extint() {
 
 // The state between a device's answer and the instruction's end is KVM's own: it is gone through
 // before anybody looks at registers.
-void KvmVcpu::complete_access() {
-  if (!access_open_) return;
-  area_.complete();
-  access_open_ = false;
+Result<void> KvmVcpu::complete_access() {
+  if (!unanswered_ && io_at_ == io_count_ && access_open_) {
+    access_open_ = false;
+    exit_kept_ = area_.complete();
+  }
+  if (!unanswered_ && io_at_ == io_count_ && !exit_kept_) return {};
+  return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
+              "is within an instruction that waits for a device");
 }
 
 }  // namespace husk::kvm

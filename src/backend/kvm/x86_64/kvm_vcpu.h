@@ -61,7 +61,7 @@ class KvmVcpu {
                                                         uint64_t host_now);
   uint64_t restore_clock(const seam::ClockRef& ref, uint64_t host_now);
 
-  [[nodiscard]] Result<uint64_t> get_core(seam::CoreReg reg) const;
+  [[nodiscard]] Result<uint64_t> get_core(seam::CoreReg reg);
   [[nodiscard]] Result<void> set_core(seam::CoreReg reg, uint64_t value);
   [[nodiscard]] Result<uint64_t> get_sys(seam::SysReg reg) const;
   [[nodiscard]] Result<void> set_sys(seam::SysReg reg, uint64_t value);
@@ -72,9 +72,10 @@ class KvmVcpu {
   // What the exit asks of the layer above; nullopt: nothing, on with it.
   std::optional<seam::VcpuExit> take_exit();
   seam::VcpuExit next_io();
-  [[nodiscard]] seam::VcpuExit mmio() const;
+  [[nodiscard]] seam::VcpuExit mmio();
   void offer_extint();
-  void complete_access();
+  // kState: the last exit waits for a device, or the instruction has more of them.
+  [[nodiscard]] Result<void> complete_access();
 
   Home home_;
   uint32_t id_;
@@ -82,6 +83,8 @@ class KvmVcpu {
   // A string instruction's exit has several items: the next one, and how many there are.
   uint32_t io_at_ = 0, io_count_ = 0;
   bool access_open_ = false;  // KVM_RUN has yet to complete the last exit's access
+  bool unanswered_ = false;   // the last exit is a read
+  bool exit_kept_ = false;    // that completing it led to another, which step() has yet to tell
 };
 
 }  // namespace husk::kvm

@@ -175,11 +175,28 @@ void Cpu::run_one() {
 
 void Cpu::observe_others() {
   if (memory.code_epoch() != acknowledged_epoch_) acknowledge_code_epoch();
+  if (memory.layout_epoch() != layout_epoch_) {
+    layout_epoch_ = memory.layout_epoch();
+    forget_blocks();
+    flush_tlb_all();
+  }
   if (memory.dirty_log() == nullptr) return;
   const uint64_t epoch = memory.dirty_log()->dirty_epoch();
   if (epoch == dirty_epoch_) return;
   dirty_epoch_ = epoch;
   tlb.flush_writes();
+}
+
+Stop Cpu::complete_access() {
+  stop = Stop::kNone;
+  while (stop == Stop::kNone && device.replaying()) {
+    observe_others();
+    run_one();
+    if (stop == Stop::kNone && pending_.active && !deliver_pending() && stop == Stop::kNone)
+      stop = Stop::kShutdown;
+  }
+  fpu_unit->leave(fpu_state);
+  return stop;
 }
 
 Stop Cpu::run() {

@@ -92,6 +92,9 @@ class Cpu {
 
   // Runs until attention is asked for or something must be handled outside.
   Stop run();
+  // Takes the instruction whose device accesses were answered to its end. kNone: there is none, or
+  // it ended; kDevice: it asks for one more.
+  Stop complete_access();
   // Takes an external interrupt, NMI or exception between two instructions. False: it ended in a
   // shutdown.
   bool deliver(uint8_t vector, bool external);
@@ -291,6 +294,7 @@ class Cpu {
   size_t index_;
   uint32_t acknowledged_epoch_ = 0;
   uint64_t dirty_epoch_ = 0;
+  uint64_t layout_epoch_ = 0;
   uint64_t jump_epoch_ = 0;
   uint64_t code_base_ = 0;
   mmu::LargePages large_pages_;

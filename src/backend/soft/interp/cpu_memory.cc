@@ -146,13 +146,13 @@ bool Cpu::access(const Op* op, uint64_t linear, void* data, uint32_t size, bool 
   if (privilege == Privilege::kUser && misaligned(op, linear, size)) return false;
   for (int i = 0; i < count; ++i) {
     Target& part = parts[i];
-    if (part.host == nullptr) {
+    if (part.host == nullptr || (write && !part.writable)) {  // writes to ROM are a device's
       const bool done = write ? device_store(op, part.gpa, bytes, sizes[i])
                               : device_load(op, part.gpa, bytes, sizes[i]);
       if (!done) return false;
     } else if (!write) {
       std::memcpy(bytes, part.host, sizes[i]);
-    } else if (part.writable) {
+    } else {
       std::memcpy(part.host, bytes, sizes[i]);
       finish_write(
           op, {part.host,

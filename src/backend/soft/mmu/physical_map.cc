@@ -26,6 +26,7 @@ Result<void> PhysicalMap::map(std::byte* host, uint64_t gpa, uint64_t length, bo
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, "page states"));
   slot.pages = reinterpret_cast<PageState*>(slot.storage.data());
   slots_.push_back(std::move(slot));
+  layout_epoch_.fetch_add(1, std::memory_order_acq_rel);
   return {};
 }
 
@@ -37,6 +38,7 @@ Result<void> PhysicalMap::unmap(uint64_t gpa, uint64_t length) {
     return fail(ErrorKind::kNotFound, "guest RAM",
                 fmt::format("{:#x}+{:#x} is not mapped", gpa, length));
   slots_.erase(found);
+  layout_epoch_.fetch_add(1, std::memory_order_acq_rel);
   return {};
 }
 

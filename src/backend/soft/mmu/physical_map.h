@@ -57,9 +57,13 @@ class PhysicalMap : public memory::WriteObserver {
   PhysicalMap(const PhysicalMap&) = delete;
   PhysicalMap& operator=(const PhysicalMap&) = delete;
 
-  // Before the vCPUs run; ranges are page-aligned and must not overlap.
+  // While no vCPU executes; ranges are page-aligned and must not overlap.
   [[nodiscard]] Result<void> map(std::byte* host, uint64_t gpa, uint64_t length, bool writable);
   [[nodiscard]] Result<void> unmap(uint64_t gpa, uint64_t length);
+  // Moves with every change; a vCPU that sees it move forgets translations and decoded code.
+  [[nodiscard]] uint64_t layout_epoch() const {
+    return layout_epoch_.load(std::memory_order_acquire);
+  }
 
   // The page that holds `gpa`.
   [[nodiscard]] PageRef page(uint64_t gpa) const {
@@ -107,6 +111,7 @@ class PhysicalMap : public memory::WriteObserver {
   std::mutex bus_lock_;
   std::mutex epoch_mutex_;
   std::atomic<uint32_t> epoch_{0};
+  std::atomic<uint64_t> layout_epoch_{0};
   std::array<std::atomic<uint32_t>, kMaxVcpus> acknowledged_{};
 };
 

@@ -1,0 +1,25 @@
+// The guests, as bytes: ARCH/programs.S says what each does.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#define HUSK_PROGRAM(name) extern "C" const std::byte program_##name[], program_##name##_end[]
+HUSK_PROGRAM(spin);
+HUSK_PROGRAM(count);
+HUSK_PROGRAM(mmio_write);
+HUSK_PROGRAM(mmio_read);
+HUSK_PROGRAM(load);
+HUSK_PROGRAM(store);
+HUSK_PROGRAM(touch);
+HUSK_PROGRAM(clock);
+HUSK_PROGRAM(float);
+HUSK_PROGRAM(halt);
+HUSK_PROGRAM(ports);
+HUSK_PROGRAM(port_strings);
+HUSK_PROGRAM(triple_fault);
+HUSK_PROGRAM(port_loop);
+HUSK_PROGRAM(mmio_loop);
+#undef HUSK_PROGRAM
+
+#define PROGRAM(name) std::span<const std::byte>(program_##name, program_##name##_end)

@@ -1,0 +1,53 @@
+// The contract suite's guests on x86-64: 64-bit code with paging, 1 GiB mapped to itself.
+#pragma once
+
+#include <array>
+
+#include "husk/seam.h"
+
+#include "contract/x86/vcpu_state.h"
+#include "memory/guest_memory.h"
+
+namespace husk::contract_tests {
+
+constexpr uint64_t kRamBase = 0;
+constexpr uint64_t kTables = 0x1000;  // and two pages more
+constexpr bool kHasPorts = true;
+
+constexpr std::array<seam::CoreReg, 4> kArguments{seam::CoreReg::x(7), seam::CoreReg::x(6),
+                                                  seam::CoreReg::x(2), seam::CoreReg::x(1)};
+constexpr seam::CoreReg kReportRegister = seam::CoreReg::x(3);
+constexpr seam::CoreReg kStackPointer = seam::CoreReg::x(4);
+constexpr seam::CoreReg kCounter = seam::CoreReg::x(0);  // of program_spin
+
+using EntryState = contract::x86::VcpuState;
+
+// Page tables for [0, 4 GiB) in pages of 2 MiB at kTables would take five pages; device space lies
+// below 1 GiB here, so that three do.
+inline Result<EntryState> entry_state(memory::GuestMemory& memory, uint64_t rip) {
+  using namespace contract::x86;  // NOLINT(google-build-using-namespace)
+  constexpr uint64_t kPdpt = kTables + 0x1000, kDirectory = kTables + 0x2000;
+  auto stored = memory.store<uint64_t>(Gpa{kTables}, kPdpt | 3);
+  if (stored) stored = memory.store<uint64_t>(Gpa{kPdpt}, kDirectory | 3);
+  for (uint64_t i = 0; i < 512 && stored; ++i)
+    stored = memory.store<uint64_t>(Gpa{kDirectory + i * 8}, i << 21 | 0x83);
+  if (!stored) return std::unexpected(stored.error());
+  constexpr uint16_t kCommon =
+      kSegPresent | kSegNotSystem | kSegWritable | kSegAccessed | kSegGranular;
+  EntryState state;
+  state.segments.fill({0x10, kCommon | kSegBig, 0xffffffff, 0});
+  state.segments[kCs] = {8, kCommon | kSegCode | kSegLong, 0xffffffff, 0};
+  state.tr = {0x18, kSegPresent | 11, 0x67, 0};
+  state.cr0 = 0x80000031;  // PG NE ET PE
+  state.cr3 = kTables;
+  state.cr4 = 0x620;   // PAE OSFXSR OSXMMEXCPT
+  state.efer = 0x500;  // LMA LME
+  state.rip = rip;
+  state.fxsave[0] = 0x7f;  // FCW and MXCSR as after reset
+  state.fxsave[1] = 0x03;
+  state.fxsave[24] = 0x80;
+  state.fxsave[25] = 0x1f;
+  return state;
+}
+
+}  // namespace husk::contract_tests
