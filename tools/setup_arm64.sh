@@ -23,7 +23,7 @@ ln -s usr/lib usr/bin usr/sbin "$new/"
 echo "fetching arm64 libraries"
 arm64_apt_update
 # shellcheck disable=SC2086
-arm64_apt install -y --no-install-recommends --download-only $packages >/dev/null
+arm64_apt apt-get install -y --no-install-recommends --download-only $packages >/dev/null
 for package in "$ARM64_APT"/cache/archives/*.deb; do
   dpkg-deb --fsys-tarfile "$package" | tar -x -C "$new" --keep-directory-symlink --no-same-owner
 done
