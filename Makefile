@@ -28,8 +28,10 @@ test: build guest
 	ctest --test-dir build/release --output-on-failure -L guest
 
 # Everything for aarch64, its unit tests by user emulation. It brings compiler and libraries; see tools/setup_arm64.sh.
+aarch64: export HUSK_TEST_KERNEL = $(CURDIR)/.cache/guest/vmlinuz
 aarch64: setup
 	tools/setup_arm64.sh
+	tools/fetch_kernel.sh
 	cmake --preset aarch64 >/dev/null
 	cmake --build build/aarch64 -j $(JOBS)
 	ctest --test-dir build/aarch64 --output-on-failure -j $(JOBS) -LE guest
