@@ -2,6 +2,7 @@
 # here and nowhere else: everything else that belongs to one backend looks whether the list has it.
 set(backends "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  list(APPEND backends kvm)
   list(APPEND backends soft)  # its FPU computes with the host's SSE and x87
 endif()
 set(HUSK_BACKENDS "${backends}" CACHE STRING "Backends to build, the best first: ${backends}")

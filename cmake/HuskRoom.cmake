@@ -1,6 +1,6 @@
-# husk_room(NAME [DEPS room...] [LIBS library...]): the static library husk_NAME from every *.cc of the
-# folder, and one test program NAME_test from every *_test.cc beside them. Globs are re-checked at build
-# time, so a new file, and above all a new test, cannot be left out.
+# husk_room(NAME [DEPS room...] [LIBS library...] [FOLDERS folder...]): the static library husk_NAME from
+# every *.cc of the folder and of FOLDERS below it, and one test program NAME_test from every *_test.cc
+# beside them. Globs are re-checked at build time, so a new file, and above all a new test, cannot be left out.
 
 add_library(husk_flags INTERFACE)
 target_compile_options(husk_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror)
@@ -21,8 +21,9 @@ if(HUSK_FUZZ)
 endif()
 
 function(husk_room name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;FOLDERS" ${ARGN})
+  list(TRANSFORM ARG_FOLDERS APPEND /*.cc OUTPUT_VARIABLE below)
+  file(GLOB sources CONFIGURE_DEPENDS *.cc ${below})
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")

@@ -29,13 +29,15 @@ ARROWS = {
     "soft/apic": CONTRACT,
     "soft/interp": MEMORY | {"soft/decode", "soft/fpu", "soft/mmu"},
     "soft": SOFT,
-    "runtime": MEMORY | SOFT | {"soft", "boot", "platform", "virtio", "oci", "agent/host", "agent/protocol", "api"},
+    "kvm/common": MEMORY,
+    "kvm": MEMORY | {"kvm/common"},
+    "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "oci", "agent/host", "agent/protocol", "api"},
     "cli": MEMORY | {"runtime", "boot", "oci", "api", "agent/host", "agent/protocol"},
 }
 
 
 def room_of(path: str) -> str | None:
-    path = path.replace("backend/soft/", "soft/", 1)
+    path = path.replace("backend/soft/", "soft/", 1).replace("backend/kvm/", "kvm/", 1)
     parts = path.split("/")[:-1]
     for length in range(len(parts), 0, -1):
         room = "/".join(parts[:length])

@@ -5,8 +5,8 @@ set -eu
 packages="
   g++ cmake ninja-build pkg-config
   libgtest-dev libgmock-dev libfmt-dev libcli11-dev nlohmann-json3-dev
-  libarchive-dev libssl-dev libzstd-dev liblz4-dev liblzma-dev zlib1g-dev libzydis-dev
-  clang-format-19 busybox-static cpio kmod python3 erofs-utils skopeo umoci acpica-tools
+  libarchive-dev libssl-dev libzstd-dev liblz4-dev liblzma-dev zlib1g-dev libzydis-dev libfdt-dev
+  clang-format-19 busybox-static cpio kmod python3 erofs-utils skopeo umoci acpica-tools device-tree-compiler
   mmdebstrap gcc libc6-dev
 "
 

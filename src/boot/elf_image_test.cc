@@ -63,7 +63,7 @@ TEST(ElfImage, ZeroesWhatTheFileDoesNotHave) {
 
 TEST(ElfImage, MarksWhatItWritesAsDirty) {
   auto memory = guest_memory(32 * kMiB);
-  memory->enable_dirty_tracking();
+  ASSERT_TRUE(memory->enable_dirty_tracking());
   ASSERT_TRUE(load_kernel(*memory, request(elf64(kCode))));
   const auto dirty = memory->take_dirty_pages();
   for (const uint64_t page :

@@ -51,7 +51,7 @@ int exit_code(const runtime::MachineEnd& end, const ConsoleOutput& console) {
       report("guest stopped by a triple fault");
       return kGuestPanic;
     default:
-      return report("the built-in CPU stopped unexpectedly");
+      return report("the backend gave up on the guest (see --debug)");
   }
 }
 

@@ -1,15 +1,16 @@
 #include "contract/x86/state_codec.h"
 
-#include <type_traits>
+#include "contract/stream_codec.h"
 
 namespace husk::contract::x86 {
 namespace {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr uint32_t kMaxMsrs = 1024;
+constexpr uint32_t kMaxXsave = 64 * 1024;
 
-// Visits every field in order with `visit`, which reads or writes it. MSRs have their count before
-// them.
+// Visits every field in order with `visit`, which reads or writes it. The counts of
+// MSRs and of the XSAVE area's bytes are before all.
 template <class State, class Visit>
 void visit_fields(State& state, Visit&& visit) {
   for (auto& value : state.gpr) visit(value);
@@ -40,23 +41,16 @@ void visit_fields(State& state, Visit&& visit) {
        {&state.events.nmi_pending, &state.events.nmi_blocked, &state.events.interrupt_shadow,
         &state.events.halted, &state.events.waiting_for_sipi})
     visit(*flag);
+  visit(state.events.in_flight.kind);
+  visit(state.events.in_flight.vector);
+  visit(state.events.in_flight.has_error_code);
+  visit(state.events.in_flight.error_code);
+  visit(state.tsc_khz);
+  for (auto& byte : state.xsave) visit(byte);
   for (auto& msr : state.msrs) {
     visit(msr.index);
     visit(msr.value);
   }
-}
-
-template <class T>
-void put(std::ostream& out, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i)
-    out.put(static_cast<char>(static_cast<uint64_t>(value) >> 8 * i));
-}
-
-template <class T>
-void get(std::istream& in, T& value) {
-  uint64_t raw = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) raw |= uint64_t{static_cast<uint8_t>(in.get())} << 8 * i;
-  value = static_cast<T>(raw);
 }
 
 }  // namespace
@@ -64,6 +58,7 @@ void get(std::istream& in, T& value) {
 Result<void> write_state(const VcpuState& state, std::ostream& out) {
   put(out, kVersion);
   put(out, static_cast<uint32_t>(state.msrs.size()));
+  put(out, static_cast<uint32_t>(state.xsave.size()));
   visit_fields(state, [&](const auto& field) { put(out, field); });
   if (!out) return fail(ErrorKind::kIo, "vCPU state", "cannot be written");
   return {};
@@ -71,16 +66,21 @@ Result<void> write_state(const VcpuState& state, std::ostream& out) {
 
 Result<VcpuState> read_state(std::istream& in) {
   uint32_t version = 0;
-  uint32_t msrs = 0;
+  uint32_t msrs = 0, xsave = 0;
   get(in, version);
   get(in, msrs);
+  get(in, xsave);
   if (!in || version != kVersion)
     return fail(ErrorKind::kCorrupt, "vCPU state", "has an unknown version");
   if (msrs > kMaxMsrs) return fail(ErrorKind::kCorrupt, "vCPU state", "claims too many MSRs");
+  if (xsave > kMaxXsave) return fail(ErrorKind::kCorrupt, "vCPU state", "claims too large an FPU");
   VcpuState state;
   state.msrs.resize(msrs);
+  state.xsave.resize(xsave);
   visit_fields(state, [&](auto& field) { get(in, field); });
   if (!in) return fail(ErrorKind::kCorrupt, "vCPU state", "ends early");
+  if (state.events.in_flight.kind > InFlight::Kind::kSoftware)
+    return fail(ErrorKind::kCorrupt, "vCPU state", "has an unknown event in flight");
   return state;
 }
 

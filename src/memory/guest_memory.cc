@@ -84,13 +84,19 @@ Result<std::span<std::byte>> GuestMemory::host_span(Gpa gpa, uint64_t length) co
   return std::span<std::byte>(host, length);
 }
 
-void GuestMemory::enable_dirty_tracking() {
+Result<void> GuestMemory::enable_dirty_tracking() {
+  if (observer_ != nullptr) HUSK_TRY(observer_->track_writes(true));
   for (auto& word : dirty_) word.store(0, std::memory_order_relaxed);
   tracking_.store(true, std::memory_order_release);
   dirty_epoch_.fetch_add(1, std::memory_order_acq_rel);
+  return {};
 }
 
-void GuestMemory::disable_dirty_tracking() { tracking_.store(false, std::memory_order_release); }
+Result<void> GuestMemory::disable_dirty_tracking() {
+  if (observer_ != nullptr) HUSK_TRY(observer_->track_writes(false));
+  tracking_.store(false, std::memory_order_release);
+  return {};
+}
 
 void GuestMemory::mark_dirty_pages(Gpa gpa, uint64_t length) {
   for (const Region& region : regions_) {
@@ -105,6 +111,7 @@ void GuestMemory::mark_dirty_pages(Gpa gpa, uint64_t length) {
 
 std::vector<Gpa> GuestMemory::take_dirty_pages() {
   std::vector<Gpa> pages;
+  if (observer_ != nullptr) observer_->report_writes(*this);
   dirty_epoch_.fetch_add(1, std::memory_order_acq_rel);
   for (const Region& region : regions_) {
     const uint64_t last = region.first_page + region.size / kPageSize;

@@ -40,12 +40,19 @@ struct Region {
   }
 };
 
-// Who has to know when the host, not a vCPU, has written guest RAM: a CPU that keeps decoded code.
+class GuestMemory;
+
+// The backend, as far as memory has to ask or tell it: a CPU of ours keeps decoded code, which the
+// host may overwrite; a hypervisor notes by itself what its vCPUs write.
 class WriteObserver {
  public:
   virtual ~WriteObserver() = default;
   // After the bytes are in memory; any thread.
   virtual void host_wrote(Gpa gpa, uint64_t length) = 0;
+  // Dirty tracking goes on or off. An error: it cannot, and stays as it was.
+  virtual Result<void> track_writes(bool) { return {}; }
+  // Marks what vCPUs have written since the last call and has not been marked yet.
+  virtual void report_writes(GuestMemory&) {}
 };
 
 class GuestMemory {
@@ -109,8 +116,8 @@ class GuestMemory {
   void set_observer(WriteObserver* observer) { observer_ = observer; }
 
   // Dirty tracking, by 4 KiB page. Off, mark_dirty() costs one load.
-  void enable_dirty_tracking();
-  void disable_dirty_tracking();
+  [[nodiscard]] Result<void> enable_dirty_tracking();
+  [[nodiscard]] Result<void> disable_dirty_tracking();
   [[nodiscard]] bool dirty_tracking() const { return tracking_.load(std::memory_order_relaxed); }
   void mark_dirty(Gpa gpa, uint64_t length) {
     if (dirty_tracking()) mark_dirty_pages(gpa, length);

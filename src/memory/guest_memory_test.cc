@@ -44,7 +44,7 @@ TEST(GuestMemory, TakesDirtyPagesOnce) {
   auto memory = two_regions();
   ASSERT_TRUE(memory->store<uint8_t>(Gpa{0x3000}, 1));
   EXPECT_TRUE(memory->take_dirty_pages().empty()) << "tracking is off";
-  memory->enable_dirty_tracking();
+  ASSERT_TRUE(memory->enable_dirty_tracking());
   const std::array<std::byte, 2> two{};
   ASSERT_TRUE(memory->write(Gpa{0x1fff}, two));
   ASSERT_TRUE(memory->store<uint8_t>(Gpa{0x101fff}, 1));

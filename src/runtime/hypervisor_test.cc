@@ -24,8 +24,8 @@ TEST(Backends, OpenByNameWhereTheyAreUsable) {
   for (const Backend* backend : backends()) {
     const auto probed = backend->probe();
     const auto opened = open_hypervisor(backend->name);
-    EXPECT_EQ(opened.has_value(), probed.has_value()) << backend->name;
-    if (!probed || !opened) continue;
+    if (!probed) continue;  // one that would not be chosen may still be opened by who insists
+    ASSERT_TRUE(opened) << backend->name << ": " << opened.error().message();
     EXPECT_FALSE(probed->empty()) << backend->name;
     EXPECT_FALSE((*opened)->capabilities().supported_archs.empty()) << backend->name;
   }

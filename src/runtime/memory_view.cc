@@ -21,15 +21,9 @@ Result<std::byte*> MemoryView::host_address(GuestAddress addr) const {
   return place.data();
 }
 
-Result<void> MemoryView::enable_dirty_tracking() {
-  memory_.enable_dirty_tracking();
-  return {};
-}
+Result<void> MemoryView::enable_dirty_tracking() { return memory_.enable_dirty_tracking(); }
 
-Result<void> MemoryView::disable_dirty_tracking() {
-  memory_.disable_dirty_tracking();
-  return {};
-}
+Result<void> MemoryView::disable_dirty_tracking() { return memory_.disable_dirty_tracking(); }
 
 Result<std::vector<DirtyPageInfo>> MemoryView::take_dirty_pages() {
   if (!memory_.dirty_tracking())

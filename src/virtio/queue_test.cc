@@ -168,7 +168,7 @@ TEST(Queue, WhatTheDeviceWritesIsDirty) {
   Driver driver;
   Queue queue = driver.queue(true);
   driver.describe(0, {Driver::kBuffers.value, 8, kWrite, 0});
-  driver.memory().enable_dirty_tracking();
+  ASSERT_TRUE(driver.memory().enable_dirty_tracking());
   driver.make_available(0);
   const auto chain = queue.pop();
   (void)driver.memory().take_dirty_pages();

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/try.h"
 #include "contract/x86/state_codec.h"
+#include "contract/x86/state_msrs.h"
 
 namespace husk::soft {
 
@@ -16,9 +17,11 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
   take_events(bits);
   signal_.raise(bits & (apic::kSignalInterrupt | apic::kSignalExit));
   SnapshotState state = cpu_->capture();
-  for (const uint32_t index : {0x1bu, 0x6e0u}) {
+  for (const uint32_t index : {contract::x86::kMsrApicBase, contract::x86::kMsrTscDeadline}) {
     if (const auto value = apic_.read_msr(index)) state.msrs.push_back({index, *value});
   }
+  state.msrs.push_back({contract::x86::kMsrTsc, tsc() + cpu_->tsc_adjust});
+  state.tsc_khz = kTscKhz;
   std::sort(state.msrs.begin(), state.msrs.end(),
             [](const auto& a, const auto& b) { return a.index < b.index; });
   apic_.save(state.lapic);
@@ -39,6 +42,7 @@ Result<void> SoftVcpu::restore_snapshot(const SnapshotState& state) {
     HUSK_TRY(apic_.load(state.lapic));
   }
   HUSK_TRY(cpu_->restore(state));
+  in_flight_ = state.events.in_flight;
   halted_ = state.events.halted;
   waiting_for_sipi_ = state.events.waiting_for_sipi;
   nmi_pending_ = state.events.nmi_pending;
@@ -58,11 +62,7 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::read_snapshot_state(std::istream& in) 
 // The guest's monotonic clock is its TSC, which is the host's monotonic clock plus an offset that
 // the VM holds; the vCPU's own share is TSC_ADJUST.
 seam::ClockRef SoftVcpu::capture_clock_ref(const SnapshotState& state, uint64_t host_now) {
-  uint64_t adjust = 0;
-  for (const auto& msr : state.msrs) {
-    if (msr.index == 0x3b) adjust = msr.value;
-  }
-  return {host_now + adjust, host_now, base::realtime_ns()};
+  return {contract::x86::tsc_ns(state), host_now, base::realtime_ns()};
 }
 
 uint64_t SoftVcpu::restore_clock(const seam::ClockRef& ref, uint64_t host_now) {

@@ -1,5 +1,7 @@
 #include "backend/soft/soft_vcpu.h"
 
+#include <utility>
+
 #include "base/clock.h"
 
 namespace husk::soft {
@@ -61,8 +63,25 @@ SoftVcpu::Attention SoftVcpu::attend() {
   take_events(bits);
   if ((bits & apic::kSignalExit) != 0) return Attention::kExit;
   if (waiting_for_sipi_) return Attention::kWait;
+  if (in_flight_.kind != contract::x86::InFlight::Kind::kNone) {
+    deliver_in_flight();
+    return Attention::kRun;
+  }
   deliver_interrupts();
   return halted_ ? Attention::kWait : Attention::kRun;
+}
+
+// What another CPU had begun to deliver when its state was captured.
+void SoftVcpu::deliver_in_flight() {
+  using Kind = contract::x86::InFlight::Kind;
+  const contract::x86::InFlight event = std::exchange(in_flight_, {});
+  bool delivered = true;
+  if (event.kind == Kind::kException) {
+    delivered = cpu_->deliver_exception(event.vector, event.has_error_code, event.error_code);
+  } else if (event.kind != Kind::kSoftware) {  // RIP is still at the instruction: it runs again
+    delivered = cpu_->deliver(event.vector, true);
+  }
+  if (!delivered) shut_down_ = true;
 }
 
 void SoftVcpu::deliver_interrupts() {

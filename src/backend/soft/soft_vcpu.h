@@ -79,11 +79,14 @@ class SoftVcpu final : public interp::Environment {
   uint64_t tsc() override;
 
  private:
+  static constexpr uint32_t kTscKhz = 1'000'000;  // the TSC counts nanoseconds
+
   // What attend() found.
   enum class Attention { kRun, kExit, kWait };
   Attention attend();
   void take_events(uint32_t bits);
   void wait_for_event();
+  void deliver_in_flight();
   void deliver_interrupts();
   seam::VcpuExit device_exit();
   seam::VcpuExit shutdown_exit();
@@ -97,6 +100,7 @@ class SoftVcpu final : public interp::Environment {
   bool waiting_for_sipi_;
   bool nmi_pending_ = false;
   bool shut_down_ = false;
+  contract::x86::InFlight in_flight_;  // of a restored state, to be delivered first
 };
 
 }  // namespace husk::soft

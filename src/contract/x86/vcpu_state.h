@@ -29,7 +29,8 @@ struct Segment {
 
 constexpr uint16_t kSegAccessed = 1u << 0, kSegWritable = 1u << 1, kSegConforming = 1u << 2;
 constexpr uint16_t kSegCode = 1u << 3, kSegNotSystem = 1u << 4, kSegPresent = 1u << 7;
-constexpr uint16_t kSegLong = 1u << 9, kSegBig = 1u << 10, kSegGranular = 1u << 11;
+constexpr uint16_t kSegAvailable = 1u << 8, kSegLong = 1u << 9, kSegBig = 1u << 10,
+                   kSegGranular = 1u << 11;
 
 struct DescriptorTable {
   uint64_t base = 0;
@@ -45,6 +46,17 @@ struct Msr {
   bool operator==(const Msr&) const = default;
 };
 
+// An event whose delivery has begun and has to be done again from its start.
+struct InFlight {
+  enum class Kind : uint8_t { kNone, kInterrupt, kNmi, kException, kSoftware };
+  Kind kind = Kind::kNone;
+  uint8_t vector = 0;
+  bool has_error_code = false;
+  uint32_t error_code = 0;
+
+  bool operator==(const InFlight&) const = default;
+};
+
 // What is on its way into the CPU but has not been taken.
 struct PendingEvents {
   bool nmi_pending = false;
@@ -52,6 +64,7 @@ struct PendingEvents {
   bool interrupt_shadow = false;  // after STI or MOV SS
   bool halted = false;
   bool waiting_for_sipi = false;  // an application processor that has not been started
+  InFlight in_flight;
 
   bool operator==(const PendingEvents&) const = default;
 };
@@ -70,6 +83,11 @@ struct VcpuState {
   uint64_t dr6 = 0xffff0ff0, dr7 = 0x400;
   std::vector<Msr> msrs;                          // sorted by index, without EFER
   alignas(16) std::array<uint8_t, 512> fxsave{};  // the FXSAVE64 image (Intel SDM vol. 1, 10.5.1)
+  // The rest of the XSAVE area in its standard format (SDM vol. 1, 13.4.2 and 13.4.3): the header
+  // and what is beyond x87 and SSE. Empty: nothing is.
+  std::vector<uint8_t> xsave;
+  // The rate of the TSC; its value is MSR 0x10. 0: unknown.
+  uint32_t tsc_khz = 0;
   std::array<uint8_t, 1024> lapic{};  // the xAPIC register page's first KiB, as KVM_GET_LAPIC's
   PendingEvents events;
 };

@@ -95,6 +95,7 @@ class Cpu {
   // Takes an external interrupt, NMI or exception between two instructions. False: it ended in a
   // shutdown.
   bool deliver(uint8_t vector, bool external);
+  bool deliver_exception(uint8_t vector, bool has_error, uint32_t error);
 
   void reset();                      // the state after RESET, as the boot processor
   void start_at(uint8_t sipi_page);  // SIPI: real mode at page:0000

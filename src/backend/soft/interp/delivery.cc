@@ -201,6 +201,11 @@ bool Cpu::deliver(uint8_t vector, bool external) {
   return deliver_pending();
 }
 
+bool Cpu::deliver_exception(uint8_t vector, bool has_error, uint32_t error) {
+  pending_ = {true, vector, has_error, error};
+  return deliver_pending();
+}
+
 bool Cpu::software_interrupt(const Op* op, uint8_t vector, bool checked) {
   rip = ip_of(op) & ip_mask;
   step_suppressed = true;

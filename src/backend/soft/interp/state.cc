@@ -4,6 +4,7 @@
 
 #include "backend/soft/interp/cpu.h"
 #include "base/try.h"
+#include "contract/x86/state_msrs.h"
 
 namespace husk::soft::interp {
 
@@ -12,16 +13,6 @@ using namespace contract::x86;  // NOLINT(google-build-using-namespace): the nam
 namespace {
 
 constexpr uint64_t kPatReset = 0x0007040600070406;
-
-// The MSRs that make up the state, without EFER and those of the local APIC, in ascending order.
-constexpr uint32_t kStateMsrs[] = {
-    0x3b,       0x48,       0x174,      0x175,      0x176,      0x1a0,      0x200,      0x201,
-    0x202,      0x203,      0x204,      0x205,      0x206,      0x207,      0x208,      0x209,
-    0x20a,      0x20b,      0x20c,      0x20d,      0x20e,      0x20f,      0x250,      0x258,
-    0x259,      0x268,      0x269,      0x26a,      0x26b,      0x26c,      0x26d,      0x26e,
-    0x26f,      0x277,      0x2ff,      0x4b564d00, 0x4b564d01, 0xc0000081, 0xc0000082, 0xc0000083,
-    0xc0000084, 0xc0000102, 0xc0000103,
-};
 
 Segment real_mode_segment(uint16_t selector, bool code) {
   return {selector,

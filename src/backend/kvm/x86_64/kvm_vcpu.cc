@@ -1,0 +1,124 @@
+// The way into the guest and out of it. Nothing here allocates or locks between an exit and the
+// next entry.
+#include "backend/kvm/x86_64/kvm_vcpu.h"
+
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+
+namespace husk::kvm {
+
+using seam::VcpuExit;
+
+VcpuExit KvmVcpu::step() {
+  for (;;) {
+    if (io_at_ < io_count_) return next_io();
+    if (home_.irqchip != nullptr && id_ == 0) offer_extint();
+    if (!area_.enter()) {
+      if (errno == EINTR || errno == EAGAIN) return {.kind = VcpuExit::Kind::kCanceled};
+      base::log(base::LogLevel::kError, "vCPU {}: KVM_RUN failed: {}", id_, std::strerror(errno));
+      return {.kind = VcpuExit::Kind::kUnknown, .raw = static_cast<uint32_t>(errno)};
+    }
+    access_open_ = false;
+    if (const auto exit = take_exit()) return *exit;
+  }
+}
+
+std::optional<VcpuExit> KvmVcpu::take_exit() {
+  const kvm_run& run = *area_;
+  switch (run.exit_reason) {
+    case KVM_EXIT_IO:
+      access_open_ = true;
+      io_at_ = 0;
+      io_count_ = run.io.count;
+      return next_io();
+    case KVM_EXIT_MMIO:
+      access_open_ = true;
+      return mmio();
+    case KVM_EXIT_INTR:
+      return VcpuExit{.kind = VcpuExit::Kind::kCanceled};
+    case KVM_EXIT_SHUTDOWN:
+      return VcpuExit{.kind = VcpuExit::Kind::kShutdown};
+    case KVM_EXIT_IOAPIC_EOI:
+      if (home_.irqchip != nullptr && home_.irqchip->controller() != nullptr)
+        home_.irqchip->controller()->end_of_interrupt(run.eoi.vector);
+      return std::nullopt;
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+      return std::nullopt;
+    case KVM_EXIT_DIRTY_RING_FULL:
+      if (home_.harvest) home_.harvest();
+      return std::nullopt;
+    case KVM_EXIT_INTERNAL_ERROR:
+      base::log(base::LogLevel::kDebug, "vCPU {}: KVM gave up on the guest (internal error {})",
+                id_, run.internal.suberror);
+      return VcpuExit{.kind = VcpuExit::Kind::kUnknown, .raw = run.exit_reason};
+    case KVM_EXIT_FAIL_ENTRY:
+      base::log(base::LogLevel::kError, "vCPU {}: the processor refuses its state ({:#x})", id_,
+                uint64_t{run.fail_entry.hardware_entry_failure_reason});
+      return VcpuExit{.kind = VcpuExit::Kind::kUnknown, .raw = run.exit_reason};
+    default:
+      return VcpuExit{.kind = VcpuExit::Kind::kUnknown, .raw = run.exit_reason};
+  }
+}
+
+VcpuExit KvmVcpu::next_io() {
+  const auto& io = area_->io;
+  VcpuExit exit;
+  exit.kind = VcpuExit::Kind::kIo;
+  exit.port = io.port;
+  exit.size = io.size;
+  exit.write = io.direction == KVM_EXIT_IO_OUT;
+  if (exit.write) {
+    std::memcpy(&exit.data, area_.bytes() + io.data_offset + uint64_t{io_at_} * io.size,
+                std::min<size_t>(io.size, sizeof(exit.data)));
+    ++io_at_;
+  }
+  return exit;
+}
+
+VcpuExit KvmVcpu::mmio() const {
+  const auto& mmio = area_->mmio;
+  VcpuExit exit;
+  exit.kind = VcpuExit::Kind::kMmio;
+  exit.phys_addr = mmio.phys_addr;
+  exit.size = static_cast<uint8_t>(std::min<uint32_t>(mmio.len, sizeof(exit.data)));
+  exit.write = mmio.is_write != 0;
+  if (exit.write) std::memcpy(&exit.data, mmio.data, exit.size);
+  return exit;
+}
+
+void KvmVcpu::set_read_data(uint64_t value) {
+  if (area_->exit_reason == KVM_EXIT_MMIO) {
+    std::memcpy(area_->mmio.data, &value, sizeof(value));
+  } else if (io_at_ < io_count_) {
+    const auto& io = area_->io;
+    std::memcpy(area_.bytes() + io.data_offset + uint64_t{io_at_} * io.size, &value,
+                std::min<size_t>(io.size, sizeof(value)));
+    ++io_at_;
+  }
+}
+
+// The 8259s' interrupt reaches the processor only when it can take one (INTA is the processor's).
+void KvmVcpu::offer_extint() {
+  const bool wanted = home_.irqchip->extint();
+  area_->request_interrupt_window = wanted ? 1 : 0;
+  if (!wanted || area_->ready_for_interrupt_injection == 0) return;
+  kvm_interrupt interrupt{};
+  interrupt.irq = home_.irqchip->controller()->acknowledge_extint();
+  ::ioctl(area_.fd(), KVM_INTERRUPT, &interrupt);
+  area_->request_interrupt_window = home_.irqchip->extint() ? 1 : 0;
+}
+
+// The state between a device's answer and the instruction's end is KVM's own: it is gone through
+// before anybody looks at registers.
+void KvmVcpu::complete_access() {
+  if (!access_open_) return;
+  area_.complete();
+  access_open_ = false;
+}
+
+}  // namespace husk::kvm

@@ -1,0 +1,152 @@
+#include "backend/kvm/x86_64/kvm_vm.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "backend/kvm/common/calls.h"
+#include "base/clock.h"
+#include "base/try.h"
+
+namespace husk::kvm {
+
+static_assert(seam::HypervisorVm<KvmVm>);
+
+namespace {
+
+constexpr Capability kNeeded[] = {
+    {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
+    {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+    {KVM_CAP_SPLIT_IRQCHIP, "KVM_CAP_SPLIT_IRQCHIP"},
+    {KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI"},
+    {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"},
+    {KVM_CAP_XSAVE, "KVM_CAP_XSAVE"},
+    {KVM_CAP_XCRS, "KVM_CAP_XCRS"},
+    {KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS"},
+    {KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS"},
+    {KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE"},
+    {KVM_CAP_ADJUST_CLOCK, "KVM_CAP_ADJUST_CLOCK"},
+    {KVM_CAP_GET_TSC_KHZ, "KVM_CAP_GET_TSC_KHZ"},
+    {KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER"},
+};
+
+// Pages that VMX keeps for real mode: below the firmware's place, where no RAM is (api.rst,
+// KVM_SET_TSS_ADDR).
+constexpr unsigned long kTssAddress = 0xfffbd000, kIdentityMap = 0xfffbc000;
+
+}  // namespace
+
+KvmVm::KvmVm(System system, base::Fd vm, uint32_t vcpus)
+    : system_(std::move(system)),
+      vm_(std::move(vm)),
+      vcpus_(vcpus),
+      slots_(vm_.get(), static_cast<uint32_t>(std::max(system_.check(KVM_CAP_NR_MEMSLOTS), 32))),
+      irqchip_(vm_.get()) {}
+
+KvmVm::~KvmVm() {
+  if (memory_ != nullptr) memory_->set_observer(nullptr);
+}
+
+Result<void> KvmVm::require(const System& system) { return system.require(kNeeded); }
+
+// xAPIC ids end at 254; 255 is all of them.
+uint32_t KvmVm::most_vcpus(const System& system) {
+  return static_cast<uint32_t>(std::clamp(system.check(KVM_CAP_MAX_VCPUS), 1, 254));
+}
+
+Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus) {
+  System system = HUSK_TRY(System::open());
+  HUSK_TRY(require(system));
+  if (vcpus == 0 || vcpus > most_vcpus(system))
+    return fail(ErrorKind::kInvalidArgument, "vCPUs",
+                fmt::format("must be 1 to {}", most_vcpus(system)));
+  base::Fd fd = HUSK_TRY(system.create_vm());
+  std::unique_ptr<KvmVm> vm(new KvmVm(std::move(system), std::move(fd), vcpus));
+  HUSK_TRY(vm->set_up());
+  return vm;
+}
+
+Result<void> KvmVm::set_up() {
+  cpuid_ = HUSK_TRY(supported_cpuid(system_));
+  xsave_size_ = static_cast<size_t>(std::max(system_.check(KVM_CAP_XSAVE2), 0));
+  HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_SET_TSS_ADDR), kTssAddress));
+  unsigned long long identity = kIdentityMap;
+  HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_SET_IDENTITY_MAP_ADDR), &identity));
+  kvm_enable_cap split{};
+  split.cap = KVM_CAP_SPLIT_IRQCHIP;
+  split.args[0] = SplitIrqchip::kPins;
+  HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_ENABLE_CAP), &split));
+  return {};
+}
+
+void KvmVm::attach_memory(memory::GuestMemory& memory) {
+  memory_ = &memory;
+  memory.set_observer(this);
+}
+
+Result<void> KvmVm::map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot) {
+  const bool writable =
+      (static_cast<uint8_t>(prot) & static_cast<uint8_t>(seam::Prot::kWrite)) != 0;
+  return slots_.map(host, Gpa{gpa}, length, writable);
+}
+
+Result<void> KvmVm::unmap_ram(uint64_t gpa, uint64_t length) {
+  return slots_.unmap(Gpa{gpa}, length);
+}
+
+Result<std::unique_ptr<DaxMapper>> KvmVm::dax_mapper(uint64_t gpa, uint64_t length) {
+  auto window = HUSK_TRY(memory::FileWindow::create(length));
+  HUSK_TRY(slots_.map(window.host(), Gpa{gpa}, length, true));
+  return std::make_unique<DaxMapper>(std::move(window));
+}
+
+Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
+  if (id != created_ || id >= vcpus_)
+    return fail(ErrorKind::kInvalidArgument, "vCPU " + std::to_string(id),
+                "ids go from 0 in order, below " + std::to_string(vcpus_));
+  base::Fd fd(HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_CREATE_VCPU), id)));
+  auto cpuid = cpuid_block(guest_cpuid(cpuid_, id, vcpus_));
+  HUSK_TRY(call(fd.get(), HUSK_KVM_CALL(KVM_SET_CPUID2), cpuid.data()));
+  RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system_.run_area_size()));
+  KvmVcpu::Home home;
+  home.irqchip = &irqchip_;
+  home.xsave_size = xsave_size_;
+  auto vcpu = std::make_unique<KvmVcpu>(home, id, std::move(area));
+  if (id == 0)
+    irqchip_.set_kick([handle = vcpu->exit_token()] { KvmVcpu::Handle::force_exit({&handle, 1}); });
+  ++created_;
+  return vcpu;
+}
+
+void KvmVm::set_irq(uint32_t gsi, bool level) {
+  if (irqchip_.controller() != nullptr) irqchip_.controller()->set_line(gsi, level);
+}
+
+contract::IrqLine KvmVm::irq_line(uint32_t gsi) {
+  return {
+      [](void* vm, uint32_t line, bool level) { static_cast<KvmVm*>(vm)->set_irq(line, level); },
+      this, gsi};
+}
+
+void KvmVm::attach_controller(contract::InterruptController& controller) {
+  irqchip_.set_controller(&controller);
+}
+
+Result<std::vector<std::byte>> KvmVm::capture_intc() {
+  if (irqchip_.controller() == nullptr) return std::vector<std::byte>{};
+  return irqchip_.controller()->capture();
+}
+
+Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
+  if (irqchip_.controller() == nullptr)
+    return fail(ErrorKind::kState, "interrupt controller", "none is attached");
+  return irqchip_.controller()->restore(state);
+}
+
+uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }
+
+void KvmVm::report_writes(memory::GuestMemory& memory) {
+  (void)slots_.collect_log([&](Gpa page, uint64_t length) { memory.mark_dirty(page, length); });
+}
+
+}  // namespace husk::kvm

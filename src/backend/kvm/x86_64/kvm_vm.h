@@ -1,0 +1,73 @@
+// A VM of KVM on x86-64. Satisfies seam::HypervisorVm.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "husk/seam.h"
+
+#include "backend/kvm/common/dax_mapper.h"
+#include "backend/kvm/common/memory_slots.h"
+#include "backend/kvm/common/system.h"
+#include "backend/kvm/x86_64/cpuid.h"
+#include "backend/kvm/x86_64/kvm_vcpu.h"
+#include "backend/kvm/x86_64/split_irqchip.h"
+#include "contract/irq_line.h"
+#include "memory/guest_memory.h"
+
+namespace husk::kvm {
+
+class KvmVm final : public memory::WriteObserver {
+ public:
+  using Vcpu = KvmVcpu;
+
+  // kUnsupported, naming it, when this KVM lacks something that the VM is built on.
+  [[nodiscard]] static Result<void> require(const System& system);
+  [[nodiscard]] static uint32_t most_vcpus(const System& system);
+  [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus);
+  ~KvmVm();
+  KvmVm(const KvmVm&) = delete;
+  KvmVm& operator=(const KvmVm&) = delete;
+  // The memory that map_ram() maps: its dirty log asks this VM what vCPUs wrote. Outlives the VM.
+  // Before any vCPU runs.
+  void attach_memory(memory::GuestMemory& memory);
+
+  [[nodiscard]] Result<void> map_ram(std::byte* host, uint64_t gpa, uint64_t length,
+                                     seam::Prot prot);
+  [[nodiscard]] Result<void> unmap_ram(uint64_t gpa, uint64_t length);
+  [[nodiscard]] Result<std::unique_ptr<DaxMapper>> dax_mapper(uint64_t gpa, uint64_t length);
+  // Ids in order from 0.
+  [[nodiscard]] Result<std::unique_ptr<KvmVcpu>> create_vcpu(uint32_t id);
+
+  void set_irq(uint32_t gsi, bool level);
+  [[nodiscard]] contract::IrqLine irq_line(uint32_t gsi);
+  void attach_controller(contract::InterruptController& controller);
+  [[nodiscard]] contract::InterruptSink& interrupt_sink() { return irqchip_; }
+  [[nodiscard]] Result<std::vector<std::byte>> capture_intc();
+  [[nodiscard]] Result<void> restore_intc(std::span<const std::byte> state);
+
+  [[nodiscard]] static uint64_t host_monotonic_ticks();
+
+  // memory::WriteObserver
+  void host_wrote(Gpa, uint64_t) override {}
+  Result<void> track_writes(bool on) override { return slots_.set_logging(on); }
+  void report_writes(memory::GuestMemory& memory) override;
+
+ private:
+  KvmVm(System system, base::Fd vm, uint32_t vcpus);
+  [[nodiscard]] Result<void> set_up();
+
+  System system_;
+  base::Fd vm_;
+  uint32_t vcpus_;
+  uint32_t created_ = 0;
+  MemorySlots slots_;
+  SplitIrqchip irqchip_;
+  CpuidEntries cpuid_;
+  size_t xsave_size_ = 0;
+  memory::GuestMemory* memory_ = nullptr;
+};
+
+}  // namespace husk::kvm
