@@ -1,7 +1,7 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest demo test aarch64 lint tidy bench asan tsan fuzz fuzz-cpu clean
+.PHONY: all build setup guest demo test aarch64 lab-arm64 lint tidy bench asan tsan fuzz fuzz-cpu clean
 
 all: build
 
@@ -28,11 +28,18 @@ test: build guest
 	ctest --test-dir build/release --output-on-failure -L guest
 
 # Everything for aarch64, its unit tests by user emulation. It brings compiler and libraries; see tools/setup_arm64.sh.
+aarch64: export HUSK_TEST_KERNEL = $(CURDIR)/.cache/guest/vmlinuz
 aarch64: setup
 	tools/setup_arm64.sh
+	tools/fetch_kernel.sh
 	cmake --preset aarch64 >/dev/null
 	cmake --build build/aarch64 -j $(JOBS)
 	ctest --test-dir build/aarch64 --output-on-failure -j $(JOBS) -LE guest
+
+# What needs KVM of arm64, in a machine of QEMU's that has it; see tools/lab/arm64.sh.
+lab-arm64: aarch64
+	tools/lab/setup_arm64.sh
+	ctest --test-dir build/aarch64 --output-on-failure -L lab
 
 # Side by side with QEMU TCG, which it installs; raw numbers go to build/bench. See bench/README.md.
 bench: build guest

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 tools/setup.sh g++-aarch64-linux-gnu qemu-user-static
 
 packages="libc6-dev libstdc++6 linux-libc-dev libgtest-dev libgmock-dev libfmt-dev libcli11-dev nlohmann-json3-dev \
-libarchive-dev libssl-dev libzstd-dev liblz4-dev liblzma-dev zlib1g-dev busybox-static"
+libarchive-dev libssl-dev libzstd-dev liblz4-dev liblzma-dev zlib1g-dev libfdt-dev busybox-static"
 sysroot=$PWD/.cache/sysroot-arm64
 # The list of what was asked for is the stamp: a package more, and the sysroot is made anew.
 if [ -f "$sysroot/packages" ] && [ "$(cat "$sysroot/packages")" = "$packages" ]; then exit 0; fi
@@ -23,7 +23,7 @@ ln -s usr/lib usr/bin usr/sbin "$new/"
 echo "fetching arm64 libraries"
 arm64_apt_update
 # shellcheck disable=SC2086
-arm64_apt install -y --no-install-recommends --download-only $packages >/dev/null
+arm64_apt apt-get install -y --no-install-recommends --download-only $packages >/dev/null
 for package in "$ARM64_APT"/cache/archives/*.deb; do
   dpkg-deb --fsys-tarfile "$package" | tar -x -C "$new" --keep-directory-symlink --no-same-owner
 done

@@ -18,7 +18,10 @@ class FileWindow {
     kShared,   // go to the file
   };
 
-  // Empty, which reads as zeroes. All sizes and offsets are multiples of 4 KiB.
+  // What the host maps at once: 4 KiB on x86-64, up to 64 KiB on aarch64.
+  [[nodiscard]] static uint64_t host_page();
+
+  // Empty, which reads as zeroes. All sizes and offsets are multiples of host_page().
   [[nodiscard]] static Result<FileWindow> create(uint64_t size);
 
   // Shows `length` bytes of the file from `offset` on. They must exist, and must go on to: a file

@@ -10,7 +10,7 @@
 namespace husk::memory {
 namespace {
 
-constexpr uint64_t kPage = 4096;
+const uint64_t kPage = FileWindow::host_page();
 using Writes = FileWindow::Writes;
 
 class FileWindowTest : public ::testing::Test {
@@ -66,7 +66,7 @@ TEST_F(FileWindowTest, FilesOpenForReadingCanBeShownPrivately) {
 
 TEST_F(FileWindowTest, RefusesWhatIsNotThere) {
   EXPECT_FALSE(window.show(0, file.get(), 2 * kPage, 2 * kPage, Writes::kPrivate));
-  EXPECT_FALSE(window.show(0, file.get(), ~uint64_t{0} & ~0xfffull, kPage, Writes::kPrivate));
+  EXPECT_FALSE(window.show(0, file.get(), ~(kPage - 1), kPage, Writes::kPrivate));
   EXPECT_FALSE(window.show(4 * kPage, file.get(), 0, kPage, Writes::kPrivate));
   EXPECT_FALSE(window.show(kPage, file.get(), 0, 4 * kPage, Writes::kPrivate));
   EXPECT_FALSE(window.show(1, file.get(), 0, kPage, Writes::kPrivate));
@@ -74,6 +74,7 @@ TEST_F(FileWindowTest, RefusesWhatIsNotThere) {
   EXPECT_FALSE(window.show(0, file.get(), 0, 0, Writes::kPrivate));
   EXPECT_FALSE(window.show(0, -1, 0, kPage, Writes::kPrivate));
   EXPECT_FALSE(window.hide(kPage, 8 * kPage));
+  EXPECT_FALSE(window.hide(0, kPage / 2)) << "the host would hide all of the page";
   EXPECT_FALSE(FileWindow::create(0));
   EXPECT_FALSE(FileWindow::create(100));
 }

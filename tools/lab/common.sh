@@ -104,7 +104,11 @@ lab_add_command() {
 # lab_run SECONDS INITRD LOG: shows what the machine prints, and ends as its program did. The last line is the init's; a
 # machine that died has said something else, or nothing.
 lab_run() {
-  { lab_qemu "$2" timeout --foreground -k 5 "$1" < /dev/null 2>&1; echo $? > "$3.qemu"; } | sed -u 's/\r$//' | tee "$3"
+  {
+    lab_qemu_status=0
+    lab_qemu "$2" timeout --foreground -k 5 "$1" < /dev/null 2>&1 || lab_qemu_status=$?
+    echo "$lab_qemu_status" > "$3.qemu"
+  } | sed -u 's/\r$//' | tee "$3"
   lab_qemu_status=$(cat "$3.qemu")
   if [ "$lab_qemu_status" = 124 ]; then
     echo "lab: not finished after $1 s" >&2

@@ -14,8 +14,10 @@ modules=$(echo .cache/guest/lib/modules/*)
 LAB_MODULES="$modules/kernel/virt/lib/irqbypass.ko $modules/kernel/arch/x86/kvm/kvm.ko $modules/kernel/arch/x86/kvm/kvm-amd.ko"
 
 lab_qemu() {
-  exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max,+svm,+npt -M q35 -smp "${LAB_CPUS:-2}" -m 2048 -nographic -no-reboot \
-    -nic none -kernel .cache/guest/vmlinuz -initrd "$1" -append "console=ttyS0 quiet panic=-1 mitigations=off"
+  lab_initrd=$1
+  shift
+  "$@" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,+svm,+npt -M q35 -smp "${LAB_CPUS:-2}" -m 2048 -nographic -no-reboot \
+    -nic none -kernel .cache/guest/vmlinuz -initrd "$lab_initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off"
 }
 
 lab_main "$@"
