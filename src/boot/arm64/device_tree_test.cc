@@ -156,7 +156,7 @@ TEST(Arm64DeviceTree, LimitsAreReachedAndKept) {
 
 TEST(Arm64DeviceTree, RefusesMachinesThatCannotBe) {
   EXPECT_EQ(why(build(machine(0))), "Image: a machine without vCPUs");
-  Machine twins = machine(2);
+  Machine twins = machine(3);
   twins.cpus.push_back(1);  // as the second, whose MPIDR has bit 31 set
   EXPECT_EQ(why(build(twins)), "Image: two vCPUs with the affinity 0x1");
   Machine narrow = machine(3);

@@ -30,8 +30,7 @@ Result<uint64_t> kernel_end(const memory::GuestMemory& memory, const std::string
   if (!start)
     return fail(ErrorKind::kCorrupt, name,
                 fmt::format("has a text offset of {:#x}", kernel.text_offset));
-  if (!base::checked_add(*start, kernel.image_size) ||
-      memory.find(Gpa{*start}, kernel.image_size) == nullptr)
+  if (memory.find(Gpa{*start}, kernel.image_size) == nullptr)
     return no_room(memory, name, "the kernel", kernel.image_size, *start);
   return *start + kernel.image_size;
 }
