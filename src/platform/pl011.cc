@@ -220,7 +220,7 @@ void Pl011::write(uint64_t offset, uint32_t, uint64_t value) {
   bool room = false;
   {
     const std::lock_guard lock(mutex_);
-    if ((offset & 3) == 0) write_register(offset, static_cast<uint16_t>(value));
+    write_register(offset, static_cast<uint16_t>(value));
     room = take_refused();
     update_irq();
   }
