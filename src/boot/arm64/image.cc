@@ -1,7 +1,6 @@
 #include "boot/arm64/image.h"
 
 #include <fmt/core.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -12,7 +11,6 @@
 #include "base/try.h"
 #include "boot/decompress.h"
 #include "boot/file_view.h"
-#include "boot/placement.h"
 
 namespace husk::boot::arm64 {
 namespace {
@@ -28,8 +26,6 @@ constexpr uint64_t kHeaderSize = 64;
 constexpr uint32_t kMagicValue = 0x644d5241;  // "ARM\x64"
 constexpr uint64_t kBigEndian = 1, kPageSizeShift = 1, kAnywhere = 8;
 
-constexpr uint64_t kMaxUnpacked = uint64_t{1} << 30;  // no kernel is larger
-
 // What people pass by mistake, by bytes at an offset.
 struct Foreign {
   uint64_t offset;
@@ -40,8 +36,6 @@ struct Foreign {
 constexpr std::array kKnown{
     Foreign{0x202, "HdrS", ErrorKind::kUnsupported, "a kernel for x86, this machine is aarch64"},
     Foreign{56, "RSC\x05", ErrorKind::kUnsupported, "a kernel for riscv, this machine is aarch64"},
-    Foreign{4, "zimg", ErrorKind::kUnsupported,
-            "a kernel in an EFI zboot wrapper: pass the Image inside it"},
     Foreign{0,
             "\x7f"
             "ELF",
@@ -93,33 +87,10 @@ std::optional<uint64_t> end_of_sections(const FileView& file) {
   return end;
 }
 
-// gzip's trailer (RFC 1952, 2.3.1): the size modulo 2^32, which no kernel reaches.
-uint64_t unpacked_size(std::span<const std::byte> packed) {
-  if (packed.size() < sizeof(uint32_t)) return 0;
-  return FileView(packed).get<uint32_t>(packed.size() - sizeof(uint32_t)).value_or(0);
-}
-
-Result<base::Mapping> unpack(const std::string& name, std::span<const std::byte> packed,
-                             uint64_t limit) {
-  const uint64_t size = unpacked_size(packed), room = std::min(limit, kMaxUnpacked);
-  if (size > room)
-    return fail(ErrorKind::kLimit, name,
-                fmt::format("the kernel inside unpacks to {}, there is room for {}",
-                            readable_size(size), readable_size(room)));
-  const auto damaged = [&] {
-    return fail(ErrorKind::kCorrupt, name, "the kernel inside (gzip) is damaged");
-  };
-  if (size == 0) return damaged();
-  base::Mapping out = HUSK_TRY(base::Mapping::map(
-      size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, name));
-  if (!decompress(Compression::kGzip, packed, out.bytes())) return damaged();
-  return out;
-}
-
 }  // namespace
 
 bool is_image(std::span<const std::byte> file) {
-  return has_magic(file) || detect_compression(file) == Compression::kGzip;
+  return has_magic(file) || detect_wrapper(file) != Wrapper::kNone;
 }
 
 Result<ImageHeader> parse_image(const std::string& name, std::span<const std::byte> file) {
@@ -143,9 +114,9 @@ Result<ImageHeader> parse_image(const std::string& name, std::span<const std::by
 Result<Image> open_image(const std::string& name, std::span<const std::byte> file, uint64_t limit) {
   Image image;
   image.bytes = file;
-  if (detect_compression(file) == Compression::kGzip) {
-    image.packed = true;
-    image.unpacked = HUSK_TRY(unpack(name, file, limit));
+  if (detect_wrapper(file) != Wrapper::kNone) {
+    image.packed = HUSK_TRY(find_packed(name, file));
+    image.unpacked = HUSK_TRY(unpack(name, image.packed, limit));
     image.bytes = image.unpacked.bytes();
   }
   image.header = HUSK_TRY(parse_image(name, image.bytes));

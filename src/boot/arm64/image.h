@@ -1,5 +1,5 @@
 // Linux's arm64 `Image` (Documentation/arch/arm64/booting.rst, 4): plain, as EFI stub kernels are
-// too, or wrapped by gzip, as distributions that save space have it.
+// too, or packed, as distributions that save space have it.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,7 @@
 #include "husk/error.h"
 
 #include "base/fd.h"
+#include "boot/arm64/packed_image.h"
 
 namespace husk::boot::arm64 {
 
@@ -27,11 +28,11 @@ struct ImageHeader {
 struct Image {
   ImageHeader header;
   std::span<const std::byte> bytes;  // at most header.image_size
-  bool packed = false;
+  PackedImage packed;                // Wrapper::kNone for a plain one
   base::Mapping unpacked;
 };
 
-// True for what begins like a kernel of this kind: the Image's magic number, or gzip's.
+// True for what begins like a kernel of this kind: the Image's magic number or a wrapper's.
 [[nodiscard]] bool is_image(std::span<const std::byte> file);
 
 // `file` is a plain Image. What is something else, cut short or of the wrong kind is refused.

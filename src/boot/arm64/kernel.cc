@@ -32,13 +32,27 @@ Result<void> check_command_line(const KernelRequest& request) {
       fmt::format("takes a command line of {} bytes, this one has {}", kCommandLineLimit, size));
 }
 
+KernelFormat format_of(const Image& image) {
+  switch (image.packed.wrapper) {
+    case Wrapper::kNone:
+      break;
+    case Wrapper::kGzip:
+      return KernelFormat::kGzipImage;
+    case Wrapper::kZboot:
+      return KernelFormat::kZbootImage;
+  }
+  return KernelFormat::kImage;
+}
+
 LoadedKernel describe(const Image& image) {
   LoadedKernel loaded;
-  loaded.format = image.packed ? KernelFormat::kGzipImage : KernelFormat::kImage;
+  loaded.format = format_of(image);
   loaded.version = linux_release(image.bytes);
-  loaded.description =
-      fmt::format("Linux{}{}, {}", loaded.version.empty() ? "" : " ", loaded.version,
-                  image.packed ? "Image, unpacked (gzip)" : "Image");
+  loaded.description = loaded.version.empty() ? "Linux" : "Linux " + loaded.version;
+  loaded.description += ", Image";
+  if (image.packed.wrapper != Wrapper::kNone)
+    loaded.description +=
+        fmt::format(", unpacked ({})", compression_name(image.packed.compression));
   return loaded;
 }
 
@@ -46,7 +60,7 @@ LoadedKernel describe(const Image& image) {
 
 Result<KernelFormat> detect(const std::string& name, std::span<const std::byte> kernel) {
   const Image image = HUSK_TRY(open_image(name, kernel, ~uint64_t{0}));
-  return image.packed ? KernelFormat::kGzipImage : KernelFormat::kImage;
+  return format_of(image);
 }
 
 Result<LoadedKernel> load_kernel(memory::GuestMemory& memory, const KernelRequest& request) {

@@ -19,8 +19,9 @@
 namespace husk::boot::arm64 {
 
 enum class KernelFormat {
-  kImage,      // Linux's arm64 Image, an EFI stub or not
-  kGzipImage,  // the same behind gzip
+  kImage,       // Linux's arm64 Image, an EFI stub or not
+  kGzipImage,   // the same behind gzip
+  kZbootImage,  // the same in Linux's EFI zboot wrapper
 };
 
 struct KernelRequest {

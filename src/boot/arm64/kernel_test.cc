@@ -74,11 +74,16 @@ TEST(Arm64Kernel, SaysWhatItLoaded) {
   EXPECT_EQ(unpacked->format, KernelFormat::kGzipImage);
   EXPECT_EQ(unpacked->description, "Linux, Image, unpacked (gzip)");
   EXPECT_EQ(bytes_at(*memory, kKernelBase, nameless.size()), nameless);
+  const Bytes wrapped = zboot(zstd_packed(plain), static_cast<uint32_t>(plain.size()));
+  const auto unwrapped = load_kernel(*memory, request(wrapped));
+  EXPECT_EQ(unwrapped->format, KernelFormat::kZbootImage);
+  EXPECT_EQ(unwrapped->description, "Linux 6.1.0-arm64, Image, unpacked (zstd)");
 }
 
 TEST(Arm64Kernel, DetectsWithoutLoading) {
   EXPECT_EQ(detect("Image", plain_image()).value(), KernelFormat::kImage);
   EXPECT_EQ(detect("Image", gzipped(plain_image())).value(), KernelFormat::kGzipImage);
+  EXPECT_EQ(detect("Image", zboot(gzipped(plain_image()), {})).value(), KernelFormat::kZbootImage);
   EXPECT_EQ(why(detect("notes", Bytes(100))), "notes: not an aarch64 Linux Image");
 }
 

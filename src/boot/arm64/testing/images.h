@@ -2,10 +2,13 @@
 #pragma once
 
 #include <zlib.h>
+#include <zstd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -74,6 +77,24 @@ inline Bytes gzipped(std::span<const std::byte> plain) {
   packed.resize(stream.total_out);
   deflateEnd(&stream);
   return packed;
+}
+
+inline Bytes zstd_packed(std::span<const std::byte> plain) {
+  Bytes packed(ZSTD_compressBound(plain.size()));
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), plain.data(), plain.size(), 1));
+  return packed;
+}
+
+// In the EFI zboot wrapper; `unpacked_size` is appended where the stream does not say it itself.
+inline Bytes zboot(std::span<const std::byte> stream, std::optional<uint32_t> unpacked_size) {
+  constexpr uint64_t kPayload = 0x200;
+  Bytes file(kPayload + stream.size());
+  put_text(file, 0, std::string_view("MZ\0\0zimg", 8));
+  put<uint32_t>(file, 8, kPayload);
+  put<uint32_t>(file, 12, static_cast<uint32_t>(stream.size()));
+  std::ranges::copy(stream, file.begin() + kPayload);
+  if (unpacked_size) put(file, file.size(), *unpacked_size);
+  return file;
 }
 
 inline std::unique_ptr<memory::GuestMemory> guest_memory(uint64_t bytes) {
