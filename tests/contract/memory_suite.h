@@ -139,9 +139,13 @@ TYPED_TEST_P(Memory, NoPageIsLostWhileTrackingIsRead) {
   ASSERT_TRUE(machine.memory->enable_dirty_tracking());
   std::atomic<bool> done{false};
   std::set<uint64_t> found;
-  std::thread reader([&] {
-    while (!done) found.merge(touched(machine.memory->take_dirty_pages()));
-  });
+  const auto read = [&] {
+    while (!done) {
+      found.merge(touched(machine.memory->take_dirty_pages()));
+      ::usleep(2000);
+    }
+  };
+  std::thread reader(read);
   std::set<uint64_t> expected;
   for (int round = 0; round < 1000; ++round) {
     // Few at first, so that pages stay clean for long; every round writes a thousand times.
@@ -158,9 +162,7 @@ TYPED_TEST_P(Memory, NoPageIsLostWhileTrackingIsRead) {
     found.clear();
     expected.clear();
     done = false;
-    reader = std::thread([&] {
-      while (!done) found.merge(touched(machine.memory->take_dirty_pages()));
-    });
+    reader = std::thread(read);
   }
   done = true;
   reader.join();

@@ -93,7 +93,8 @@ program float
      faddp
      fstl (%rdx)
      movq (%rdx), %rax
-     movq %xmm0, (%rbx)
+     movq %xmm0, %rcx  # device space is for integer registers: KVM emulates no other accesses
+     movq %rcx, (%rbx)
      movq %rax, (%rbx)
      jmp 1b
 end_program float
