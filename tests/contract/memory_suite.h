@@ -142,7 +142,7 @@ TYPED_TEST_P(Memory, NoPageIsLostWhileTrackingIsRead) {
   const auto read = [&] {
     while (!done) {
       found.merge(touched(machine.memory->take_dirty_pages()));
-      ::usleep(2000);
+      ::usleep(20000);
     }
   };
   std::thread reader(read);

@@ -304,7 +304,8 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
     if (const auto value = get_msr(fd(), index)) state.msrs.push_back({index, *value});
   }
   std::ranges::sort(state.msrs, {}, &Msr::index);
-  state.tsc_khz = static_cast<uint32_t>(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ)).value_or(0));
+  state.tsc_khz =
+      static_cast<uint32_t>(HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ))));
   return state;
 }
 

@@ -1,0 +1,17 @@
+// The test program's own ioctl(2), malloc(3) and pthread_mutex_lock(3), which come before the C
+// library's: calls are counted, changed or made to fail.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+
+namespace husk::kvm_tests {
+
+// Called before every ioctl. A number other than 0: the call is not made and fails with it.
+extern std::function<int(int fd, unsigned long request)> on_ioctl;
+
+// Of all threads, since the program's start.
+extern std::atomic<uint64_t> allocations, locks, ioctls;
+
+}  // namespace husk::kvm_tests
