@@ -1,7 +1,7 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest demo test aarch64 lab-arm64 lint tidy bench asan tsan fuzz fuzz-cpu clean
+.PHONY: all build setup guest demo test aarch64 lab-arm64 lab-kvm-x86 lint tidy bench asan tsan fuzz fuzz-cpu clean
 
 all: build
 
@@ -35,6 +35,11 @@ aarch64: setup
 	cmake --preset aarch64 >/dev/null
 	cmake --build build/aarch64 -j $(JOBS)
 	ctest --test-dir build/aarch64 --output-on-failure -j $(JOBS) -LE guest
+
+# What needs KVM of x86-64, in a machine of QEMU's that has it; ROUNDS=10000 for the whole force_exit.
+lab-kvm-x86: build guest
+	tools/setup.sh qemu-system-x86
+	tools/lab/kvm_x86.sh
 
 # What needs KVM of arm64, in a machine of QEMU's that has it; see tools/lab/arm64.sh.
 lab-arm64: aarch64
