@@ -1,7 +1,7 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest demo test aarch64 lab-arm64 lab-kvm-x86 lint tidy bench asan tsan fuzz fuzz-cpu clean
+.PHONY: all build setup guest guest-arm64 demo test aarch64 lab-arm64 lab-kvm-x86 lint tidy bench asan tsan fuzz fuzz-cpu clean
 
 all: build
 
@@ -18,10 +18,15 @@ guest: setup
 	tools/make_test_initrd.sh
 	tools/make_demo_image.sh
 
+# Debian's kernel for aarch64; `make test` and `make aarch64` look at it when it is there.
+guest-arm64: setup
+	tools/fetch_kernel_arm64.sh
+
 demo: build guest
 	tools/demo.sh
 
 test: export HUSK_TEST_KERNEL = $(CURDIR)/.cache/guest/vmlinuz
+test: export HUSK_TEST_KERNEL_ARM64 = $(wildcard $(CURDIR)/.cache/guest-arm64/vmlinuz)
 test: build guest
 	tools/make_test_images.sh
 	ctest --test-dir build/release --output-on-failure -j $(JOBS) -LE guest
@@ -29,6 +34,7 @@ test: build guest
 
 # Everything for aarch64, its unit tests by user emulation. It brings compiler and libraries; see tools/setup_arm64.sh.
 aarch64: export HUSK_TEST_KERNEL = $(CURDIR)/.cache/guest/vmlinuz
+aarch64: export HUSK_TEST_KERNEL_ARM64 = $(wildcard $(CURDIR)/.cache/guest-arm64/vmlinuz)
 aarch64: setup
 	tools/setup_arm64.sh
 	tools/fetch_kernel.sh
