@@ -1,4 +1,4 @@
-// Every chip of the board on one pair of buses, as runtime/board.cc wires them, before a guest that
+// Every chip of the board on one pair of buses, as their board wires them, before a guest that
 // reads and writes any port and address, with any width, in any order, while time passes and the
 // far ends of the wires move. What a register yields must fit the access, the serial port must not
 // take more than it has room for, a saved state must load, and no setting of a timer may make the

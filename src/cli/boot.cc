@@ -20,7 +20,7 @@ constexpr uint32_t kMostCpus = 64;
 struct BootOptions {
   std::string kernel;
   std::string initrd;
-  std::string append = "console=ttyS0";
+  std::string append = "console=" + std::string(runtime::kSerialConsole);
   std::vector<std::string> disks;
   std::string memory = "512M";
   std::string backend = "auto";

@@ -24,8 +24,7 @@ namespace {
 constexpr uint64_t kStopTimeoutNs = 10'000'000'000;  // the lifecycle contract's limit for stopping
 constexpr size_t kControlPort = 2;
 // A kernel that tests its ciphers at every start spends a third of its boot on that.
-constexpr std::string_view kKernelOptions =
-    "console=ttyS0 quiet panic=-1 reboot=k random.trust_cpu=on cryptomgr.notests";
+constexpr std::string_view kKernelOptions = "quiet panic=-1 cryptomgr.notests";
 constexpr std::string_view kPanicMarker = "Kernel panic - not syncing: ";
 
 // The serial console, line by line: the ready marker, a panic's reason, and the lines for whoever
@@ -94,7 +93,9 @@ class RunningContainer : public Container {
 
   Result<void> begin(const ContainerOptions& options) {
     const auto reference = HUSK_TRY(oci::parse_reference(options.image));
-    const oci::PreparedImage image = HUSK_TRY(oci::prepare(reference, {}));
+    oci::PrepareOptions preparation;
+    preparation.architecture = kImageArchitecture;
+    const oci::PreparedImage image = HUSK_TRY(oci::prepare(reference, preparation));
     agent::RunRequest request = HUSK_TRY(request_for(options, image.config));
     const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
     HUSK_TRY(describe(options, image, kernel));
@@ -192,7 +193,8 @@ class RunningContainer : public Container {
     config_.root_disk = image.root_path;
     config_.cpus = options.vcpus;
     config_.memory_mb = options.memory_bytes >> 20;
-    config_.cmdline = std::string(kKernelOptions);
+    config_.cmdline =
+        fmt::format("console={} {} {}", kSerialConsole, kKernelOptions, kContainerOptions);
     return config_.validate();
   }
 

@@ -1,12 +1,14 @@
 #include "runtime/guest_kernel.h"
 
+#include <fmt/core.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/try.h"
-#include "boot/kernel.h"
+#include "guest.h"
 
 namespace husk::runtime {
 namespace {
@@ -41,9 +43,10 @@ Result<GuestKernel> find_guest_kernel(const std::string& wanted) {
                   "none is installed; name one with --kernel, or run make guest");
   }
   const std::string bytes = HUSK_TRY(base::read_file(kernel.path, "kernel", kLargestKernel));
-  const std::string release = boot::bzimage_release(std::as_bytes(std::span(bytes)));
+  const std::string release = kernel_release(std::as_bytes(std::span(bytes)));
   if (release.empty())
-    return fail(ErrorKind::kUnsupported, kernel.path, "not a bzImage that names its release");
+    return fail(ErrorKind::kUnsupported, kernel.path,
+                fmt::format("not {} that names its release", kKernelKind));
   const fs::path beside = fs::path(kernel.path).parent_path() / "lib/modules" / release;
   for (const fs::path& candidate : {beside, fs::path("/lib/modules") / release}) {
     if (fs::exists(candidate / "modules.dep", ignored)) kernel.modules = candidate;

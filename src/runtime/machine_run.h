@@ -1,6 +1,9 @@
 // One run of a machine, from its building to its end: a backend's VM on a board, with a thread for
 // each vCPU. The interface is what the lifecycle above needs; the template behind it is compiled
 // once per backend, so that nothing virtual lies between a vCPU and its devices.
+//
+// What differs between architectures is in runtime/ARCHITECTURE, the same names in each; the build
+// chooses the folder: board.h, guest.h, registers.h, wiring.h.
 #pragma once
 
 #include <atomic>
@@ -13,8 +16,11 @@
 #include "husk/seam.h"
 #include "husk/types.h"
 
-#include "runtime/board.h"
+#include "board.h"
+#include "guest.h"
+#include "registers.h"
 #include "runtime/run_loop.h"
+#include "wiring.h"
 
 namespace husk::runtime {
 
@@ -26,7 +32,7 @@ class MachineRun {
   [[nodiscard]] MachineEnd& end() { return end_; }
   [[nodiscard]] virtual Board& board() = 0;
   // Loads a kernel and gives the boot vCPU its state. Before start().
-  [[nodiscard]] virtual Result<boot::LoadedKernel> load(const boot::KernelRequest& request) = 0;
+  [[nodiscard]] virtual Result<LoadedKernel> load(const KernelRequest& request) = 0;
   // `finished` is called once, on the last vCPU thread to leave.
   virtual void start(std::function<void()> finished) = 0;
   // Returns once every vCPU thread has left.
@@ -45,9 +51,6 @@ class MachineRun {
   MachineEnd end_;
 };
 
-// The general registers by the seam's numbers: x0 to x15 in the order of their encodings.
-[[nodiscard]] std::array<uint64_t Registers::*, 16> registers_by_encoding();
-
 template <seam::HypervisorVm Vm>
 class MachineRunOn final : public MachineRun {
  public:
@@ -62,7 +65,7 @@ class MachineRunOn final : public MachineRun {
   MachineRunOn& operator=(const MachineRunOn&) = delete;
 
   Board& board() override { return *board_; }
-  Result<boot::LoadedKernel> load(const boot::KernelRequest& request) override;
+  Result<LoadedKernel> load(const KernelRequest& request) override;
   void start(std::function<void()> finished) override;
   void join() override;
   bool pause(uint64_t timeout_ns) override {
@@ -100,12 +103,9 @@ Result<std::unique_ptr<MachineRun>> MachineRunOn<Vm>::create(const BoardOptions&
   if (!vm) return std::unexpected(vm.error());
   run->vm_ = std::move(*vm);
   Vm* raw = run->vm_.get();
-  auto board = Board::create(
-      options, memory, run->end_, [raw](uint32_t gsi) { return raw->irq_line(gsi); },
-      raw->interrupt_sink(), serial_output);
+  auto board = wire_board(*raw, options, memory, run->end_, serial_output);
   if (!board) return std::unexpected(board.error());
   run->board_ = std::move(*board);
-  raw->attach_controller(run->board_->chipset());
   raw->attach_memory(memory);
   for (const memory::Region& region : memory.regions()) {
     auto mapped =
@@ -129,7 +129,7 @@ void MachineRunOn<Vm>::kick() {
 }
 
 template <seam::HypervisorVm Vm>
-Result<boot::LoadedKernel> MachineRunOn<Vm>::load(const boot::KernelRequest& request) {
+Result<LoadedKernel> MachineRunOn<Vm>::load(const KernelRequest& request) {
   auto loaded = board_->load(request);
   if (!loaded) return loaded;
   auto restored = vcpus_.front()->restore_snapshot(loaded->entry);
@@ -163,50 +163,27 @@ Result<T> MachineRunOn<Vm>::on_vcpu(uint32_t id, const std::function<Result<T>(V
 
 template <seam::HypervisorVm Vm>
 Result<Registers> MachineRunOn<Vm>::registers(uint32_t id) {
-  return on_vcpu<Registers>(id, [](Vcpu& vcpu) -> Result<Registers> {
-    Registers registers;
-    for (uint8_t n = 0; const auto member : registers_by_encoding()) {
-      const auto value = vcpu.get_core(seam::CoreReg::x(n++));
-      if (!value) return std::unexpected(value.error());
-      registers.*member = *value;
-    }
-    const auto rip = vcpu.get_core(seam::CoreReg::pc());
-    if (!rip) return std::unexpected(rip.error());
-    const auto rflags = vcpu.get_core(seam::CoreReg::cpsr());
-    if (!rflags) return std::unexpected(rflags.error());
-    registers.rip = *rip;
-    registers.rflags = *rflags;
-    return registers;
-  });
+  return on_vcpu<Registers>(id, [](Vcpu& vcpu) { return get_registers(vcpu); });
 }
 
 template <seam::HypervisorVm Vm>
 Result<void> MachineRunOn<Vm>::set_registers(uint32_t id, const Registers& registers) {
-  return on_vcpu<void>(id, [&](Vcpu& vcpu) -> Result<void> {
-    for (uint8_t n = 0; const auto member : registers_by_encoding()) {
-      auto set = vcpu.set_core(seam::CoreReg::x(n++), registers.*member);
-      if (!set) return set;
-    }
-    auto set = vcpu.set_core(seam::CoreReg::pc(), registers.rip);
-    if (!set) return set;
-    return vcpu.set_core(seam::CoreReg::cpsr(), registers.rflags);
-  });
+  return on_vcpu<void>(id, [&](Vcpu& vcpu) { return runtime::set_registers(vcpu, registers); });
 }
 
 template <seam::HypervisorVm Vm>
 Result<VcpuSnapshot> MachineRunOn<Vm>::capture(uint32_t id) {
-  auto general = registers(id);
-  if (!general) return std::unexpected(general.error());
   return on_vcpu<VcpuSnapshot>(id, [&](Vcpu& vcpu) -> Result<VcpuSnapshot> {
     const auto state = vcpu.capture_snapshot();
     if (!state) return std::unexpected(state.error());
     std::ostringstream out;
     const auto written = Vcpu::write_snapshot_state(*state, out);
     if (!written) return std::unexpected(written.error());
-    VcpuSnapshot snapshot = VcpuSnapshot::new_x86(id, *general);
+    auto snapshot = describe_vcpu(id, vcpu, *state);
+    if (!snapshot) return snapshot;
     const std::string text = out.str();
     const auto bytes = std::as_bytes(std::span(text));
-    snapshot.extra_state.assign(bytes.begin(), bytes.end());
+    snapshot->extra_state.assign(bytes.begin(), bytes.end());
     return snapshot;
   });
 }

@@ -5,7 +5,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/try.h"
-#include "boot/layout.h"
 #include "runtime/device_snapshots.h"
 #include "runtime/standard_devices.h"
 #include "virtio/mmio_transport.h"
@@ -72,7 +71,7 @@ ManagedMachine::ManagedMachine(machine::VmConfig config,
 Result<std::unique_ptr<ManagedMachine>> ManagedMachine::create(machine::VmConfig config,
                                                                RunFactory factory) {
   HUSK_TRY(config.validate());
-  auto memory = HUSK_TRY(memory::GuestMemory::create(boot::ram_layout(config.memory_size)));
+  auto memory = HUSK_TRY(memory::GuestMemory::create(ram_layout(config.memory_size)));
   return std::unique_ptr<ManagedMachine>(
       new ManagedMachine(std::move(config), std::move(memory), std::move(factory)));
 }
@@ -128,7 +127,7 @@ Result<void> ManagedMachine::load_kernel(MachineRun& run) {
   std::string initrd = extras_.initrd;
   if (config_.initrd_path)
     initrd = HUSK_TRY(base::read_file(*config_.initrd_path, "initrd", kLargestFile));
-  boot::KernelRequest request;
+  KernelRequest request;
   request.name = *config_.kernel_path;
   request.kernel = std::as_bytes(std::span(kernel));
   request.initrd = std::as_bytes(std::span(initrd));

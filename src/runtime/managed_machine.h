@@ -21,7 +21,8 @@ namespace husk::runtime {
 
 // What a machine of ours has beyond machine::VmConfig.
 struct MachineExtras {
-  contract::ByteSink* serial_output = nullptr;  // COM1; outlives the machine; null: dropped
+  // The serial port; outlives the machine; null: dropped.
+  contract::ByteSink* serial_output = nullptr;
   std::string initrd;  // the bytes themselves, in place of VmConfig::initrd_path
   bool debug_exit = false;
   bool test_device = false;

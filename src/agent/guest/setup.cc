@@ -116,12 +116,15 @@ void mount_early() {
 }
 
 void console_line(const std::string& text) {
-  int fd = ::open("/dev/ttyS0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
-  if (fd < 0) fd = ::open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
-  if (fd < 0) return;
   const std::string line = text + "\n";
-  [[maybe_unused]] const ssize_t n = ::write(fd, line.data(), line.size());
-  ::close(fd);
+  // The serial port of either architecture. A name may be there with nothing behind it.
+  for (const char* path : {"/dev/ttyAMA0", "/dev/ttyS0", "/dev/console"}) {
+    const int fd = ::open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) continue;
+    const ssize_t written = ::write(fd, line.data(), line.size());
+    ::close(fd);
+    if (written >= 0) return;
+  }
 }
 
 void load_modules() {

@@ -1,6 +1,6 @@
 // KVM as a hypervisor, where it is a real one.
-#include "backend/kvm/x86_64/kvm_vm.h"
-#include "backend/kvm/x86_64/probe.h"
+#include "kvm_vm.h"  // of the architecture: backend/kvm/...
+#include "probe.h"
 #include "runtime/backend.h"
 #include "runtime/backend_hypervisor.h"
 
@@ -17,7 +17,7 @@ Result<std::unique_ptr<machine::Hypervisor>> open() {
   const kvm::System system = HUSK_TRY(kvm::System::open());
   HUSK_TRY(kvm::KvmVm::require(system));
   host::PlatformCapabilities capabilities;
-  capabilities.supported_archs = {CpuArch::kX86_64};
+  capabilities.supported_archs = {host::native_arch()};
   capabilities.max_vcpus = kvm::KvmVm::most_vcpus(system);
   capabilities.max_memory = host::host_memory_size();
   return std::make_unique<BackendHypervisor<kvm::KvmVm>>("KVM", capabilities);

@@ -1,4 +1,4 @@
-#include "runtime/board.h"
+#include "board.h"
 
 #include "base/clock.h"
 #include "base/try.h"

@@ -9,7 +9,6 @@
 
 #include "boot/acpi.h"
 #include "boot/kernel.h"
-#include "boot/layout.h"
 #include "memory/guest_memory.h"
 #include "platform/acpi_pm.h"
 #include "platform/bus.h"
@@ -24,15 +23,10 @@
 #include "platform/test_device.h"
 #include "platform/uart16550.h"
 #include "runtime/alarm_thread.h"
+#include "runtime/board_options.h"
 #include "runtime/machine_end.h"
 
 namespace husk::runtime {
-
-struct BoardOptions {
-  uint32_t vcpus = 1;
-  bool debug_exit = false;   // QEMU's isa-debug-exit at 0xf4
-  bool test_device = false;  // QEMU's pc-testdev
-};
 
 // Virtio devices have a page each and the interrupt lines from 16; those beyond the I/O APIC's pins
 // do not exist.

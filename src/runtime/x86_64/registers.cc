@@ -1,4 +1,4 @@
-#include "runtime/machine_run.h"
+#include "registers.h"
 
 namespace husk::runtime {
 

@@ -1,0 +1,32 @@
+// A vCPU's registers of aarch64 by the seam, as the public API has them.
+#pragma once
+
+#include "husk/seam.h"
+#include "husk/types.h"
+
+#include "contract/aarch64/vcpu_state.h"
+
+namespace husk::runtime {
+
+// machine::Vcpu speaks of x86-64's registers only; an aarch64 vCPU's are in its snapshot.
+[[nodiscard]] std::unexpected<Error> no_such_registers();
+
+template <seam::HypervisorVcpu Vcpu>
+Result<Registers> get_registers(Vcpu&) {
+  return no_such_registers();
+}
+
+template <seam::HypervisorVcpu Vcpu>
+Result<void> set_registers(Vcpu&, const Registers&) {
+  return no_such_registers();
+}
+
+[[nodiscard]] Arm64Registers public_registers(const contract::aarch64::VcpuState& state);
+
+// A snapshot with all but the state itself.
+template <seam::HypervisorVcpu Vcpu>
+Result<VcpuSnapshot> describe_vcpu(uint32_t id, Vcpu&, const typename Vcpu::SnapshotState& state) {
+  return VcpuSnapshot::new_arm64(id, public_registers(state));
+}
+
+}  // namespace husk::runtime

@@ -1,0 +1,14 @@
+// What a board can be asked for, whatever the architecture.
+#pragma once
+
+#include <cstdint>
+
+namespace husk::runtime {
+
+struct BoardOptions {
+  uint32_t vcpus = 1;
+  bool debug_exit = false;   // QEMU's isa-debug-exit at 0xf4
+  bool test_device = false;  // QEMU's pc-testdev
+};
+
+}  // namespace husk::runtime
