@@ -1,8 +1,10 @@
 # HUSK_BACKENDS: the backends this build has, the best first. What a backend needs of the host it is built for is asked
 # here and nowhere else: everything else that belongs to one backend looks whether the list has it.
 set(backends "")
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|aarch64)$")
   list(APPEND backends kvm)
+endif()
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   list(APPEND backends soft)  # its FPU computes with the host's SSE and x87
 endif()
 set(HUSK_BACKENDS "${backends}" CACHE STRING "Backends to build, the best first: ${backends}")

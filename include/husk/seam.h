@@ -58,6 +58,8 @@ struct VcpuExit {
     kMmio,             // access to guest-physical space that is not RAM
     kHalt,      // the vCPU can never wake by itself: its last instruction stopped it for good
     kShutdown,  // triple fault
+    kPowerOff,  // the guest asks for it by firmware that the backend is (PSCI's SYSTEM_OFF)
+    kReset,     // as kPowerOff: SYSTEM_RESET
     kUnknown,   // raw: the backend's own number
   };
   Kind kind = Kind::kCanceled;

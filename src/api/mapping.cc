@@ -118,7 +118,10 @@ std::optional<machine::VcpuExit> to_machine(const seam::VcpuExit& exit) {
     case Kind::kHalt:
       return exits::Halt{};
     case Kind::kShutdown:
+    case Kind::kPowerOff:
       return exits::Shutdown{};
+    case Kind::kReset:
+      return exits::SystemReset{};
     case Kind::kUnknown:
       return exits::Unknown{std::bit_cast<int32_t>(exit.raw)};
     case Kind::kCanceled:
@@ -135,6 +138,7 @@ std::optional<seam::VcpuExit> to_seam(const machine::VcpuExit& exit) {
       Overloaded{
           [](const exits::Halt&) { return bare(Kind::kHalt); },
           [](const exits::Shutdown&) { return bare(Kind::kShutdown); },
+          [](const exits::SystemReset&) { return bare(Kind::kReset); },
           [](const exits::IoOut& io) { return port_exit(io.port, io.size, true, io.data); },
           [](const exits::IoIn& io) { return port_exit(io.port, io.size, false, 0); },
           [](const exits::MmioWrite& io) { return mmio_exit(io.addr, io.size, true, io.data); },

@@ -75,6 +75,7 @@ TEST(Mapping, ExitsThatBothLevelsHaveGoBothWays) {
   const machine::VcpuExit both[] = {
       exits::Halt{},
       exits::Shutdown{},
+      exits::SystemReset{},
       exits::IoOut{0x3f8, 1, 'x'},
       exits::IoIn{0x60, 2},
       exits::MmioRead{0xfec00000, 4},
@@ -93,8 +94,10 @@ TEST(Mapping, ExitsOfOneLevelHaveNoCounterpart) {
   for (const Kind kind : {Kind::kCanceled, Kind::kException, Kind::kVtimerActivated}) {
     EXPECT_EQ(to_machine(seam::VcpuExit{.kind = kind}), std::nullopt);
   }
+  // A power-off by firmware is a shutdown to whoever has no other word for it.
+  EXPECT_EQ(to_machine(seam::VcpuExit{.kind = Kind::kPowerOff}),
+            machine::VcpuExit(exits::Shutdown{}));
   EXPECT_FALSE(to_seam(exits::Hypercall{}));
-  EXPECT_FALSE(to_seam(exits::SystemReset{}));
   EXPECT_FALSE(to_seam(exits::Debug{}));
 }
 

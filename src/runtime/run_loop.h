@@ -37,6 +37,12 @@ void run_vcpu(Vcpu& vcpu, uint32_t id, const platform::Bus& ports, const platfor
       case Kind::kShutdown:
         end.reach(EndReason::kTripleFault, 0);
         break;
+      case Kind::kPowerOff:
+        end.reach(EndReason::kPowerOff, 0);
+        break;
+      case Kind::kReset:
+        end.reach(EndReason::kReset, 0);
+        break;
       case Kind::kHalt:
         end.wait_until_reached();
         break;

@@ -1,0 +1,99 @@
+// The way into the guest and out of it. Nothing here allocates or locks between an exit and the
+// next entry.
+#include "backend/kvm/aarch64/kvm_vcpu.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+
+namespace husk::kvm {
+
+using seam::VcpuExit;
+
+VcpuExit KvmVcpu::step() {
+  if (!area_.enter()) {
+    if (errno == EINTR || errno == EAGAIN) return {.kind = VcpuExit::Kind::kCanceled};
+    return failed();
+  }
+  access_open_ = false;
+  return take_exit();
+}
+
+// KVM_RUN's own errors: ENOSYS is an access to what is no RAM by an instruction that the processor
+// does not describe (api.rst, KVM_CAP_ARM_NISV_TO_USER).
+VcpuExit KvmVcpu::failed() const {
+  const int error = errno;
+  base::log(error == ENOSYS ? base::LogLevel::kDebug : base::LogLevel::kError,
+            "vCPU {}: KVM_RUN failed: {}", id_, std::strerror(error));
+  return {.kind = VcpuExit::Kind::kUnknown, .raw = static_cast<uint32_t>(error)};
+}
+
+VcpuExit KvmVcpu::take_exit() {
+  const kvm_run& run = *area_;
+  switch (run.exit_reason) {
+    case KVM_EXIT_MMIO:
+      access_open_ = true;
+      return mmio();
+    case KVM_EXIT_SYSTEM_EVENT:
+      return system_event();
+    case KVM_EXIT_INTR:
+      return {.kind = VcpuExit::Kind::kCanceled};
+    case KVM_EXIT_ARM_NISV:
+      base::log(
+          base::LogLevel::kDebug,
+          "vCPU {}: an access to {:#x}, where no RAM is, by an instruction that the processor "
+          "does not describe (syndrome {:#x})",
+          id_, uint64_t{run.arm_nisv.fault_ipa}, uint64_t{run.arm_nisv.esr_iss});
+      break;
+    case KVM_EXIT_FAIL_ENTRY:
+      base::log(base::LogLevel::kError, "vCPU {}: the processor refuses its state ({:#x})", id_,
+                uint64_t{run.fail_entry.hardware_entry_failure_reason});
+      break;
+    default:
+      base::log(base::LogLevel::kDebug, "vCPU {}: KVM's exit {}", id_, uint32_t{run.exit_reason});
+      break;
+  }
+  return {.kind = VcpuExit::Kind::kUnknown, .raw = run.exit_reason};
+}
+
+VcpuExit KvmVcpu::mmio() const {
+  const auto& mmio = area_->mmio;
+  VcpuExit exit;
+  exit.kind = VcpuExit::Kind::kMmio;
+  exit.phys_addr = mmio.phys_addr;
+  exit.size = static_cast<uint8_t>(std::min<uint32_t>(mmio.len, sizeof(exit.data)));
+  exit.write = mmio.is_write != 0;
+  if (exit.write) std::memcpy(&exit.data, mmio.data, exit.size);
+  return exit;
+}
+
+// PSCI's SYSTEM_OFF and SYSTEM_RESET, which KVM answers for the whole VM.
+VcpuExit KvmVcpu::system_event() const {
+  switch (area_->system_event.type) {
+    case KVM_SYSTEM_EVENT_SHUTDOWN:
+      return {.kind = VcpuExit::Kind::kPowerOff};
+    case KVM_SYSTEM_EVENT_RESET:
+      return {.kind = VcpuExit::Kind::kReset};
+    default:
+      base::log(base::LogLevel::kDebug, "vCPU {}: system event {}", id_,
+                uint32_t{area_->system_event.type});
+      return {.kind = VcpuExit::Kind::kUnknown, .raw = KVM_EXIT_SYSTEM_EVENT};
+  }
+}
+
+void KvmVcpu::set_read_data(uint64_t value) {
+  if (area_->exit_reason == KVM_EXIT_MMIO)
+    std::memcpy(area_->mmio.data, &value, sizeof(area_->mmio.data));
+}
+
+// The state between a device's answer and the instruction's end is KVM's own: it is gone through
+// before anybody looks at registers.
+void KvmVcpu::complete_access() {
+  if (!access_open_) return;
+  area_.complete();
+  access_open_ = false;
+}
+
+}  // namespace husk::kvm

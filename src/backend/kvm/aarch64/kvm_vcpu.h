@@ -1,0 +1,74 @@
+// A vCPU of KVM on aarch64. Satisfies seam::HypervisorVcpu; see husk/seam.h for the threads.
+#pragma once
+
+#include <cstdint>
+#include <istream>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <span>
+
+#include "husk/seam.h"
+
+#include "backend/kvm/common/run_area.h"
+#include "contract/aarch64/vcpu_state.h"
+
+namespace husk::kvm {
+
+class KvmVcpu {
+ public:
+  using SnapshotState = contract::aarch64::VcpuState;
+
+  // Outlives the vCPU.
+  class Handle {
+   public:
+    explicit Handle(std::shared_ptr<ExitGate> gate) : gate_(std::move(gate)) {}
+    static void force_exit(std::span<const Handle> batch) {
+      for (const Handle& handle : batch) handle.gate_->request();
+    }
+
+   private:
+    std::shared_ptr<ExitGate> gate_;
+  };
+
+  KvmVcpu(uint32_t id, RunArea area) : id_(id), area_(std::move(area)) {}
+  KvmVcpu(const KvmVcpu&) = delete;
+  KvmVcpu& operator=(const KvmVcpu&) = delete;
+
+  [[nodiscard]] Handle exit_token() { return Handle(area_.gate()); }
+  [[nodiscard]] seam::VcpuExit step();
+  void set_read_data(uint64_t value);
+
+  // Everything in KVM's list of registers.
+  [[nodiscard]] Result<SnapshotState> capture_snapshot();
+  // A state's `registers` may be some of those that there are, and its mpidr 0: what it leaves out
+  // stays. The counter is restore_clock()'s.
+  [[nodiscard]] Result<void> restore_snapshot(const SnapshotState& state);
+  [[nodiscard]] static Result<void> write_snapshot_state(const SnapshotState& state,
+                                                         std::ostream& out);
+  [[nodiscard]] static Result<SnapshotState> read_snapshot_state(std::istream& in);
+  // By the virtual counter and the frequency that this host's counter has.
+  [[nodiscard]] static seam::ClockRef capture_clock_ref(const SnapshotState& state,
+                                                        uint64_t host_now);
+  uint64_t restore_clock(const seam::ClockRef& ref, uint64_t host_now);
+
+  [[nodiscard]] Result<uint64_t> get_core(seam::CoreReg reg) const;
+  [[nodiscard]] Result<void> set_core(seam::CoreReg reg, uint64_t value);
+  [[nodiscard]] Result<uint64_t> get_sys(seam::SysReg reg) const;
+  [[nodiscard]] Result<void> set_sys(seam::SysReg reg, uint64_t value);
+
+  [[nodiscard]] int fd() const { return area_.fd(); }
+
+ private:
+  [[nodiscard]] seam::VcpuExit take_exit();
+  [[nodiscard]] seam::VcpuExit mmio() const;
+  [[nodiscard]] seam::VcpuExit system_event() const;
+  [[nodiscard]] seam::VcpuExit failed() const;
+  void complete_access();
+
+  uint32_t id_;
+  RunArea area_;
+  bool access_open_ = false;  // KVM_RUN has yet to complete the last exit's access
+};
+
+}  // namespace husk::kvm
