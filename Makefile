@@ -1,7 +1,7 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest guest-arm64 demo test aarch64 lab-arm64 lab-kvm-x86 lint tidy bench asan tsan fuzz fuzz-cpu clean
+.PHONY: all build setup guest guest-arm64 demo test aarch64 lab-arm64 lab-kvm-arm64 lab-kvm-x86 lint tidy bench asan tsan fuzz fuzz-cpu clean
 
 all: build
 
@@ -51,6 +51,13 @@ lab-kvm-x86: build guest
 lab-arm64: aarch64
 	tools/lab/setup_arm64.sh
 	ctest --test-dir build/aarch64 --output-on-failure -L lab
+
+# Husk itself on that KVM: the backend's tests, Debian's kernel, an OCI image's command.
+lab-kvm-arm64: setup
+	tools/setup_arm64.sh
+	cmake --preset aarch64 >/dev/null
+	cmake --build build/aarch64 -j $(JOBS) --target husk kvm_test
+	tests/lab/run_arm64.sh build/aarch64
 
 # Side by side with QEMU TCG, which it installs; raw numbers go to build/bench. See bench/README.md.
 bench: build guest
