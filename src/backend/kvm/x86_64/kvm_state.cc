@@ -304,8 +304,7 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
     if (const auto value = get_msr(fd(), index)) state.msrs.push_back({index, *value});
   }
   std::ranges::sort(state.msrs, {}, &Msr::index);
-  state.tsc_khz =
-      static_cast<uint32_t>(HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ))));
+  state.tsc_khz = static_cast<uint32_t>(HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ))));
   return state;
 }
 
