@@ -9,7 +9,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -20,6 +19,7 @@
 #include "guest.h"
 #include "registers.h"
 #include "runtime/run_loop.h"
+#include "runtime/vcpu_state_bytes.h"
 #include "wiring.h"
 
 namespace husk::runtime {
@@ -173,30 +173,12 @@ Result<void> MachineRunOn<Vm>::set_registers(uint32_t id, const Registers& regis
 
 template <seam::HypervisorVm Vm>
 Result<VcpuSnapshot> MachineRunOn<Vm>::capture(uint32_t id) {
-  return on_vcpu<VcpuSnapshot>(id, [&](Vcpu& vcpu) -> Result<VcpuSnapshot> {
-    const auto state = vcpu.capture_snapshot();
-    if (!state) return std::unexpected(state.error());
-    std::ostringstream out;
-    const auto written = Vcpu::write_snapshot_state(*state, out);
-    if (!written) return std::unexpected(written.error());
-    auto snapshot = describe_vcpu(id, vcpu, *state);
-    if (!snapshot) return snapshot;
-    const std::string text = out.str();
-    const auto bytes = std::as_bytes(std::span(text));
-    snapshot->extra_state.assign(bytes.begin(), bytes.end());
-    return snapshot;
-  });
+  return on_vcpu<VcpuSnapshot>(id, [&](Vcpu& vcpu) { return capture_vcpu(id, vcpu); });
 }
 
 template <seam::HypervisorVm Vm>
 Result<void> MachineRunOn<Vm>::restore(uint32_t id, const VcpuSnapshot& snapshot) {
-  return on_vcpu<void>(id, [&](Vcpu& vcpu) -> Result<void> {
-    std::istringstream in(std::string(reinterpret_cast<const char*>(snapshot.extra_state.data()),
-                                      snapshot.extra_state.size()));
-    const auto state = Vcpu::read_snapshot_state(in);
-    if (!state) return std::unexpected(state.error());
-    return vcpu.restore_snapshot(*state);
-  });
+  return on_vcpu<void>(id, [&](Vcpu& vcpu) { return restore_vcpu(id, vcpu, snapshot); });
 }
 
 }  // namespace husk::runtime

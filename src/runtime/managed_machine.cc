@@ -45,9 +45,6 @@ class ManagedVcpu final : public machine::Vcpu {
   }
   Result<void> restore(const VcpuSnapshot& snapshot) override {
     MachineRun* run = HUSK_TRY(machine_.paused_run());
-    if (snapshot.id != id_)
-      return fail(ErrorKind::kInvalidArgument, "snapshot",
-                  "is of vCPU " + std::to_string(snapshot.id) + ", not " + std::to_string(id_));
     return run->restore(id_, snapshot);
   }
 

@@ -11,9 +11,7 @@ namespace {
 class Counter : public ::testing::EmptyTestEventListener {
  public:
   void OnTestEnd(const ::testing::TestInfo& test) override {
-    // "kvm/Exits/0": the backend is before the first slash.
-    const std::string suite = test.test_suite_name();
-    Count& count = counts_[suite.substr(0, suite.find('/'))];
+    Count& count = counts_[backend_of(test)];
     if (test.result()->Skipped()) {
       std::string why;
       for (int i = 0; i < test.result()->total_part_count(); ++i)
@@ -32,6 +30,13 @@ class Counter : public ::testing::EmptyTestEventListener {
   }
 
  private:
+  // "kvm/Exits/0.Name", or "Backends/Manual.Name/kvm".
+  static std::string backend_of(const ::testing::TestInfo& test) {
+    const std::string suite = test.test_suite_name(), name = test.name();
+    const std::string instance = suite.substr(0, suite.find('/'));
+    return instance == "Backends" ? name.substr(name.find('/') + 1) : instance;
+  }
+
   struct Count {
     int passed = 0, failed = 0;
     std::vector<std::string> skipped;

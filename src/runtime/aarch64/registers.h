@@ -21,6 +21,12 @@ Result<void> set_registers(Vcpu&, const Registers&) {
   return no_such_registers();
 }
 
+// Where a boot loader leaves a processor: at EL1 with the MMU off, which is how they start.
+template <seam::HypervisorVcpu Vcpu>
+Result<void> make_flat(Vcpu&) {
+  return {};
+}
+
 [[nodiscard]] Arm64Registers public_registers(const contract::aarch64::VcpuState& state);
 
 // A snapshot with all but the state itself.

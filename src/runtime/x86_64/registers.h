@@ -6,6 +6,8 @@
 #include "husk/seam.h"
 #include "husk/types.h"
 
+#include "contract/x86/vcpu_state.h"
+
 namespace husk::runtime {
 
 // The general registers by the seam's numbers: x0 to x15 in the order of their encodings.
@@ -37,6 +39,13 @@ Result<void> set_registers(Vcpu& vcpu, const Registers& registers) {
   auto set = vcpu.set_core(seam::CoreReg::pc(), registers.rip);
   if (!set) return set;
   return vcpu.set_core(seam::CoreReg::cpsr(), registers.rflags);
+}
+
+// Where a boot loader leaves a processor: 32-bit protected mode, flat segments, no paging.
+[[nodiscard]] contract::x86::VcpuState flat_state();
+template <seam::HypervisorVcpu Vcpu>
+Result<void> make_flat(Vcpu& vcpu) {
+  return vcpu.restore_snapshot(flat_state());
 }
 
 // A snapshot with all but the state itself.

@@ -1,6 +1,5 @@
-#include "backend/kvm/x86_64/kvm_vm.h"
-
 #include "all_suites.h"
+#include "backend/kvm/x86_64/kvm_vm.h"
 #include "backend/kvm/x86_64/probe.h"
 
 template <>
