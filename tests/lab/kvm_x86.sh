@@ -32,5 +32,5 @@ run() {
   timeout 400 "$@" || { echo "FAILED: $*: status $?"; failed=1; }
 }
 run seam_contract_test --gtest_brief=1 --gtest_filter='kvm/*'
-run kvm_test --gtest_brief=1
+run kvm_ioctl_test --gtest_brief=1
 exit $failed
