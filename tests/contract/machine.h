@@ -81,7 +81,7 @@ class Machine {
   }
 
   std::unique_ptr<memory::GuestMemory> memory;
-  std::unique_ptr<Vm> vm;
+  typename decltype(Vm::create(1))::value_type vm;
   std::vector<std::unique_ptr<Vcpu>> vcpus;
 };
 

@@ -2,10 +2,29 @@
 #include "backend/kvm/x86_64/kvm_vm.h"
 #include "backend/kvm/x86_64/probe.h"
 
+namespace husk::contract_tests {
+
+// As KvmVm, with writes noted in rings, which are so small that they fill up.
+struct KvmWithRings {
+  using Vcpu = kvm::KvmVcpu;
+  static Result<std::unique_ptr<kvm::KvmVm>> create(uint32_t vcpus) {
+    return kvm::KvmVm::create(vcpus, {.dirty_ring_entries = 1024});
+  }
+};
+
 template <>
-std::string husk::contract_tests::limits<husk::kvm::KvmVm>() {
-  static const auto probed = husk::kvm::probe();
+std::string limits<kvm::KvmVm>() {
+  static const auto probed = kvm::probe();
   return probed ? std::string() : probed.error().message();
 }
+
+template <>
+std::string limits<KvmWithRings>() {
+  return limits<kvm::KvmVm>();
+}
+
+INSTANTIATE_TYPED_TEST_SUITE_P(kvm_with_rings, Memory, KvmWithRings);
+
+}  // namespace husk::contract_tests
 
 HUSK_CONTRACT_SUITES(kvm, husk::kvm::KvmVm);

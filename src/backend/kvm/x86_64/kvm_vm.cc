@@ -54,7 +54,7 @@ uint32_t KvmVm::most_vcpus(const System& system) {
   return static_cast<uint32_t>(std::clamp(system.check(KVM_CAP_MAX_VCPUS), 1, 254));
 }
 
-Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus) {
+Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus, const Options& options) {
   System system = HUSK_TRY(System::open());
   HUSK_TRY(require(system));
   if (vcpus == 0 || vcpus > most_vcpus(system))
@@ -62,11 +62,18 @@ Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus) {
                 fmt::format("must be 1 to {}", most_vcpus(system)));
   base::Fd fd = HUSK_TRY(system.create_vm());
   std::unique_ptr<KvmVm> vm(new KvmVm(std::move(system), std::move(fd), vcpus));
-  HUSK_TRY(vm->set_up());
+  HUSK_TRY(vm->set_up(options));
   return vm;
 }
 
-Result<void> KvmVm::set_up() {
+Result<void> KvmVm::set_up(const Options& options) {
+  if (options.dirty_ring_entries != 0) {
+    kvm_enable_cap ring{};
+    ring.cap = KVM_CAP_DIRTY_LOG_RING;
+    ring.args[0] = options.dirty_ring_entries * sizeof(kvm_dirty_gfn);
+    HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_ENABLE_CAP), &ring));
+    ring_entries_ = options.dirty_ring_entries;
+  }
   cpuid_ = HUSK_TRY(supported_cpuid(system_));
   xsave_size_ = static_cast<size_t>(std::max(system_.check(KVM_CAP_XSAVE2), 0));
   HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_SET_TSS_ADDR), kTssAddress));
@@ -108,7 +115,13 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   auto cpuid = cpuid_block(guest_cpuid(cpuid_, id, vcpus_));
   HUSK_TRY(call(fd.get(), HUSK_KVM_CALL(KVM_SET_CPUID2), cpuid.data()));
   RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system_.run_area_size()));
+  if (ring_entries_ != 0) {
+    auto ring = HUSK_TRY(DirtyRing::create(area.fd(), ring_entries_));
+    const std::lock_guard lock(ring_mutex_);
+    rings_.push_back(std::move(ring));
+  }
   KvmVcpu::Home home;
+  if (ring_entries_ != 0) home.harvest = [this] { harvest(); };
   home.irqchip = &irqchip_;
   home.xsave_size = xsave_size_;
   auto vcpu = std::make_unique<KvmVcpu>(home, id, std::move(area));
@@ -145,7 +158,22 @@ Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
 
 uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }
 
+// Entries are told before KVM may use them again, and may be told twice, never lost.
+void KvmVm::harvest() {
+  if (memory_ == nullptr) return;
+  const std::lock_guard lock(ring_mutex_);
+  uint32_t found = 0;
+  for (DirtyRing& ring : rings_) {
+    found += ring.harvest([this](uint32_t slot, uint64_t page) {
+      slots_.mark_entry(slot, page,
+                        [this](Gpa gpa, uint64_t length) { memory_->mark_dirty(gpa, length); });
+    });
+  }
+  if (found != 0) (void)call(vm_.get(), HUSK_KVM_CALL(KVM_RESET_DIRTY_RINGS));
+}
+
 void KvmVm::report_writes(memory::GuestMemory& memory) {
+  if (ring_entries_ != 0) return harvest();
   (void)slots_.collect_log([&](Gpa page, uint64_t length) { memory.mark_dirty(page, length); });
 }
 

@@ -26,7 +26,16 @@ class KvmVm final : public memory::WriteObserver {
   // kUnsupported, naming it, when this KVM lacks something that the VM is built on.
   [[nodiscard]] static Result<void> require(const System& system);
   [[nodiscard]] static uint32_t most_vcpus(const System& system);
-  [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus);
+  struct Options {
+    // How writes are noted while they are tracked: 0, in bitmaps of whole slots; else in a ring of
+    // that many entries (a power of two) for each vCPU, whose cost goes with what was written.
+    uint32_t dirty_ring_entries = 0;
+  };
+  [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus) {
+    return create(vcpus, Options{});
+  }
+  [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus,
+                                                             const Options& options);
   ~KvmVm();
   KvmVm(const KvmVm&) = delete;
   KvmVm& operator=(const KvmVm&) = delete;
@@ -57,7 +66,9 @@ class KvmVm final : public memory::WriteObserver {
 
  private:
   KvmVm(System system, base::Fd vm, uint32_t vcpus);
-  [[nodiscard]] Result<void> set_up();
+  [[nodiscard]] Result<void> set_up(const Options& options);
+  // Marks what the rings hold; any thread.
+  void harvest();
 
   System system_;
   base::Fd vm_;
@@ -68,6 +79,9 @@ class KvmVm final : public memory::WriteObserver {
   CpuidEntries cpuid_;
   size_t xsave_size_ = 0;
   memory::GuestMemory* memory_ = nullptr;
+  uint32_t ring_entries_ = 0;
+  std::mutex ring_mutex_;
+  std::vector<DirtyRing> rings_;
 };
 
 }  // namespace husk::kvm
