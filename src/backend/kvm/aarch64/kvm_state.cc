@@ -130,7 +130,7 @@ std::unexpected<Error> no_such_register() {
 }  // namespace
 
 Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
-  complete_access();
+  HUSK_TRY(complete_access());
   HUSK_TRY(refuse_pending_serror(fd()));
   VcpuState state;
   HUSK_TRY(visit_fields(state, [&](uint64_t id, auto& field) {
@@ -148,7 +148,9 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
 }
 
 Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
-  complete_access();
+  // Whatever the last exit asked for belongs to another life.
+  unanswered_ = false;
+  HUSK_TRY(complete_access());
   HUSK_TRY(restore_mpidr(fd(), state.mpidr));
   HUSK_TRY(visit_fields(state, [&](uint64_t id, const auto& field) {
     return set_reg(fd(), id, std::as_bytes(std::span(&field, 1)));
@@ -195,7 +197,7 @@ Result<uint64_t> KvmVcpu::get_core(CoreReg reg) const {
 }
 
 Result<void> KvmVcpu::set_core(CoreReg reg, uint64_t value) {
-  complete_access();
+  HUSK_TRY(complete_access());
   const uint64_t id = core_id(reg);
   if (id == 0) return no_such_register();
   if (register_size(id) == sizeof(uint64_t)) return set_reg(fd(), id, value);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "base/log.h"
 
@@ -13,12 +14,11 @@ namespace husk::kvm {
 using seam::VcpuExit;
 
 VcpuExit KvmVcpu::step() {
-  if (!area_.enter()) {
-    if (errno == EINTR || errno == EAGAIN) return {.kind = VcpuExit::Kind::kCanceled};
-    return failed();
-  }
-  access_open_ = false;
-  return take_exit();
+  const bool exited = area_.enter();
+  access_open_ = unanswered_ = false;
+  if (exited) return take_exit();
+  if (errno == EINTR || errno == EAGAIN) return {.kind = VcpuExit::Kind::kCanceled};
+  return failed();
 }
 
 // KVM_RUN's own errors: ENOSYS is an access to what is no RAM by an instruction that the processor
@@ -35,6 +35,7 @@ VcpuExit KvmVcpu::take_exit() {
   switch (run.exit_reason) {
     case KVM_EXIT_MMIO:
       access_open_ = true;
+      unanswered_ = run.mmio.is_write == 0;
       return mmio();
     case KVM_EXIT_SYSTEM_EVENT:
       return system_event();
@@ -84,16 +85,21 @@ VcpuExit KvmVcpu::system_event() const {
 }
 
 void KvmVcpu::set_read_data(uint64_t value) {
+  unanswered_ = false;
   if (area_->exit_reason == KVM_EXIT_MMIO)
     std::memcpy(area_->mmio.data, &value, sizeof(area_->mmio.data));
 }
 
 // The state between a device's answer and the instruction's end is KVM's own: it is gone through
-// before anybody looks at registers.
-void KvmVcpu::complete_access() {
-  if (!access_open_) return;
-  area_.complete();
+// before anybody looks at registers. Another exit cannot come of it, for no instruction that KVM
+// explains has two accesses.
+Result<void> KvmVcpu::complete_access() {
+  if (unanswered_)
+    return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
+                "is within an instruction that waits for a device");
+  if (access_open_) (void)area_.complete();
   access_open_ = false;
+  return {};
 }
 
 }  // namespace husk::kvm

@@ -64,11 +64,13 @@ class KvmVcpu {
   [[nodiscard]] seam::VcpuExit mmio() const;
   [[nodiscard]] seam::VcpuExit system_event() const;
   [[nodiscard]] seam::VcpuExit failed() const;
-  void complete_access();
+  // kState: the last exit waits for a device.
+  [[nodiscard]] Result<void> complete_access();
 
   uint32_t id_;
   RunArea area_;
   bool access_open_ = false;  // KVM_RUN has yet to complete the last exit's access
+  bool unanswered_ = false;   // the last exit is a read
 };
 
 }  // namespace husk::kvm
