@@ -54,12 +54,11 @@ class Machine {
   void load(std::span<const std::byte> program, std::initializer_list<uint64_t> arguments = {},
             uint32_t id = 0) {
     ASSERT_TRUE(memory->write(Gpa{kCode}, program));
-    const auto entry = entry_state(*memory, kCode);
+    const auto entry = entry_state(*memory, kCode, kStack);
     ASSERT_TRUE(entry) << entry.error().message();
     const auto restored = vcpu(id).restore_snapshot(*entry);
     ASSERT_TRUE(restored) << restored.error().message();
     ASSERT_TRUE(vcpu(id).set_core(kReportRegister, kReport));
-    ASSERT_TRUE(vcpu(id).set_core(kStackPointer, kStack));
     for (size_t n = 0; const uint64_t value : arguments)
       ASSERT_TRUE(vcpu(id).set_core(kArguments[n++], value));
   }

@@ -87,6 +87,23 @@ TYPED_TEST_P(State, ASnapshotGoesOnInAnotherVm) {
   EXPECT_EQ(first.report(), bits(12)) << "and in the first";
 }
 
+TYPED_TEST_P(State, ASnapshotWaitsForTheDevicesAnswer) {
+  using Vcpu = typename TypeParam::Vcpu;
+  Machine<TypeParam> first, second;
+  first.load(PROGRAM(mmio_read), {kDevice});
+  EXPECT_EQ(first.next().size, 1);
+  const auto early = first.vcpu().capture_snapshot();
+  ASSERT_FALSE(early) << "nobody knows yet what the guest reads";
+  EXPECT_EQ(early.error().kind, ErrorKind::kState);
+  first.vcpu().set_read_data(0x77);
+  const auto captured = first.vcpu().capture_snapshot();
+  ASSERT_TRUE(captured) << captured.error().message();
+  second.load(PROGRAM(mmio_read), {kDevice});
+  ASSERT_TRUE(second.vcpu().restore_snapshot(through_a_stream<Vcpu>(*captured)));
+  EXPECT_EQ(second.report(), 0x77U) << "the answer is part of the state";
+  EXPECT_EQ(first.report(), 0x77U) << "and is not lost to the first";
+}
+
 TYPED_TEST_P(State, AStateThatIsCutOrForeignIsRefused) {
   using Vcpu = typename TypeParam::Vcpu;
   Machine<TypeParam> machine;
@@ -143,8 +160,8 @@ TYPED_TEST_P(State, AnInterruptControllersStateComesBackAndNonsenseDoesNot) {
 
 REGISTER_TYPED_TEST_SUITE_P(State, CoreRegistersAreWhatTheGuestHas, RegistersThatAreNoneAreRefused,
                             EveryVcpuKnowsWhichItIs, VcpusAreMadeInOrderAndNoMoreThanThereAre,
-                            ASnapshotGoesOnInAnotherVm, AStateThatIsCutOrForeignIsRefused,
-                            TimeGoesOnOverASnapshot,
+                            ASnapshotGoesOnInAnotherVm, ASnapshotWaitsForTheDevicesAnswer,
+                            AStateThatIsCutOrForeignIsRefused, TimeGoesOnOverASnapshot,
                             AnInterruptControllersStateComesBackAndNonsenseDoesNot);
 
 }  // namespace husk::contract_tests

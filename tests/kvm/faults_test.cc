@@ -29,7 +29,7 @@ Result<void> start() {
   HUSK_TRY(vm->map_ram(memory->regions()[0].host, 0, 4 << 20, seam::Prot::kReadWriteExec));
   const auto boot = HUSK_TRY(vm->create_vcpu(0));
   const auto second = HUSK_TRY(vm->create_vcpu(1));
-  const auto entry = HUSK_TRY(contract_tests::entry_state(*memory, 0x10000));
+  const auto entry = HUSK_TRY(contract_tests::entry_state(*memory, 0x10000, 0));
   HUSK_TRY(boot->restore_snapshot(entry));
   HUSK_TRY(boot->capture_snapshot());
   HUSK_TRY(memory->enable_dirty_tracking());

@@ -17,14 +17,13 @@ constexpr bool kHasPorts = true;
 constexpr std::array<seam::CoreReg, 4> kArguments{seam::CoreReg::x(7), seam::CoreReg::x(6),
                                                   seam::CoreReg::x(2), seam::CoreReg::x(1)};
 constexpr seam::CoreReg kReportRegister = seam::CoreReg::x(3);
-constexpr seam::CoreReg kStackPointer = seam::CoreReg::x(4);
 constexpr seam::CoreReg kCounter = seam::CoreReg::x(0);  // of program_spin
 
 using EntryState = contract::x86::VcpuState;
 
 // Page tables for [0, 4 GiB) in pages of 2 MiB at kTables would take five pages; device space lies
 // below 1 GiB here, so that three do.
-inline Result<EntryState> entry_state(memory::GuestMemory& memory, uint64_t rip) {
+inline Result<EntryState> entry_state(memory::GuestMemory& memory, uint64_t rip, uint64_t stack) {
   using namespace contract::x86;  // NOLINT(google-build-using-namespace)
   constexpr uint64_t kPdpt = kTables + 0x1000, kDirectory = kTables + 0x2000;
   auto stored = memory.store<uint64_t>(Gpa{kTables}, kPdpt | 3);
@@ -43,6 +42,7 @@ inline Result<EntryState> entry_state(memory::GuestMemory& memory, uint64_t rip)
   state.cr4 = 0x620;   // PAE OSFXSR OSXMMEXCPT
   state.efer = 0x500;  // LMA LME
   state.rip = rip;
+  state.gpr[4] = stack;
   state.fxsave[0] = 0x7f;  // FCW and MXCSR as after reset
   state.fxsave[1] = 0x03;
   state.fxsave[24] = 0x80;

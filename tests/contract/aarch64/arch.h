@@ -1,0 +1,75 @@
+// The contract suite's guests on aarch64: EL1 with its own stack pointer, the MMU and both caches
+// on, 1 GiB mapped to itself.
+#pragma once
+
+#include <array>
+#include <cstring>
+
+#include "husk/seam.h"
+
+#include "backend/kvm/aarch64/one_reg.h"
+#include "contract/aarch64/vcpu_state.h"
+#include "memory/guest_memory.h"
+
+namespace husk::contract_tests {
+
+constexpr uint64_t kRamBase = 0x4000'0000;
+constexpr uint64_t kTables = kRamBase + 0x1000;
+constexpr bool kHasPorts = false;
+
+constexpr std::array<seam::CoreReg, 4> kArguments{seam::CoreReg::x(0), seam::CoreReg::x(1),
+                                                  seam::CoreReg::x(2), seam::CoreReg::x(3)};
+constexpr seam::CoreReg kReportRegister = seam::CoreReg::x(4);
+constexpr seam::CoreReg kCounter = seam::CoreReg::x(9);  // of program_spin
+
+using EntryState = contract::aarch64::VcpuState;
+
+inline void set_register(EntryState& state, uint64_t id, uint64_t value) {
+  contract::aarch64::Register reg{id, std::vector<std::byte>(sizeof(value))};
+  std::memcpy(reg.value.data(), &value, sizeof(value));
+  state.registers.push_back(std::move(reg));
+}
+
+// The registers that turn translation on (DDI 0487, D19.2). With the MMU off, guests would go past
+// the caches, where a processor may show them memory as it was before the host's last write.
+inline void set_translation(EntryState& state) {
+  using kvm::system_reg_id;
+  constexpr uint64_t kReserved = 0x30c5'0838;  // SCTLR's bits that are one where they mean nothing
+  constexpr uint64_t kMmu = 1, kDataCache = 1 << 2, kInstructionCache = 1 << 12;
+  constexpr uint64_t kFloatingPoint = 3 << 20;  // CPACR.FPEN: not trapped
+  // 32 bits of address, tables cached and shared; no TTBR1.
+  constexpr uint64_t kTcr = 32 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23;
+  constexpr uint64_t kNormal = 0xff;  // MAIR's attribute 0: write-back
+  set_register(state, kvm::kSctlrEl1, kReserved | kMmu | kDataCache | kInstructionCache);
+  set_register(state, system_reg_id(3, 0, 1, 0, 2), kFloatingPoint);
+  set_register(state, system_reg_id(3, 0, 2, 0, 0), kTables);
+  set_register(state, system_reg_id(3, 0, 2, 0, 2), kTcr);
+  set_register(state, system_reg_id(3, 0, 10, 2, 0), kNormal);
+}
+
+// Instructions that the host wrote are data until it says so (DDI 0487, B2.4.4).
+inline void publish_code(const memory::GuestMemory& memory, uint64_t pc) {
+  auto* code = reinterpret_cast<char*>(memory.regions()[0].host + (pc - kRamBase));
+  __builtin___clear_cache(code, code + 4096);
+}
+
+// The table's second entry is a block for [1 GiB, 2 GiB), in which RAM and device space lie; both
+// are ordinary memory to it, as tests put memory where devices would be.
+inline Result<EntryState> entry_state(memory::GuestMemory& memory, uint64_t pc, uint64_t stack) {
+  constexpr uint64_t kBlock = 1, kAccessed = 1 << 10, kInnerShareable = 3 << 8;
+  for (uint64_t i = 0; i < 4; ++i) {
+    const uint64_t entry = i == 1 ? kRamBase | kAccessed | kInnerShareable | kBlock : 0;
+    auto stored = memory.store<uint64_t>(Gpa{kTables + i * 8}, entry);
+    if (!stored) return std::unexpected(stored.error());
+  }
+  publish_code(memory, pc);
+  using namespace contract::aarch64;  // NOLINT(google-build-using-namespace)
+  EntryState state;
+  state.pc = pc;
+  state.pstate = kPstateEl1h | kPstateD | kPstateA | kPstateI | kPstateF;
+  set_register(state, kvm::core_reg_id(offsetof(kvm_regs, sp_el1), KVM_REG_SIZE_U64), stack);
+  set_translation(state);
+  return state;
+}
+
+}  // namespace husk::contract_tests
