@@ -18,7 +18,7 @@ enum Register : uint64_t {
   kQueueSizeMax = 0x034,
   kQueueSize = 0x038,
   kQueueReady = 0x044,
-  kQueueNotify = 0x050,
+  kQueueNotify = MmioTransport::kDoorbell,
   kInterruptStatus = 0x060,
   kInterruptAck = 0x064,
   kStatus = 0x070,
@@ -74,12 +74,18 @@ void MmioTransport::acknowledge(uint32_t causes) {
   irq_.set(interrupt_status_ != 0);
 }
 
+uint32_t MmioTransport::interrupt_status() {
+  const std::lock_guard lock(irq_mutex_);
+  return interrupt_status_;
+}
+
 void MmioTransport::needs_reset() {
   status_ |= kStatusNeedsReset;
   if ((status_ & kStatusDriverOk) != 0) raise(kCauseConfig);
 }
 
 uint64_t MmioTransport::read(uint64_t offset, uint32_t size) {
+  if (offset == kInterruptStatus && size == 4) return interrupt_status();
   const std::lock_guard lock(device_->mutex());
   if (offset >= kConfig) {
     uint64_t value = 0;
@@ -109,10 +115,6 @@ uint32_t MmioTransport::read_register(uint64_t offset) {
       return selected ? kMaxQueueSize : 0;
     case kQueueReady:
       return selected && setups_[queue_select_].ready ? 1 : 0;
-    case kInterruptStatus: {
-      const std::lock_guard lock(irq_mutex_);
-      return interrupt_status_;
-    }
     case kStatus:
       return status_;
     case kShmLenLow:
@@ -126,6 +128,7 @@ uint32_t MmioTransport::read_register(uint64_t offset) {
 }
 
 void MmioTransport::write(uint64_t offset, uint32_t size, uint64_t value) {
+  if (offset == kInterruptAck && size == 4) return acknowledge(static_cast<uint32_t>(value));
   const std::lock_guard lock(device_->mutex());
   if (offset >= kConfig) {
     for (uint32_t i = 0; i < size; ++i)
@@ -161,8 +164,6 @@ void MmioTransport::write_register(uint64_t offset, uint32_t value) {
       needs_reset();
       return;
     }
-    case kInterruptAck:
-      return acknowledge(value);
     case kStatus:
       return write_status(value);
     default:

@@ -12,12 +12,20 @@ namespace husk::virtio {
 
 class MmioTransport : public contract::IoHandler, public Notifier {
  public:
+  // QueueNotify: a driver writes a queue's number there, four bytes, to have it looked at. Such a
+  // write may come at any time and from any thread, also without a driver's having made one.
+  static constexpr uint64_t kDoorbell = 0x050;
+  static constexpr uint32_t kDoorbellSize = 4;
+
   MmioTransport(std::unique_ptr<Device> device, memory::GuestMemory& memory, contract::IrqLine irq);
   ~MmioTransport() override;
 
   [[nodiscard]] std::string_view name() const override { return "virtio-mmio"; }
   uint64_t read(uint64_t offset, uint32_t size) override;
   void write(uint64_t offset, uint32_t size, uint64_t value) override;
+
+  // Does not change.
+  [[nodiscard]] uint32_t queue_count() const { return static_cast<uint32_t>(setups_.size()); }
 
   void used_buffer() override { raise(1); }
   void needs_reset() override;
@@ -35,7 +43,10 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   void write_queue_register(uint64_t offset, uint32_t value);
   void activate();
   void reset();
+  // These three without the device's lock: a guest's interrupt handler does not wait for requests
+  // that another thread serves.
   void raise(uint32_t cause);
+  [[nodiscard]] uint32_t interrupt_status();
   void acknowledge(uint32_t causes);
   [[nodiscard]] uint64_t offered() const;
 

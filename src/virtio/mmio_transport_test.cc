@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
+#include <latch>
+#include <thread>
+
 #include "virtio/rng.h"
 #include "virtio/testing/device_driver.h"
 #include "virtio/testing/driver.h"
@@ -96,6 +101,36 @@ TEST_F(Transport, InterruptsUntilAcknowledged) {
   driver.write(DeviceDriver::kInterruptAck, 1);
   EXPECT_FALSE(driver.line());
   EXPECT_EQ(driver.read(DeviceDriver::kInterruptStatus), 0u);
+}
+
+// Serves until it is let go.
+class Slow : public Rng {
+ public:
+  Result<void> notified(uint32_t queue) override {
+    inside.count_down();
+    go_on.wait();
+    return Rng::notified(queue);
+  }
+  std::latch inside{1}, go_on{1};
+};
+
+TEST(TransportAtWork, ItsInterruptIsHandledMeanwhile) {
+  auto device = std::make_unique<Slow>();
+  Slow& slow = *device;
+  DeviceDriver driver(std::move(device));
+  driver.start(1);
+  driver.offer(0, {driver.room(8)});
+  std::thread server([&] { driver.notify(0); });
+  slow.inside.wait();
+  auto handled = std::async([&] {
+    driver.write(DeviceDriver::kInterruptAck, 1);
+    return driver.read(DeviceDriver::kInterruptStatus);
+  });
+  EXPECT_EQ(handled.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  slow.go_on.count_down();
+  server.join();
+  EXPECT_EQ(handled.get(), 0U);
+  EXPECT_TRUE(driver.line()) << "the request's own interrupt came later";
 }
 
 TEST_F(Transport, NothingHappensBeforeDriverOk) {
