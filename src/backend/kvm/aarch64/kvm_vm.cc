@@ -7,6 +7,7 @@
 
 #include "backend/kvm/aarch64/one_reg.h"
 #include "backend/kvm/common/calls.h"
+#include "backend/kvm/common/doorbell.h"
 #include "base/clock.h"
 #include "base/try.h"
 #include "contract/aarch64/gic_codec.h"
@@ -14,12 +15,14 @@
 namespace husk::kvm {
 
 static_assert(seam::HypervisorVm<KvmVm>);
+static_assert(seam::HasDoorbells<KvmVm>);
 
 namespace {
 
 constexpr Capability kNeeded[] = {
     {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
     {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+    {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
     {KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG"},
     {KVM_CAP_DEVICE_CTRL, "KVM_CAP_DEVICE_CTRL"},
     {KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP"},
@@ -142,6 +145,10 @@ Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
   std::istringstream in(std::string(reinterpret_cast<const char*>(state.data()), state.size()));
   const auto gic = HUSK_TRY(contract::aarch64::read_gic_state(in));
   return gic_.restore(gic, mpidrs_);
+}
+
+Result<void> KvmVm::ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
+  return kvm::ring_on_write(vm_.get(), Gpa{gpa}, size, value, eventfd);
 }
 
 uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }

@@ -50,6 +50,10 @@ class KvmVm final : public memory::WriteObserver {
   [[nodiscard]] Result<std::vector<std::byte>> capture_intc();
   [[nodiscard]] Result<void> restore_intc(std::span<const std::byte> state);
 
+  // seam::HasDoorbells
+  [[nodiscard]] Result<void> ring_on_write(uint64_t gpa, uint32_t size, uint64_t value,
+                                           int eventfd);
+
   [[nodiscard]] static uint64_t host_monotonic_ticks();
 
   // memory::WriteObserver

@@ -14,7 +14,7 @@ struct Call {
 };
 
 #define HUSK_KVM_CALL(name) \
-  Call { name, #name }
+  ::husk::kvm::Call { name, #name }
 
 // The call's non-negative answer. `argument` is a pointer, or a number. Repeated when a signal
 // interrupts it.

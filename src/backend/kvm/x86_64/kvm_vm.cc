@@ -5,18 +5,21 @@
 #include <algorithm>
 
 #include "backend/kvm/common/calls.h"
+#include "backend/kvm/common/doorbell.h"
 #include "base/clock.h"
 #include "base/try.h"
 
 namespace husk::kvm {
 
 static_assert(seam::HypervisorVm<KvmVm>);
+static_assert(seam::HasDoorbells<KvmVm>);
 
 namespace {
 
 constexpr Capability kNeeded[] = {
     {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
     {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+    {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
     {KVM_CAP_SPLIT_IRQCHIP, "KVM_CAP_SPLIT_IRQCHIP"},
     {KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI"},
     {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"},
@@ -154,6 +157,10 @@ Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
   if (irqchip_.controller() == nullptr)
     return fail(ErrorKind::kState, "interrupt controller", "none is attached");
   return irqchip_.controller()->restore(state);
+}
+
+Result<void> KvmVm::ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
+  return kvm::ring_on_write(vm_.get(), Gpa{gpa}, size, value, eventfd);
 }
 
 uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }
