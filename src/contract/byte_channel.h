@@ -7,7 +7,8 @@
 
 namespace husk::contract {
 
-// Guest to host. Called with the device's lock held, on a vCPU's thread: must not block for long.
+// Guest to host. Called with the device's lock held, on a vCPU's thread or the
+// doorbells': must not block for long.
 class ByteSink {
  public:
   virtual ~ByteSink() = default;

@@ -6,9 +6,10 @@
 
 namespace husk::contract {
 
-// Called on a vCPU's thread; several vCPUs may call at once, so a handler locks what it shares.
-// `size` is 1, 2, 4 or 8 and offset + size lies within the window that was registered. A handler
-// never fails: what hardware would ignore it ignores, and an undefined read yields all ones.
+// Called on a vCPU's thread, or on a machine's DoorbellThread; several may call at once, so a
+// handler locks what it shares. `size` is 1, 2, 4 or 8 and offset + size lies within the window
+// that was registered. A handler never fails: what hardware would ignore it ignores, and an
+// undefined read yields all ones.
 class IoHandler {
  public:
   virtual ~IoHandler() = default;
