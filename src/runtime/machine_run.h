@@ -6,6 +6,7 @@
 // chooses the folder: board.h, guest.h, registers.h, wiring.h.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -15,9 +16,11 @@
 #include "husk/seam.h"
 #include "husk/types.h"
 
+#include "base/clock.h"
 #include "board.h"
 #include "guest.h"
 #include "registers.h"
+#include "runtime/doorbells.h"
 #include "runtime/run_loop.h"
 #include "runtime/vcpu_state_bytes.h"
 #include "wiring.h"
@@ -33,8 +36,9 @@ class MachineRun {
   [[nodiscard]] virtual Board& board() = 0;
   // Loads a kernel and gives the boot vCPU its state. Before start().
   [[nodiscard]] virtual Result<LoadedKernel> load(const KernelRequest& request) = 0;
-  // `finished` is called once, on the last vCPU thread to leave.
-  virtual void start(std::function<void()> finished) = 0;
+  // `finished` is called once, on the last vCPU thread to leave, when no other thread of the run
+  // does anything to the guest any more. After an error no thread was started.
+  [[nodiscard]] virtual Result<void> start(std::function<void()> finished) = 0;
   // Returns once every vCPU thread has left.
   virtual void join() = 0;
   // False: not within `timeout_ns`, and the guest runs on.
@@ -66,12 +70,10 @@ class MachineRunOn final : public MachineRun {
 
   Board& board() override { return *board_; }
   Result<LoadedKernel> load(const KernelRequest& request) override;
-  void start(std::function<void()> finished) override;
+  Result<void> start(std::function<void()> finished) override;
   void join() override;
-  bool pause(uint64_t timeout_ns) override {
-    return end_.pause(static_cast<uint32_t>(vcpus_.size()), timeout_ns);
-  }
-  void resume() override { end_.resume(); }
+  bool pause(uint64_t timeout_ns) override;
+  void resume() override;
 
   Result<Registers> registers(uint32_t vcpu) override;
   Result<void> set_registers(uint32_t vcpu, const Registers& registers) override;
@@ -90,6 +92,7 @@ class MachineRunOn final : public MachineRun {
   std::unique_ptr<Vm> vm_;
   std::unique_ptr<Board> board_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
+  std::unique_ptr<DoorbellThread> doorbells_;  // null: every notification is an exit
   std::vector<std::thread> threads_;
   std::atomic<size_t> running_{0};
 };
@@ -138,13 +141,39 @@ Result<LoadedKernel> MachineRunOn<Vm>::load(const KernelRequest& request) {
 }
 
 template <seam::HypervisorVm Vm>
-void MachineRunOn<Vm>::start(std::function<void()> finished) {
+Result<void> MachineRunOn<Vm>::start(std::function<void()> finished) {
+  auto doorbells = hang_doorbells(*vm_, board_->virtio());
+  if (!doorbells) return std::unexpected(doorbells.error());
+  doorbells_ = std::move(*doorbells);
+  if (doorbells_ != nullptr) doorbells_->start();
   running_ = vcpus_.size();
   for (uint32_t id = 0; id < vcpus_.size(); ++id)
     threads_.emplace_back([this, id, finished] {
       run_vcpu(*vcpus_[id], id, board_->ports(), board_->mmio(), end_);
-      if (--running_ == 0) finished();
+      if (--running_ != 0) return;
+      // What the guest notified before its end is served, as it would have been within an exit.
+      if (doorbells_ != nullptr) doorbells_->finish();
+      finished();
     });
+  return {};
+}
+
+// First the vCPUs: then nobody rings any more, and the doorbells' thread ends what it is at.
+template <seam::HypervisorVm Vm>
+bool MachineRunOn<Vm>::pause(uint64_t timeout_ns) {
+  const uint64_t start = base::monotonic_ns();
+  if (!end_.pause(static_cast<uint32_t>(vcpus_.size()), timeout_ns)) return false;
+  const uint64_t spent = base::monotonic_ns() - start;
+  if (doorbells_ == nullptr || doorbells_->park(timeout_ns - std::min(spent, timeout_ns)))
+    return true;
+  end_.resume();
+  return false;
+}
+
+template <seam::HypervisorVm Vm>
+void MachineRunOn<Vm>::resume() {
+  if (doorbells_ != nullptr) doorbells_->unpark();
+  end_.resume();
 }
 
 template <seam::HypervisorVm Vm>

@@ -163,8 +163,12 @@ Result<void> ManagedMachine::start() {
   run_ = std::move(*run);
   base::log(base::LogLevel::kDebug, "booting {}", kernel_description_);
   state_ = VmState::kRunning;  // first, for the guest may end at once
-  run_->start([this, run = run_.get()] { finished(*run); });
-  return {};
+  const auto started = run_->start([this, run = run_.get()] { finished(*run); });
+  if (!started) {
+    state_ = VmState::kError;
+    run_.reset();
+  }
+  return started;
 }
 
 // The guest has ended, by itself or because it was stopped.

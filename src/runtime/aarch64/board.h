@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "boot/arm64/kernel.h"
@@ -15,6 +16,7 @@
 #include "platform/pl011.h"
 #include "runtime/board_options.h"
 #include "runtime/machine_end.h"
+#include "runtime/virtio_slot.h"
 
 namespace husk::runtime {
 
@@ -37,8 +39,9 @@ class Board {
   [[nodiscard]] platform::Pl011& serial() { return *serial_; }
 
   // Puts a virtio transport into the next slot; its window is one page. Returns the slot's number.
-  [[nodiscard]] Result<uint32_t> attach_virtio(std::unique_ptr<contract::IoHandler> transport);
+  [[nodiscard]] Result<uint32_t> attach_virtio(std::unique_ptr<virtio::MmioTransport> transport);
   [[nodiscard]] contract::IrqLine next_virtio_line() const;
+  [[nodiscard]] std::span<const VirtioSlot> virtio() const { return virtio_; }
 
   // Writes the device tree and the kernel; the state for the boot vCPU.
   [[nodiscard]] Result<boot::arm64::LoadedKernel> load(boot::arm64::KernelRequest request);
@@ -51,7 +54,7 @@ class Board {
   memory::GuestMemory& memory_;
   platform::Bus ports_, mmio_;
   std::unique_ptr<platform::Pl011> serial_;
-  std::vector<std::unique_ptr<contract::IoHandler>> virtio_;
+  std::vector<VirtioSlot> virtio_;
 };
 
 }  // namespace husk::runtime

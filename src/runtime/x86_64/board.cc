@@ -62,13 +62,14 @@ contract::IrqLine Board::next_virtio_line() const {
   return line_(kVirtioFirstGsi + static_cast<uint32_t>(virtio_.size()));
 }
 
-Result<uint32_t> Board::attach_virtio(std::unique_ptr<contract::IoHandler> transport) {
+Result<uint32_t> Board::attach_virtio(std::unique_ptr<virtio::MmioTransport> transport) {
   const auto slot = static_cast<uint32_t>(virtio_.size());
   if (slot == kVirtioSlots)
     return fail(ErrorKind::kLimit, "machine",
                 "has no room for more than " + std::to_string(kVirtioSlots) + " devices");
-  HUSK_TRY(mmio_.attach(kVirtioBase + slot * kVirtioStride, kVirtioStride, *transport));
-  virtio_.push_back(std::move(transport));
+  const uint64_t base = kVirtioBase + slot * kVirtioStride;
+  HUSK_TRY(mmio_.attach(base, kVirtioStride, *transport));
+  virtio_.push_back({base, std::move(transport)});
   return slot;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@
 #include "runtime/alarm_thread.h"
 #include "runtime/board_options.h"
 #include "runtime/machine_end.h"
+#include "runtime/virtio_slot.h"
 
 namespace husk::runtime {
 
@@ -51,8 +53,9 @@ class Board {
   [[nodiscard]] platform::AcpiPm& power() { return *power_; }
 
   // Puts a virtio transport into the next slot; its window is one page. Returns the slot's number.
-  [[nodiscard]] Result<uint32_t> attach_virtio(std::unique_ptr<contract::IoHandler> transport);
+  [[nodiscard]] Result<uint32_t> attach_virtio(std::unique_ptr<virtio::MmioTransport> transport);
   [[nodiscard]] contract::IrqLine next_virtio_line() const;
+  [[nodiscard]] std::span<const VirtioSlot> virtio() const { return virtio_; }
 
   // Writes the ACPI tables and the kernel; the state for the boot vCPU.
   [[nodiscard]] Result<boot::LoadedKernel> load(boot::KernelRequest request);
@@ -77,7 +80,7 @@ class Board {
   std::unique_ptr<platform::DebugExit> debug_exit_;
   std::unique_ptr<platform::TestScratch> test_scratch_;
   std::unique_ptr<platform::TestIrqLines> test_irqs_;
-  std::vector<std::unique_ptr<contract::IoHandler>> virtio_;
+  std::vector<VirtioSlot> virtio_;
 };
 
 }  // namespace husk::runtime
