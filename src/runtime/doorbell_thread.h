@@ -63,7 +63,8 @@ class DoorbellThread {
   [[nodiscard]] bool obey();
 
   base::Fd epoll_, ordered_;
-  std::vector<Bell> bells_;  // does not change while the thread runs
+  std::vector<Bell> bells_;          // does not change while the thread runs
+  uint64_t rings_ = 0, writes_ = 0;  // the thread's, for the log
   std::mutex mutex_;
   std::condition_variable changed_;
   Order order_ = Order::kRun;

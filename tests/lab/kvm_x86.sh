@@ -25,6 +25,8 @@ expect 0 'HUSK-INIT kernel' husk boot --kernel /husk/guest/vmlinuz --initrd /hus
 expect 7 '6.1.*x86_64' husk run --memory 256M oci:/husk/demo sh -c 'uname -rm; exit 7'
 expect 8 '^2$' husk run --memory 256M --cpus 2 oci:/husk/demo sh -c 'nproc; exit 8'
 expect 0 'kvm-clock' husk run --memory 256M oci:/husk/demo cat /sys/devices/system/clocksource/clocksource0/current_clocksource
+# Notifications that KVM took itself, of a whole run's disk, consoles and entropy.
+expect 0 'doorbells: [1-9][0-9]* rings' husk --debug run --memory 256M oci:/husk/demo true
 expect 127 'no-such' husk run --memory 256M oci:/husk/demo no-such-command
 
 run() {
