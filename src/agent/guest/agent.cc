@@ -15,6 +15,9 @@ namespace husk::agent {
 namespace {
 
 constexpr int kDrainMs = 100;  // how long output may stay quiet once the command has ended
+// How often a port that was full is tried again: Linux's virtio console wakes nobody when the host
+// has taken something (drivers/char/virtio_console.c: transmit queues have no callback).
+constexpr int kRetryMs = 5;
 // Output that waits for the host; when it is this much, the command waits.
 constexpr size_t kOutgoingLimit = 256 * 1024;
 constexpr size_t kPiece = 32 * 1024;
@@ -48,7 +51,10 @@ void Agent::turn() {
     watch(command_.error, POLLIN);
   }
   if (!input_.empty()) watch(command_.input, POLLOUT);
-  const int ready = ::poll(fds, static_cast<nfds_t>(count), ended_ ? kDrainMs : -1);
+  const bool waiting = !outgoing_.empty();
+  const int timeout = waiting ? kRetryMs : ended_ ? kDrainMs : -1;
+  // While the host takes nothing, a quiet command says nothing: it may not be read.
+  const bool quiet = ::poll(fds, static_cast<nfds_t>(count), timeout) == 0 && !waiting;
   reap();
   read_port();
   write_input();
@@ -58,7 +64,7 @@ void Agent::turn() {
   }
   write_port();
   const bool drained = command_.output < 0 && command_.error < 0;
-  if (ended_ && !reported_ && (drained || ready == 0)) report();
+  if (ended_ && !reported_ && (drained || quiet)) report();
   if (reported_ && outgoing_.empty()) done_ = true;
 }
 

@@ -127,6 +127,18 @@ TEST(Agent, NothingOfALongOutputIsLost) {
   EXPECT_EQ(guest.out.size(), 3'000'004U);
 }
 
+// Sizes around what the port and the agent hold, so that some command ends with a part of its
+// output in the pipe, where the agent leaves it until there is room.
+TEST(Agent, AHostThatTakesNothingForAWhileLosesNothing) {
+  for (size_t size = 300'000; size < 800'000; size += 30'000) {
+    Guest guest;
+    guest.run({"sh", "-c", "head -c " + std::to_string(size) + " /dev/zero"});
+    ::usleep(250'000);
+    EXPECT_EQ(guest.end(), "0 ");
+    EXPECT_EQ(guest.out.size(), size);
+  }
+}
+
 TEST(Agent, InputGoesInIsCreditedAndEnds) {
   Guest guest;
   guest.run({"cat"}, true);

@@ -28,8 +28,9 @@ Client::~Client() {
   sender_.join();
 }
 
-// On a vCPU's thread, with the device's lock held: only hands over. When the consumer is far
-// behind, the vCPU waits, and with it the guest.
+// On the thread that serves the guest's output, a vCPU's or the doorbells', with the device's lock
+// held: only hands over. When the consumer is far behind, that thread waits, and the guest with it,
+// or once its queue is full.
 void Client::write(std::span<const std::byte> data) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return incoming_.size() < kIncomingLimit || stopping_; });
@@ -37,7 +38,7 @@ void Client::write(std::span<const std::byte> data) {
   changed_.notify_all();
 }
 
-// Never calls the device, so that a vCPU that waits in write() gets its room whatever the sender
+// Never calls the device, so that whoever waits in write() gets its room whatever the sender
 // waits for.
 void Client::deliver() {
   std::unique_lock lock(mutex_);
