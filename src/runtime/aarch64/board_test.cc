@@ -5,7 +5,8 @@
 #include <cstring>
 
 #include "boot/arm64/testing/images.h"
-#include "contract/io_handler.h"
+#include "virtio/mmio_transport.h"
+#include "virtio/rng.h"
 
 namespace husk::runtime {
 namespace {
@@ -20,14 +21,6 @@ class Collected : public contract::ByteSink {
     text.append(reinterpret_cast<const char*>(data.data()), data.size());
   }
   std::string text;
-};
-
-// Answers with the offset that it is asked for.
-class Echo : public contract::IoHandler {
- public:
-  std::string_view name() const override { return "echo"; }
-  uint64_t read(uint64_t offset, uint32_t) override { return offset; }
-  void write(uint64_t, uint32_t, uint64_t) override {}
 };
 
 class AarchBoard : public ::testing::Test {
@@ -45,6 +38,10 @@ class AarchBoard : public ::testing::Test {
           this, spi);
     };
     return Board::create(options, *memory_, line, serial_).value();
+  }
+  std::unique_ptr<virtio::MmioTransport> device(const Board& board) {
+    return std::make_unique<virtio::MmioTransport>(std::make_unique<virtio::Rng>(), *memory_,
+                                                   board.next_virtio_line());
   }
   std::string tree() {
     const std::byte* start = memory_->find(Gpa{boot::arm64::kDeviceTree}, 0x10000);
@@ -79,18 +76,19 @@ TEST_F(AarchBoard, VirtioSlotsHaveAPageAndALineEach) {
     EXPECT_EQ(line.gsi(), boot::arm64::kVirtioFirstSpi + slot);
     line.set(true);
     EXPECT_EQ(raised_, boot::arm64::kVirtioFirstSpi + slot);
-    EXPECT_EQ(board->attach_virtio(std::make_unique<Echo>()).value(), slot);
+    EXPECT_EQ(board->attach_virtio(device(*board)).value(), slot);
     const uint64_t base = boot::arm64::kVirtio + slot * boot::arm64::kVirtioStride;
-    EXPECT_EQ(board->mmio().read(base + 0x70, 4), 0x70u);
+    EXPECT_EQ(board->mmio().read(base, 4), 0x74726976u) << "virtio's magic number";
+    EXPECT_EQ(board->mmio().read(base + 8, 4), 4u) << "entropy";
   }
-  const auto more = board->attach_virtio(std::make_unique<Echo>());
+  const auto more = board->attach_virtio(device(*board));
   ASSERT_FALSE(more);
   EXPECT_THAT(more.error().message(), HasSubstr("no room for more than 64 devices"));
 }
 
 TEST_F(AarchBoard, TellsTheKernelWhatItHas) {
   const auto board = make(3);
-  ASSERT_TRUE(board->attach_virtio(std::make_unique<Echo>()));
+  ASSERT_TRUE(board->attach_virtio(device(*board)));
   const auto image = boot::arm64::testing::plain_image();
   boot::arm64::KernelRequest request;
   request.name = "kernel";
