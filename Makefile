@@ -56,7 +56,7 @@ lab-arm64: aarch64
 lab-kvm-arm64: setup
 	tools/setup_arm64.sh
 	cmake --preset aarch64 >/dev/null
-	cmake --build build/aarch64 -j $(JOBS) --target husk kvm_test runtime_test
+	cmake --build build/aarch64 -j $(JOBS) --target husk kvm_test runtime_test seam_contract_test
 	tests/lab/run_arm64.sh build/aarch64
 
 # Side by side with QEMU TCG, which it installs; raw numbers go to build/bench. See bench/README.md.

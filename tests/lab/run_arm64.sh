@@ -1,6 +1,6 @@
 #!/bin/sh
 # Husk on arm64's KVM: brings a build, Debian's kernel and images into the lab and runs machine_arm64.sh there, and the
-# backend's own tests: tests/lab/run_arm64.sh BUILD-FOLDER
+# backend's own tests, and the contract of the seam: tests/lab/run_arm64.sh BUILD-FOLDER
 set -eu
 
 build=$(cd "${1:?usage: $0 BUILD-FOLDER}" && pwd)
@@ -31,3 +31,5 @@ tools/lab/arm64.sh --timeout 300 --file "$build/kvm_test:/bin/kvm_test" \
   --file "$build/runtime_test:/bin/runtime_test" tests/lab/kvm_tests_arm64.sh
 tools/lab/arm64.sh --timeout 600 --file "$stage/husk:/bin/husk" --file "$stage/guest:/usr/share/husk/guest" \
   --file .cache/demo-arm64:/demo --file .cache/demo:/foreign tests/lab/machine_arm64.sh
+aarch64-linux-gnu-strip -o "$stage/seam_contract_test" "$build/seam_contract_test"
+tools/lab/arm64.sh --timeout 600 --file "$stage/seam_contract_test:/bin/seam_contract_test" tests/lab/contract_arm64.sh
