@@ -23,6 +23,7 @@ Result<std::unique_ptr<DoorbellThread>> hang_doorbells(Vm& vm, std::span<const V
     using virtio::MmioTransport;
     if (!slots.empty()) thread = HUSK_TRY(DoorbellThread::create());
     for (const VirtioSlot& slot : slots) {
+      slot.transport->expect_late_notifications();
       for (uint32_t queue = 0; queue < slot.transport->queue_count(); ++queue) {
         const int bell = HUSK_TRY(thread->add(*slot.transport, MmioTransport::kDoorbell,
                                               MmioTransport::kDoorbellSize, queue));

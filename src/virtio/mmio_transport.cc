@@ -154,21 +154,23 @@ void MmioTransport::write_register(uint64_t offset, uint32_t value) {
     case kQueueSel:
       queue_select_ = value;
       return;
-    case kQueueNotify: {
-      if ((status_ & (kStatusDriverOk | kStatusNeedsReset)) != kStatusDriverOk) return;
-      if (value >= queues_.size() || !queues_[value].ready()) return;
-      const auto result = device_->notified(value);
-      if (result) return;
-      base::log(base::LogLevel::kDebug, "virtio device {}: {}", device_->id(),
-                result.error().message());
-      needs_reset();
-      return;
-    }
+    case kQueueNotify:
+      return notify(value);
     case kStatus:
       return write_status(value);
     default:
       return write_queue_register(offset, value);
   }
+}
+
+void MmioTransport::notify(uint32_t queue) {
+  if ((status_ & (kStatusDriverOk | kStatusNeedsReset)) != kStatusDriverOk) return;
+  if (queue >= queues_.size() || !queues_[queue].ready()) return;
+  const auto result = device_->notified(queue);
+  if (result) return;
+  base::log(base::LogLevel::kDebug, "virtio device {}: {}", device_->id(),
+            result.error().message());
+  needs_reset();
 }
 
 void MmioTransport::write_queue_register(uint64_t offset, uint32_t value) {
@@ -234,6 +236,9 @@ void MmioTransport::activate() {
 }
 
 void MmioTransport::reset() {
+  // Linux resets its devices when it powers off (virtio_dev_shutdown): an agent's
+  // last words were lost if the doorbells' thread came too late.
+  for (uint32_t queue = 0; late_notifications_ && queue < queues_.size(); ++queue) notify(queue);
   device_->reset();
   status_ = 0;
   driver_features_ = 0;

@@ -24,6 +24,10 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   uint64_t read(uint64_t offset, uint32_t size) override;
   void write(uint64_t offset, uint32_t size, uint64_t value) override;
 
+  // From now on notifications come from a thread of their own, and so may come when the driver has
+  // gone on to a reset: what it had made available by then is looked at first. Before the guest
+  // runs.
+  void expect_late_notifications() { late_notifications_ = true; }
   // Does not change.
   [[nodiscard]] uint32_t queue_count() const { return static_cast<uint32_t>(setups_.size()); }
 
@@ -41,6 +45,7 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   void write_register(uint64_t offset, uint32_t value);
   void write_status(uint32_t value);
   void write_queue_register(uint64_t offset, uint32_t value);
+  void notify(uint32_t queue);
   void activate();
   void reset();
   // These three without the device's lock: a guest's interrupt handler does not wait for requests
@@ -55,6 +60,7 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   contract::IrqLine irq_;
   std::mutex irq_mutex_;  // taken last
   uint32_t interrupt_status_ = 0;
+  bool late_notifications_ = false;
   uint32_t status_ = 0;
   uint32_t device_features_select_ = 0, driver_features_select_ = 0, queue_select_ = 0;
   uint64_t driver_features_ = 0;

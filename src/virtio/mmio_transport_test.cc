@@ -249,6 +249,31 @@ TEST_F(Transport, AResetForgetsEverything) {
   EXPECT_EQ(driver.read(DeviceDriver::kDeviceFeatures), kFeatureIndirect | kFeatureEventIndex);
 }
 
+TEST(TransportWithLateNotifications, AResetServesWhatIsAvailableFirst) {
+  for (const bool late : {false, true}) {
+    DeviceDriver driver(std::make_unique<Rng>());
+    if (late) driver.transport().expect_late_notifications();
+    driver.start(1);
+    driver.offer(0, {driver.room(8)});
+    driver.write(DeviceDriver::kStatus, 0);
+    EXPECT_EQ(driver.used(0).has_value(), late);
+    EXPECT_FALSE(driver.line());
+    EXPECT_EQ(driver.read(DeviceDriver::kStatus), 0u);
+  }
+}
+
+TEST(TransportWithLateNotifications, ABrokenQueueIsNoObstacleToAReset) {
+  DeviceDriver driver(std::make_unique<Rng>());
+  driver.transport().expect_late_notifications();
+  driver.start(1);
+  driver.offer(0, {{0x10000000, 8, true}});
+  driver.write(DeviceDriver::kStatus, 0);
+  EXPECT_FALSE(driver.broken());
+  EXPECT_FALSE(driver.line());
+  driver.start(1);
+  EXPECT_TRUE(driver.send(0, {driver.room(8)}));
+}
+
 TEST_F(Transport, NotificationsOfQueuesThatAreNotThereAreNothing) {
   driver.start(1);
   for (const uint32_t queue : {1u, 64u, ~0u}) driver.notify(queue);

@@ -56,6 +56,7 @@ class DeviceDriver {
   [[nodiscard]] bool line() const { return line_; }
   [[nodiscard]] bool broken() { return (read(kStatus) & kNeedsReset) != 0; }
   memory::GuestMemory& memory() { return *memory_; }
+  MmioTransport& transport() { return transport_; }
 
   [[nodiscard]] uint64_t offered() {
     write(kDeviceFeaturesSel, 0);
