@@ -33,7 +33,9 @@ void install_kick_signal() {
 }
 
 bool ExitGate::enter() {
-  thread_.store(static_cast<pid_t>(::syscall(SYS_gettid)), std::memory_order_relaxed);
+  // Asked for once: this is on the path of every exit.
+  static thread_local const auto thread = static_cast<pid_t>(::syscall(SYS_gettid));
+  thread_.store(thread, std::memory_order_relaxed);
   // An old request's late flag. One that sees kInside sets it after this.
   set_flag(flag_.load(std::memory_order_relaxed), 0);
   if ((state_.fetch_or(kInside, std::memory_order_acq_rel) & kRequested) == 0) return true;
