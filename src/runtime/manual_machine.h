@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "husk/machine.h"
+#include "husk/mapping.h"
 #include "husk/seam.h"
 
 #include "base/try.h"
@@ -53,7 +54,6 @@ class ManualVcpu final : public machine::Vcpu {
   }
 
  private:
-  static machine::VcpuExit describe(const seam::VcpuExit& exit);
   template <class Exit>
   Result<void> answer(uint64_t value, const char* expected);
 
@@ -116,39 +116,15 @@ class ManualMachine final : public machine::VirtualMachine {
 
 template <seam::HypervisorVm Vm>
 Result<machine::VcpuExit> ManualVcpu<Vm>::run() {
-  using Kind = seam::VcpuExit::Kind;
   for (;;) {
     if (machine_.state() != machine::VmState::kRunning)
       return fail(ErrorKind::kState, "VM",
                   "expected state running, actual state " +
                       std::string(machine::to_string(machine_.state())));
-    const seam::VcpuExit exit = vcpu_.step();
-    if (exit.kind == Kind::kCanceled) continue;
-    last_ = describe(exit);
+    const auto exit = mapping::to_machine(vcpu_.step());
+    if (!exit) continue;  // cancelled: the state says whether to go on
+    last_ = *exit;
     return last_;
-  }
-}
-
-template <seam::HypervisorVm Vm>
-machine::VcpuExit ManualVcpu<Vm>::describe(const seam::VcpuExit& exit) {
-  using Kind = seam::VcpuExit::Kind;
-  namespace exits = machine::exits;
-  switch (exit.kind) {
-    case Kind::kIo:
-      if (exit.write) return exits::IoOut{exit.port, exit.size, exit.data};
-      return exits::IoIn{exit.port, exit.size};
-    case Kind::kMmio:
-      if (exit.write) return exits::MmioWrite{exit.phys_addr, exit.size, exit.data};
-      return exits::MmioRead{exit.phys_addr, exit.size};
-    case Kind::kHalt:
-      return exits::Halt{};
-    case Kind::kShutdown:
-    case Kind::kPowerOff:
-      return exits::Shutdown{};
-    case Kind::kReset:
-      return exits::SystemReset{};
-    default:
-      return exits::Unknown{static_cast<int32_t>(exit.raw)};
   }
 }
 
