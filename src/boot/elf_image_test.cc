@@ -65,7 +65,7 @@ TEST(ElfImage, MarksWhatItWritesAsDirty) {
   auto memory = guest_memory(32 * kMiB);
   ASSERT_TRUE(memory->enable_dirty_tracking());
   ASSERT_TRUE(load_kernel(*memory, request(elf64(kCode))));
-  const auto dirty = memory->take_dirty_pages();
+  const auto dirty = memory->take_dirty_pages().value();
   for (const uint64_t page :
        {kLoadAddress, kLoadAddress + 0x2000, kBootInfoAddress, kCommandLine, kGdtAddress})
     EXPECT_NE(std::ranges::find(dirty, Gpa{page}), dirty.end()) << page;

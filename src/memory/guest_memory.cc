@@ -109,9 +109,9 @@ void GuestMemory::mark_dirty_pages(Gpa gpa, uint64_t length) {
   }
 }
 
-std::vector<Gpa> GuestMemory::take_dirty_pages() {
+Result<std::vector<Gpa>> GuestMemory::take_dirty_pages() {
   std::vector<Gpa> pages;
-  if (observer_ != nullptr) observer_->report_writes(*this);
+  if (observer_ != nullptr) HUSK_TRY(observer_->report_writes(*this));
   dirty_epoch_.fetch_add(1, std::memory_order_acq_rel);
   for (const Region& region : regions_) {
     const uint64_t last = region.first_page + region.size / kPageSize;

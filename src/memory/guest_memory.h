@@ -51,8 +51,9 @@ class WriteObserver {
   virtual void host_wrote(Gpa gpa, uint64_t length) = 0;
   // Dirty tracking goes on or off. An error: it cannot, and stays as it was.
   virtual Result<void> track_writes(bool) { return {}; }
-  // Marks what vCPUs have written since the last call and has not been marked yet.
-  virtual void report_writes(GuestMemory&) {}
+  // Marks what vCPUs have written since the last call and has not been marked yet. An error: some
+  // of that may be lost, and all of memory has to be taken for written.
+  virtual Result<void> report_writes(GuestMemory&) { return {}; }
 };
 
 class GuestMemory {
@@ -125,7 +126,7 @@ class GuestMemory {
   // The start of every page written since the last call, which also clears them. Each call raises
   // dirty_epoch(); a backend that caches writable translations drops them when it sees the epoch
   // move.
-  [[nodiscard]] std::vector<Gpa> take_dirty_pages();
+  [[nodiscard]] Result<std::vector<Gpa>> take_dirty_pages();
   [[nodiscard]] uint64_t dirty_epoch() const {
     return dirty_epoch_.load(std::memory_order_acquire);
   }

@@ -43,14 +43,14 @@ TEST(GuestMemory, RefusesBadRegions) {
 TEST(GuestMemory, TakesDirtyPagesOnce) {
   auto memory = two_regions();
   ASSERT_TRUE(memory->store<uint8_t>(Gpa{0x3000}, 1));
-  EXPECT_TRUE(memory->take_dirty_pages().empty()) << "tracking is off";
+  EXPECT_TRUE(memory->take_dirty_pages().value().empty()) << "tracking is off";
   ASSERT_TRUE(memory->enable_dirty_tracking());
   const std::array<std::byte, 2> two{};
   ASSERT_TRUE(memory->write(Gpa{0x1fff}, two));
   ASSERT_TRUE(memory->store<uint8_t>(Gpa{0x101fff}, 1));
   const std::vector<Gpa> expected{Gpa{0x1000}, Gpa{0x2000}, Gpa{0x101000}};
-  EXPECT_EQ(memory->take_dirty_pages(), expected);
-  EXPECT_TRUE(memory->take_dirty_pages().empty());
+  EXPECT_EQ(memory->take_dirty_pages().value(), expected);
+  EXPECT_TRUE(memory->take_dirty_pages().value().empty());
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ Result<std::vector<DirtyPageInfo>> MemoryView::take_dirty_pages() {
   if (!memory_.dirty_tracking())
     return fail(ErrorKind::kState, "guest memory", "dirty tracking is off");
   std::vector<DirtyPageInfo> pages;
-  for (const Gpa page : memory_.take_dirty_pages()) pages.push_back({page.value, kPageSize});
+  const std::vector<Gpa> taken = HUSK_TRY(memory_.take_dirty_pages());
+  for (const Gpa page : taken) pages.push_back({page.value, kPageSize});
   return pages;
 }
 

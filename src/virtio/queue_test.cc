@@ -171,12 +171,12 @@ TEST(Queue, WhatTheDeviceWritesIsDirty) {
   ASSERT_TRUE(driver.memory().enable_dirty_tracking());
   driver.make_available(0);
   const auto chain = queue.pop();
-  (void)driver.memory().take_dirty_pages();
+  (void)driver.memory().take_dirty_pages().value();
   ASSERT_TRUE(queue.push(**chain, 8));
-  EXPECT_EQ(driver.memory().take_dirty_pages(),
+  EXPECT_EQ(driver.memory().take_dirty_pages().value(),
             (std::vector<Gpa>{Driver::kUsed, Driver::kBuffers}));
   EXPECT_TRUE(queue.arm_notification());
-  EXPECT_EQ(driver.memory().take_dirty_pages(), std::vector<Gpa>{Driver::kUsed});
+  EXPECT_EQ(driver.memory().take_dirty_pages().value(), std::vector<Gpa>{Driver::kUsed});
   EXPECT_EQ(*driver.memory().load<uint16_t>(Driver::kUsed + 4 + Driver::kSize * 8), 1);
 }
 

@@ -113,7 +113,7 @@ TYPED_TEST_P(Memory, DirtyPagesAreThoseThatTheGuestWrote) {
   std::mt19937_64 random(1);
   touch(machine, {kFirstPage});
   ASSERT_TRUE(machine.memory->enable_dirty_tracking());
-  EXPECT_TRUE(touched(machine.memory->take_dirty_pages()).empty()) << "from before";
+  EXPECT_TRUE(touched(machine.memory->take_dirty_pages().value()).empty()) << "from before";
   for (int round = 0; round < 30; ++round) {
     std::vector<uint64_t> pages;
     std::set<uint64_t> expected;
@@ -122,13 +122,13 @@ TYPED_TEST_P(Memory, DirtyPagesAreThoseThatTheGuestWrote) {
       expected.insert(pages.back() & ~uint64_t{4095});
     }
     touch(machine, pages);
-    ASSERT_EQ(touched(machine.memory->take_dirty_pages()), expected) << "round " << round;
+    ASSERT_EQ(touched(machine.memory->take_dirty_pages().value()), expected) << "round " << round;
   }
-  EXPECT_TRUE(touched(machine.memory->take_dirty_pages()).empty()) << "each is told once";
+  EXPECT_TRUE(touched(machine.memory->take_dirty_pages().value()).empty()) << "each is told once";
   ASSERT_TRUE(machine.memory->disable_dirty_tracking());
   touch(machine, {kFirstPage});
   ASSERT_TRUE(machine.memory->enable_dirty_tracking());
-  EXPECT_TRUE(touched(machine.memory->take_dirty_pages()).empty()) << "while it was off";
+  EXPECT_TRUE(touched(machine.memory->take_dirty_pages().value()).empty()) << "while it was off";
 }
 
 // What of `all` is not in `some`.
@@ -150,7 +150,7 @@ TYPED_TEST_P(Memory, NoPageIsLostWhileTrackingIsRead) {
   std::set<uint64_t> found;
   const auto read = [&] {
     while (!done) {
-      found.merge(touched(machine.memory->take_dirty_pages()));
+      found.merge(touched(machine.memory->take_dirty_pages().value()));
       ::usleep(20000);
     }
   };
@@ -167,7 +167,7 @@ TYPED_TEST_P(Memory, NoPageIsLostWhileTrackingIsRead) {
     // Whatever has been written by now has been told or will be.
     done = true;
     reader.join();
-    found.merge(touched(machine.memory->take_dirty_pages()));
+    found.merge(touched(machine.memory->take_dirty_pages().value()));
     EXPECT_EQ(missing_from(found, expected), std::vector<uint64_t>{}) << "lost, round " << round;
     ASSERT_EQ(missing_from(expected, found), std::vector<uint64_t>{}) << "made up";
     found.clear();

@@ -153,8 +153,8 @@ Result<void> KvmVm::ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, i
 
 uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }
 
-void KvmVm::report_writes(memory::GuestMemory& memory) {
-  (void)slots_.collect_log([&](Gpa page, uint64_t length) { memory.mark_dirty(page, length); });
+Result<void> KvmVm::report_writes(memory::GuestMemory& memory) {
+  return slots_.collect_log([&](Gpa page, uint64_t length) { memory.mark_dirty(page, length); });
 }
 
 }  // namespace husk::kvm

@@ -59,7 +59,7 @@ class KvmVm final : public memory::WriteObserver {
   // memory::WriteObserver
   void host_wrote(Gpa, uint64_t) override {}
   Result<void> track_writes(bool on) override { return slots_.set_logging(on); }
-  void report_writes(memory::GuestMemory& memory) override;
+  Result<void> report_writes(memory::GuestMemory& memory) override;
 
  private:
   KvmVm(System system, base::Fd vm, Gic gic, uint32_t vcpus);

@@ -36,14 +36,14 @@ TEST_F(Vm, TheDirtyLogHasWhatTheGuestWrote) {
   BareVm bare(toucher());
   EXPECT_EQ(bare.written(), 8u);
   ASSERT_TRUE(bare.memory->enable_dirty_tracking());
-  EXPECT_THAT(bare.memory->take_dirty_pages(), ::testing::IsEmpty());
+  EXPECT_THAT(bare.memory->take_dirty_pages().value(), ::testing::IsEmpty());
   EXPECT_EQ(bare.written(), 8u);
   std::vector<Gpa> expected;
   for (uint64_t page = 0; page < 8; ++page) expected.push_back(Gpa{kTouched + page * 4096});
-  EXPECT_EQ(bare.memory->take_dirty_pages(), expected);
-  EXPECT_THAT(bare.memory->take_dirty_pages(), ::testing::IsEmpty());
+  EXPECT_EQ(bare.memory->take_dirty_pages().value(), expected);
+  EXPECT_THAT(bare.memory->take_dirty_pages().value(), ::testing::IsEmpty());
   EXPECT_EQ(bare.written(), 8u);
-  EXPECT_EQ(bare.memory->take_dirty_pages(), expected);
+  EXPECT_EQ(bare.memory->take_dirty_pages().value(), expected);
   ASSERT_TRUE(bare.memory->disable_dirty_tracking());
   EXPECT_EQ(bare.memory->load<uint32_t>(Gpa{kTouched}).value(), 3u);
 }

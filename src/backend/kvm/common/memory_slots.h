@@ -30,7 +30,7 @@ class MemorySlots {
   [[nodiscard]] Result<void> set_logging(bool on);
   // Marks what was written since the last call, and forgets it: from KVM's bitmaps.
   [[nodiscard]] Result<void> collect_log(const Mark& mark);
-  // The guest-physical page that a dirty ring names; nullopt-like: a page of no slot is ignored.
+  // Marks the page that a dirty ring names; one of no slot is ignored.
   void mark_entry(uint32_t slot, uint64_t page, const Mark& mark) const;
 
  private:

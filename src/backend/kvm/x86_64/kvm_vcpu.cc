@@ -55,8 +55,9 @@ std::optional<VcpuExit> KvmVcpu::take_exit() {
     case KVM_EXIT_IRQ_WINDOW_OPEN:
       return std::nullopt;
     case KVM_EXIT_DIRTY_RING_FULL:
-      if (home_.harvest) home_.harvest();
-      return std::nullopt;
+      // A ring that cannot be emptied would bring the vCPU out at once for ever.
+      if (home_.harvest && home_.harvest()) return std::nullopt;
+      return VcpuExit{.kind = VcpuExit::Kind::kUnknown, .raw = run.exit_reason};
     case KVM_EXIT_INTERNAL_ERROR:
       base::log(base::LogLevel::kDebug, "vCPU {}: KVM gave up on the guest (internal error {})",
                 id_, run.internal.suberror);

@@ -38,9 +38,8 @@ class KvmVcpu {
   struct Home {
     SplitIrqchip* irqchip = nullptr;  // null: KVM keeps all interrupt controllers
     // The vCPU's dirty ring is full. Null without rings.
-    std::function<void()> harvest;
+    std::function<Result<void>()> harvest;
     size_t xsave_size = 0;  // bytes of KVM_GET_XSAVE2's answer
-    std::vector<uint32_t> state_msrs;
   };
 
   KvmVcpu(const Home& home, uint32_t id, RunArea area)

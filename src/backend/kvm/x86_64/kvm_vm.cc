@@ -124,7 +124,7 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
     rings_.push_back(std::move(ring));
   }
   KvmVcpu::Home home;
-  if (ring_entries_ != 0) home.harvest = [this] { harvest(); };
+  if (ring_entries_ != 0) home.harvest = [this] { return harvest(); };
   home.irqchip = &irqchip_;
   home.xsave_size = xsave_size_;
   auto vcpu = std::make_unique<KvmVcpu>(home, id, std::move(area));
@@ -166,8 +166,8 @@ Result<void> KvmVm::ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, i
 uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }
 
 // Entries are told before KVM may use them again, and may be told twice, never lost.
-void KvmVm::harvest() {
-  if (memory_ == nullptr) return;
+Result<void> KvmVm::harvest() {
+  if (memory_ == nullptr) return {};
   const std::lock_guard lock(ring_mutex_);
   uint32_t found = 0;
   for (DirtyRing& ring : rings_) {
@@ -176,12 +176,13 @@ void KvmVm::harvest() {
                         [this](Gpa gpa, uint64_t length) { memory_->mark_dirty(gpa, length); });
     });
   }
-  if (found != 0) (void)call(vm_.get(), HUSK_KVM_CALL(KVM_RESET_DIRTY_RINGS));
+  if (found != 0) HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_RESET_DIRTY_RINGS)));
+  return {};
 }
 
-void KvmVm::report_writes(memory::GuestMemory& memory) {
+Result<void> KvmVm::report_writes(memory::GuestMemory& memory) {
   if (ring_entries_ != 0) return harvest();
-  (void)slots_.collect_log([&](Gpa page, uint64_t length) { memory.mark_dirty(page, length); });
+  return slots_.collect_log([&](Gpa page, uint64_t length) { memory.mark_dirty(page, length); });
 }
 
 }  // namespace husk::kvm

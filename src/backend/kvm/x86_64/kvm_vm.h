@@ -66,13 +66,13 @@ class KvmVm final : public memory::WriteObserver {
   // memory::WriteObserver
   void host_wrote(Gpa, uint64_t) override {}
   Result<void> track_writes(bool on) override { return slots_.set_logging(on); }
-  void report_writes(memory::GuestMemory& memory) override;
+  Result<void> report_writes(memory::GuestMemory& memory) override;
 
  private:
   KvmVm(System system, base::Fd vm, uint32_t vcpus);
   [[nodiscard]] Result<void> set_up(const Options& options);
   // Marks what the rings hold; any thread.
-  void harvest();
+  Result<void> harvest();
 
   System system_;
   base::Fd vm_;
