@@ -43,10 +43,6 @@ Result<VcpuState> flat_state(memory::GuestMemory& memory, bool wide) {
   state.gdtr = {kGdtAddress, sizeof(gdt) - 1};
   state.idtr = {0, 0};
   state.cr0 = kCr0Pe | kCr0Et;
-  state.fxsave[0] = 0x7f;  // FCW 0x037f, MXCSR 0x1f80: the values after reset
-  state.fxsave[1] = 0x03;
-  state.fxsave[24] = 0x80;
-  state.fxsave[25] = 0x1f;
   return state;
 }
 

@@ -17,10 +17,6 @@ contract::x86::VcpuState flat_state() {
   state.segments[kCs] = {8, kFlat | kSegCode, 0xffffffff, 0};
   state.tr = {0x18, kSegPresent | 11, 0x67, 0};  // a busy TSS, as VM entry wants one
   state.cr0 = 0x11;                              // ET PE
-  state.fxsave[0] = 0x7f;                        // FCW 0x037f, MXCSR 0x1f80: as after reset
-  state.fxsave[1] = 0x03;
-  state.fxsave[24] = 0x80;
-  state.fxsave[25] = 0x1f;
   return state;
 }
 

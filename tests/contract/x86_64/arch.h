@@ -43,10 +43,6 @@ inline Result<EntryState> entry_state(memory::GuestMemory& memory, uint64_t rip,
   state.efer = 0x500;  // LMA LME
   state.rip = rip;
   state.gpr[4] = stack;
-  state.fxsave[0] = 0x7f;  // FCW and MXCSR as after reset
-  state.fxsave[1] = 0x03;
-  state.fxsave[24] = 0x80;
-  state.fxsave[25] = 0x1f;
   return state;
 }
 

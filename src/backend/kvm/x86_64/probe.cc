@@ -49,10 +49,6 @@ VcpuState entry() {
   state.efer = 0x500;  // LMA LME
   state.rip = kCode;
   state.gpr[kRdi] = kData;
-  state.fxsave[0] = 0x7f;
-  state.fxsave[1] = 0x03;
-  state.fxsave[24] = 0x80;
-  state.fxsave[25] = 0x1f;
   return state;
 }
 
