@@ -9,6 +9,12 @@
 #include "base/try.h"
 
 namespace husk::kvm {
+namespace {
+
+// A machine is as good without, only slower: no VM is refused for the lack of it.
+constexpr Capability kForDoorbells[] = {{KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"}};
+
+}  // namespace
 
 VmBase::VmBase(System system, base::Fd vm)
     : system_(std::move(system)),
@@ -41,6 +47,7 @@ Result<std::unique_ptr<DaxMapper>> VmBase::dax_mapper(uint64_t gpa, uint64_t len
 }
 
 Result<void> VmBase::ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
+  HUSK_TRY(system_.require(kForDoorbells));
   return kvm::ring_on_write(vm_.get(), Gpa{gpa}, size, value, eventfd);
 }
 

@@ -28,7 +28,7 @@ class VmBase : public memory::WriteObserver {
   [[nodiscard]] Result<void> unmap_ram(uint64_t gpa, uint64_t length);
   [[nodiscard]] Result<std::unique_ptr<DaxMapper>> dax_mapper(uint64_t gpa, uint64_t length);
 
-  // seam::HasDoorbells
+  // seam::HasDoorbells. kUnsupported, naming it, where KVM lacks the capability.
   [[nodiscard]] Result<void> ring_on_write(uint64_t gpa, uint32_t size, uint64_t value,
                                            int eventfd);
 
