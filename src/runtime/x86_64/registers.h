@@ -10,6 +10,8 @@
 
 namespace husk::runtime {
 
+using NativeRegisters = Registers;
+
 // The general registers by the seam's numbers: x0 to x15 in the order of their encodings.
 [[nodiscard]] std::array<uint64_t Registers::*, 16> registers_by_encoding();
 
