@@ -48,8 +48,9 @@ class MachineRun {
   virtual void resume() = 0;
 
   // While paused.
-  [[nodiscard]] virtual Result<Registers> registers(uint32_t vcpu) = 0;
-  [[nodiscard]] virtual Result<void> set_registers(uint32_t vcpu, const Registers& registers) = 0;
+  [[nodiscard]] virtual Result<NativeRegisters> registers(uint32_t vcpu) = 0;
+  [[nodiscard]] virtual Result<void> set_registers(uint32_t vcpu,
+                                                   const NativeRegisters& registers) = 0;
   [[nodiscard]] virtual Result<VcpuSnapshot> capture(uint32_t vcpu) = 0;
   [[nodiscard]] virtual Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) = 0;
   // All but memory.
@@ -83,8 +84,8 @@ class MachineRunOn final : public MachineRun {
   bool pause(uint64_t timeout_ns) override;
   void resume() override;
 
-  Result<Registers> registers(uint32_t vcpu) override;
-  Result<void> set_registers(uint32_t vcpu, const Registers& registers) override;
+  Result<NativeRegisters> registers(uint32_t vcpu) override;
+  Result<void> set_registers(uint32_t vcpu, const NativeRegisters& registers) override;
   Result<VcpuSnapshot> capture(uint32_t vcpu) override;
   Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) override;
   Result<MachineState> capture_machine() override;
@@ -205,12 +206,12 @@ Result<T> MachineRunOn<Vm>::on_vcpu(uint32_t id, const std::function<Result<T>(V
 }
 
 template <seam::HypervisorVm Vm>
-Result<Registers> MachineRunOn<Vm>::registers(uint32_t id) {
-  return on_vcpu<Registers>(id, [](Vcpu& vcpu) { return get_registers(vcpu); });
+Result<NativeRegisters> MachineRunOn<Vm>::registers(uint32_t id) {
+  return on_vcpu<NativeRegisters>(id, [](Vcpu& vcpu) { return get_registers(vcpu); });
 }
 
 template <seam::HypervisorVm Vm>
-Result<void> MachineRunOn<Vm>::set_registers(uint32_t id, const Registers& registers) {
+Result<void> MachineRunOn<Vm>::set_registers(uint32_t id, const NativeRegisters& registers) {
   return on_vcpu<void>(id, [&](Vcpu& vcpu) { return runtime::set_registers(vcpu, registers); });
 }
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "runtime/device_snapshots.h"
+#include "runtime/native_registers.h"
 #include "runtime/standard_devices.h"
 #include "virtio/mmio_transport.h"
 
@@ -31,14 +32,10 @@ class ManagedVcpu final : public machine::Vcpu {
   Result<void> set_io_result(uint64_t) override { return managed("set_io_result()"); }
   Result<void> set_mmio_result(uint64_t) override { return managed("set_mmio_result()"); }
 
-  Result<Registers> regs() const override {
-    MachineRun* run = HUSK_TRY(machine_.paused_run());
-    return run->registers(id_);
-  }
-  Result<void> set_regs(const Registers& regs) override {
-    MachineRun* run = HUSK_TRY(machine_.paused_run());
-    return run->set_registers(id_, regs);
-  }
+  Result<Registers> regs() const override { return get<Registers>(); }
+  Result<void> set_regs(const Registers& regs) override { return set(regs); }
+  Result<Arm64Registers> arm64_regs() const override { return get<Arm64Registers>(); }
+  Result<void> set_arm64_regs(const Arm64Registers& regs) override { return set(regs); }
   Result<VcpuSnapshot> snapshot() const override {
     MachineRun* run = HUSK_TRY(machine_.paused_run());
     return run->capture(id_);
@@ -49,6 +46,20 @@ class ManagedVcpu final : public machine::Vcpu {
   }
 
  private:
+  template <class Wanted>
+  [[nodiscard]] Result<Wanted> get() const {
+    return get_if_native<Wanted>([this]() -> Result<NativeRegisters> {
+      MachineRun* run = HUSK_TRY(machine_.paused_run());
+      return run->registers(id_);
+    });
+  }
+  template <class Given>
+  [[nodiscard]] Result<void> set(const Given& given) {
+    return set_if_native(given, [this](const NativeRegisters& regs) -> Result<void> {
+      MachineRun* run = HUSK_TRY(machine_.paused_run());
+      return run->set_registers(id_, regs);
+    });
+  }
   [[nodiscard]] std::unexpected<Error> managed(const std::string& call) const {
     return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
                 call + " is for manual execution; this machine runs its vCPUs itself");

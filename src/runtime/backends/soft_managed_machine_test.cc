@@ -143,6 +143,9 @@ TEST_F(Managed, VcpusAreHandlesToWhatIsPaused) {
   EXPECT_EQ(registers.rbx, kCounter);
   EXPECT_GE(registers.rip, boot::testing::kLoadAddress);
   EXPECT_LT(registers.rip, boot::testing::kLoadAddress + kSpin.size());
+  ASSERT_FALSE(vcpu->arm64_regs());
+  EXPECT_EQ(vcpu->arm64_regs().error().kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(error_of(vcpu->set_arm64_regs({})), HasSubstr("this vCPU has those of x86_64"));
 
   const VcpuSnapshot snapshot = vcpu->snapshot().value();
   EXPECT_FALSE(snapshot.is_placeholder());
