@@ -13,8 +13,9 @@ namespace husk::base::testing {
 
 class TempDirectory {
  public:
-  TempDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "husk-test-XXXXXX").string();
+  explicit TempDirectory(
+      const std::filesystem::path& below = std::filesystem::temp_directory_path()) {
+    std::string name = (below / "husk-test-XXXXXX").string();
     path_ = ::mkdtemp(name.data());
   }
   ~TempDirectory() {
@@ -30,6 +31,12 @@ class TempDirectory {
  private:
   std::string path_;
 };
+
+// For tests that write much and do not ask what survives a crash: memory, where the host has it.
+inline std::filesystem::path fast_place() {
+  const std::filesystem::path memory = "/dev/shm";
+  return std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
+}
 
 inline void write_file(const std::string& path, const std::string& content) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());

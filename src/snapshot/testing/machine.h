@@ -18,6 +18,7 @@
 
 namespace husk::snapshot::testing {
 
+using base::testing::fast_place;
 using base::testing::listed;
 using base::testing::read_whole_file;
 using base::testing::TempDirectory;
