@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "husk/cpu_model.h"
+
 #include "arch.h"
 #include "programs.h"
 
