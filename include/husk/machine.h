@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "husk/cpu_model.h"
 #include "husk/error.h"
 #include "husk/host.h"
 #include "husk/types.h"
@@ -43,12 +44,13 @@ struct VmConfig {
   std::optional<std::string> kernel_cmdline;
   std::optional<std::string> initrd_path;
   bool enable_rosetta = false;  // a share that translates foreign programs
+  CpuModel cpu_model = CpuModel::kHost;
 
   class Builder;
   [[nodiscard]] static Builder builder();
 
-  // kInvalidArgument, naming the field: no vCPU, or memory that is not a positive multiple of 4
-  // KiB.
+  // kInvalidArgument, naming the field: no vCPU, memory that is not a positive multiple of 4 KiB,
+  // or a processor that the architecture does not know or that cannot address so much.
   [[nodiscard]] Result<void> validate() const;
 
   bool operator==(const VmConfig&) const = default;
@@ -66,6 +68,7 @@ class VmConfig::Builder {
   Builder& cmdline(std::string text);
   Builder& initrd(std::string path);
   Builder& rosetta(bool enabled);
+  Builder& cpu_model(CpuModel model);
   [[nodiscard]] Result<VmConfig> build() const;  // validated
 
  private:

@@ -69,6 +69,7 @@ Result<machine::VmConfig> to_machine(const lifecycle::VmConfig& config) {
   result.kernel_cmdline = config.cmdline;
   result.initrd_path = text_of(config.initramfs);
   result.enable_rosetta = config.rosetta;
+  result.cpu_model = config.cpu_model;
   return result;
 }
 

@@ -29,10 +29,11 @@ TEST(Mapping, ConfigurationKeepsWhatTheMachineNeeds) {
   config.initramfs = "/boot/initrd";
   config.cmdline = "quiet";
   config.rosetta = true;
+  if (host::native_arch() == host::CpuArch::kX86_64) config.cpu_model = CpuModel::kX86_64V3;
   const auto machine = to_machine(config);
   ASSERT_TRUE(machine);
   EXPECT_EQ(*machine, (machine::VmConfig{2, 268435456, host::native_arch(), "/boot/vmlinuz",
-                                         "quiet", "/boot/initrd", true}));
+                                         "quiet", "/boot/initrd", true, config.cpu_model}));
   EXPECT_TRUE(machine->validate());
 }
 

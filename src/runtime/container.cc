@@ -192,6 +192,7 @@ class RunningContainer : public Container {
     config_.kernel = kernel.path;
     config_.root_disk = image.root_path;
     config_.cpus = options.vcpus;
+    config_.cpu_model = options.cpu_model;
     config_.memory_mb = options.memory_bytes >> 20;
     config_.cmdline =
         fmt::format("console={} {} {}", kSerialConsole, kKernelOptions, kContainerOptions);

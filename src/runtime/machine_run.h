@@ -114,7 +114,7 @@ Result<std::unique_ptr<MachineRun>> MachineRunOn<Vm>::create(const BoardOptions&
                                                              memory::GuestMemory& memory,
                                                              contract::ByteSink& serial_output) {
   std::unique_ptr<MachineRunOn> run(new MachineRunOn);
-  auto vm = Vm::create(options.vcpus);
+  auto vm = Vm::create(options.vcpus, options.cpu_model);
   if (!vm) return std::unexpected(vm.error());
   run->vm_ = std::move(*vm);
   Vm* raw = run->vm_.get();

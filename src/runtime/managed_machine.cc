@@ -150,6 +150,7 @@ Result<void> ManagedMachine::load_kernel(MachineRun& run) {
 Result<std::unique_ptr<MachineRun>> ManagedMachine::build(const Preparation& prepare) {
   BoardOptions board;
   board.vcpus = config_.vcpu_count;
+  board.cpu_model = config_.cpu_model;
   board.debug_exit = extras_.debug_exit;
   board.test_device = extras_.test_device;
   contract::ByteSink& serial = extras_.serial_output != nullptr ? *extras_.serial_output : dropped_;

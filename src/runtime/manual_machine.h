@@ -158,7 +158,7 @@ Result<std::unique_ptr<machine::VirtualMachine>> ManualMachine<Vm>::create(
   std::unique_ptr<ManualMachine> made(new ManualMachine);
   made->memory_ = HUSK_TRY(memory::GuestMemory::create(ram_layout(config.memory_size)));
   made->view_ = std::make_unique<MemoryView>(*made->memory_);
-  made->vm_ = HUSK_TRY(Vm::create(config.vcpu_count));
+  made->vm_ = HUSK_TRY(Vm::create(config.vcpu_count, config.cpu_model));
   made->vm_->attach_memory(*made->memory_);
   for (const memory::Region& region : made->memory_->regions())
     HUSK_TRY(made->vm_->map_ram(region.host, region.start.value, region.size,

@@ -18,6 +18,8 @@ HUSK_PROGRAM(halt);
 HUSK_PROGRAM(ports);
 HUSK_PROGRAM(port_strings);
 HUSK_PROGRAM(triple_fault);
+HUSK_PROGRAM(cpuid);
+HUSK_PROGRAM(set_xcr0);
 HUSK_PROGRAM(port_loop);
 HUSK_PROGRAM(mmio_loop);
 #undef HUSK_PROGRAM

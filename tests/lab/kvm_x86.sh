@@ -27,6 +27,12 @@ expect 8 '^2$' husk run --memory 256M --cpus 2 oci:/husk/demo sh -c 'nproc; exit
 expect 0 'kvm-clock' husk run --memory 256M oci:/husk/demo cat /sys/devices/system/clocksource/clocksource0/current_clocksource
 # Notifications that KVM took itself, of a whole run's disk, consoles and entropy.
 expect 0 'doorbells: [1-9][0-9]* rings' husk --debug run --memory 256M oci:/husk/demo true
+# The processor that was asked for, and nothing above it: AVX cannot even be switched on.
+expect 0 'cpu x86-64-v2 *yes' husk doctor
+expect 0 'sse4_2' husk run --cpu x86-64-v2 --memory 256M oci:/husk/demo grep -m1 ^flags /proc/cpuinfo
+expect 0 '^none$' husk run --cpu x86-64-v2 --memory 256M oci:/husk/demo \
+  sh -c 'grep -m1 ^flags /proc/cpuinfo | grep -o -w -E "avx|avx2|xsave|aes|smep|rdtscp" || echo none'
+expect 125 'x86_64 has no riscv' husk run --cpu riscv --memory 256M oci:/husk/demo true
 expect 127 'no-such' husk run --memory 256M oci:/husk/demo no-such-command
 
 run() {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "backend/soft/interp/cpuid.h"
 #include "base/clock.h"
 
 namespace husk::soft {
@@ -16,6 +17,8 @@ SoftVcpu::SoftVcpu(SharedMachine& machine, uint32_t id, apic::VcpuSignal& signal
       apic_(id, machine.bus, signal),
       waiting_for_sipi_(id != 0) {
   cpu_ = std::make_unique<interp::Cpu>(machine.memory, *this, id, signal.bits());
+  cpu_->show(machine.cpu_model,
+             interp::with_topology(machine.cpuid, apic_.id(), machine.vcpu_count));
   machine.bus.add(apic_);
   machine.timekeeper.attach(id, signal);
 }

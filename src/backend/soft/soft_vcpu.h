@@ -25,6 +25,8 @@ struct SharedMachine {
   apic::ApicBus bus;
   apic::Timekeeper timekeeper;
   uint32_t vcpu_count = 1;
+  CpuModel cpu_model = CpuModel::kHost;
+  contract::x86::CpuidTable cpuid;  // the model's, without a topology
 };
 
 class SoftVcpu final : public interp::Environment {

@@ -133,6 +133,31 @@ program port_strings
   1: jmp 1b
 end_program port_strings
 
+# CPUID of leaf rax, subleaf rcx, to memory at argument 0 again and again; a port's write tells.
+program cpuid
+  1: cpuid
+     movl %eax, (%rdi)
+     movl %ebx, 4(%rdi)
+     movl %ecx, 8(%rdi)
+     movl %edx, 12(%rdi)
+     outb %al, $0x80
+     jmp 1b
+end_program cpuid
+
+# Switches XSAVE on and sets XCR0 to argument 0; reports what it has become.
+program set_xcr0
+     movq %cr4, %rax
+     btsq $18, %rax
+     movq %rax, %cr4
+     xorl %ecx, %ecx
+     xorl %edx, %edx
+     movl %edi, %eax
+     xsetbv
+     xgetbv
+     movq %rax, (%rbx)
+  1: jmp 1b
+end_program set_xcr0
+
 program triple_fault
      pushq $0
      pushq $0

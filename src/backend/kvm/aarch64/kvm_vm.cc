@@ -57,7 +57,14 @@ uint32_t KvmVm::most_vcpus(const System& system) {
   return static_cast<uint32_t>(std::clamp(system.check(KVM_CAP_MAX_VCPUS), 1, kMostVcpus));
 }
 
-Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus) {
+Result<void> KvmVm::can_show(CpuModel model) {
+  if (model == CpuModel::kHost) return {};
+  return fail(ErrorKind::kUnsupported, System::kDevice,
+              fmt::format("cannot show a guest {}: that is no processor of aarch64", name(model)));
+}
+
+Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus, CpuModel cpu_model) {
+  HUSK_TRY(can_show(cpu_model));
   System system = HUSK_TRY(System::open());
   HUSK_TRY(require(system));
   if (vcpus == 0 || vcpus > most_vcpus(system))

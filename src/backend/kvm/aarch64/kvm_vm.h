@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "husk/cpu_model.h"
 #include "husk/seam.h"
 
 #include "backend/kvm/aarch64/gic.h"
@@ -24,7 +25,10 @@ class KvmVm final : public VmBase {
   // kUnsupported, naming it, when this KVM lacks something that the VM is built on.
   [[nodiscard]] static Result<void> require(const System& system);
   [[nodiscard]] static uint32_t most_vcpus(const System& system);
-  [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus);
+  [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus,
+                                                             CpuModel cpu_model = CpuModel::kHost);
+  // Only the host's own processor is shown to guests of this architecture.
+  [[nodiscard]] static Result<void> can_show(CpuModel model);
 
   // Ids in order from 0. All but vCPU 0 wait for PSCI's CPU_ON. The last one starts the GIC: none
   // may run before it is there.

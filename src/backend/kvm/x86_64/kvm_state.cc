@@ -8,6 +8,7 @@
 #include "backend/kvm/x86_64/kvm_vcpu.h"
 #include "base/clock.h"
 #include "base/try.h"
+#include "contract/x86/cpu_model.h"
 #include "contract/x86/state_codec.h"
 #include "contract/x86/state_msrs.h"
 
@@ -152,7 +153,8 @@ Result<void> set_msr(int fd, const Msr& msr) {
               "MSR " + std::to_string(msr.index) + " refuses its value");
 }
 
-Result<void> get_fpu(int fd, size_t size, VcpuState& state) {
+// What the guest cannot have by its CPUID is not part of the state.
+Result<void> get_fpu(int fd, size_t size, const CpuidTable& shown, VcpuState& state) {
   std::vector<uint8_t> area(std::max(size, sizeof(kvm_xsave)));
   if (size > sizeof(kvm_xsave)) {
     HUSK_TRY(call(fd, HUSK_KVM_CALL(KVM_GET_XSAVE2), area.data()));
@@ -160,7 +162,9 @@ Result<void> get_fpu(int fd, size_t size, VcpuState& state) {
     HUSK_TRY(call(fd, HUSK_KVM_CALL(KVM_GET_XSAVE), area.data()));
   }
   std::copy_n(area.begin(), kLegacyArea, state.fxsave.begin());
-  state.xsave.assign(area.begin() + kLegacyArea, area.end());
+  const size_t rest = std::min(area.size() - kLegacyArea, xsave_rest(shown));
+  state.xsave.assign(area.begin() + kLegacyArea,
+                     area.begin() + static_cast<ptrdiff_t>(kLegacyArea + rest));
   kvm_xcrs xcrs{};
   HUSK_TRY(call(fd, HUSK_KVM_CALL(KVM_GET_XCRS), &xcrs));
   for (uint32_t i = 0; i < std::min<uint32_t>(xcrs.nr_xcrs, KVM_MAX_XCRS); ++i) {
@@ -169,7 +173,8 @@ Result<void> get_fpu(int fd, size_t size, VcpuState& state) {
   return {};
 }
 
-Result<void> set_fpu(int fd, size_t size, const VcpuState& state) {
+Result<void> set_fpu(int fd, size_t size, const CpuidTable& shown, const VcpuState& state) {
+  HUSK_TRY(require_components(state, shown));
   constexpr size_t kXstateBv = kLegacyArea;
   std::vector<uint8_t> area(std::max(size, sizeof(kvm_xsave)));
   std::ranges::copy(state.fxsave, area.begin());
@@ -290,7 +295,7 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
   VcpuState state;
   HUSK_TRY(get_general(fd(), state));
   const uint64_t apic_base = HUSK_TRY(get_system(fd(), state));
-  HUSK_TRY(get_fpu(fd(), home_.xsave_size, state));
+  HUSK_TRY(get_fpu(fd(), home_.xsave_size, cpuid_.table(), state));
   HUSK_TRY(get_events(fd(), state));
   HUSK_TRY(get_debug(fd(), state));
   kvm_lapic_state lapic{};
@@ -305,6 +310,7 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
   }
   std::ranges::sort(state.msrs, {}, &Msr::index);
   state.tsc_khz = static_cast<uint32_t>(HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ))));
+  cpuid_.describe(state);
   return state;
 }
 
@@ -313,8 +319,9 @@ Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
   io_at_ = io_count_ = 0;
   if (access_open_) (void)area_.complete();
   access_open_ = unanswered_ = exit_kept_ = false;
+  HUSK_TRY(cpuid_.adopt(fd(), state));
   HUSK_TRY(set_general(fd(), state));
-  HUSK_TRY(set_fpu(fd(), home_.xsave_size, state));
+  HUSK_TRY(set_fpu(fd(), home_.xsave_size, cpuid_.table(), state));
   HUSK_TRY(set_system(fd(), state));
   if (has_lapic(state)) {
     kvm_lapic_state lapic{};

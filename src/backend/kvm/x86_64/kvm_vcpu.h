@@ -13,6 +13,7 @@
 
 #include "backend/kvm/common/dirty_ring.h"
 #include "backend/kvm/common/run_area.h"
+#include "backend/kvm/x86_64/shown_cpuid.h"
 #include "backend/kvm/x86_64/split_irqchip.h"
 #include "contract/x86/vcpu_state.h"
 
@@ -31,8 +32,8 @@ class KvmVcpu {
     size_t xsave_size = 0;  // bytes of KVM_GET_XSAVE2's answer
   };
 
-  KvmVcpu(const Home& home, uint32_t id, RunArea area)
-      : home_(home), id_(id), area_(std::move(area)) {}
+  KvmVcpu(const Home& home, uint32_t id, RunArea area, ShownCpuid cpuid)
+      : home_(home), id_(id), area_(std::move(area)), cpuid_(std::move(cpuid)) {}
   KvmVcpu(const KvmVcpu&) = delete;
   KvmVcpu& operator=(const KvmVcpu&) = delete;
 
@@ -68,6 +69,7 @@ class KvmVcpu {
   Home home_;
   uint32_t id_;
   RunArea area_;
+  ShownCpuid cpuid_;
   // A string instruction's exit has several items: the next one, and how many there are.
   uint32_t io_at_ = 0, io_count_ = 0;
   bool access_open_ = false;  // KVM_RUN has yet to complete the last exit's access

@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "backend/kvm/common/calls.h"
+#include "backend/kvm/x86_64/cpuid.h"
 #include "base/try.h"
+#include "contract/x86/cpu_model.h"
 
 namespace husk::kvm {
 
@@ -41,6 +43,12 @@ KvmVm::KvmVm(System system, base::Fd vm, uint32_t vcpus)
 
 Result<void> KvmVm::require(const System& system) { return system.require(kNeeded); }
 
+Result<void> KvmVm::can_show(CpuModel model) {
+  const System system = HUSK_TRY(System::open());
+  const auto supported = HUSK_TRY(supported_cpuid(system));
+  return contract::x86::require_model(supported, model, System::kDevice);
+}
+
 // xAPIC ids end at 254; 255 is all of them.
 uint32_t KvmVm::most_vcpus(const System& system) {
   return static_cast<uint32_t>(std::clamp(system.check(KVM_CAP_MAX_VCPUS), 1, 254));
@@ -66,7 +74,10 @@ Result<void> KvmVm::set_up(const Options& options) {
     HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_ENABLE_CAP), &ring));
     ring_entries_ = options.dirty_ring_entries;
   }
-  cpuid_ = HUSK_TRY(supported_cpuid(system()));
+  const auto supported = HUSK_TRY(supported_cpuid(system()));
+  HUSK_TRY(contract::x86::require_model(supported, options.cpu_model, System::kDevice));
+  cpu_model_ = options.cpu_model;
+  cpuid_ = contract::x86::shown_cpuid(supported, cpu_model_);
   xsave_size_ = static_cast<size_t>(std::max(system().check(KVM_CAP_XSAVE2), 0));
   HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_SET_TSS_ADDR), kTssAddress));
   unsigned long long identity = kIdentityMap;
@@ -83,8 +94,7 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
     return fail(ErrorKind::kInvalidArgument, "vCPU " + std::to_string(id),
                 "ids go from 0 in order, below " + std::to_string(vcpus_));
   base::Fd fd(HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_CREATE_VCPU), id)));
-  auto cpuid = cpuid_block(guest_cpuid(cpuid_, id, vcpus_));
-  HUSK_TRY(call(fd.get(), HUSK_KVM_CALL(KVM_SET_CPUID2), cpuid.data()));
+  auto cpuid = HUSK_TRY(ShownCpuid::show(fd.get(), cpu_model_, guest_cpuid(cpuid_, id, vcpus_)));
   RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system().run_area_size()));
   if (ring_entries_ != 0) {
     auto ring = HUSK_TRY(DirtyRing::create(area.fd(), ring_entries_));
@@ -95,7 +105,7 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   if (ring_entries_ != 0) home.harvest = [this] { return harvest(); };
   home.irqchip = &irqchip_;
   home.xsave_size = xsave_size_;
-  auto vcpu = std::make_unique<KvmVcpu>(home, id, std::move(area));
+  auto vcpu = std::make_unique<KvmVcpu>(home, id, std::move(area), std::move(cpuid));
   if (id == 0)
     irqchip_.set_kick([handle = vcpu->exit_token()] { KvmVcpu::Handle::force_exit({&handle, 1}); });
   ++created_;

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "backend/soft/interp/cpuid.h"
 #include "backend/soft/interp/lowering.h"
 #include "backend/soft/interp/operands.h"
 
@@ -26,6 +27,7 @@ Cpu::Cpu(mmu::PhysicalMap& memory_map, Environment& environment, size_t index,
       memory(memory_map),
       env(environment),
       index_(index) {
+  show(CpuModel::kHost, with_topology(offered_cpuid(), 0, 1));
   reset();
 }
 

@@ -100,6 +100,8 @@ class Cpu {
   bool deliver(uint8_t vector, bool external);
   bool deliver_exception(uint8_t vector, bool has_error, uint32_t error);
 
+  // What CPUID shows from now on. At first: all that this CPU has, as the only one.
+  void show(CpuModel model, contract::x86::CpuidTable table);
   void reset();                      // the state after RESET, as the boot processor
   void start_at(uint8_t sipi_page);  // SIPI: real mode at page:0000
   [[nodiscard]] contract::x86::VcpuState capture();
@@ -287,6 +289,11 @@ class Cpu {
   bool write_efer(uint64_t value);
   bool write_segment_base_msr(uint8_t index, uint64_t value);
 
+  // kUnsupported when this CPU lacks what the state's guest was shown.
+  Result<void> adopt_cpuid(const contract::x86::VcpuState& state);
+
+  CpuModel cpu_model_ = CpuModel::kHost;
+  contract::x86::CpuidTable cpuid_offered_, cpuid_shown_;
   Pending pending_;
   uint8_t cpl_ = 0;
   mmu::Privilege privilege_ = mmu::Privilege::kSupervisor;
