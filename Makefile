@@ -63,6 +63,7 @@ lab-kvm-arm64: setup
 bench: build guest
 	tools/setup.sh qemu-system-x86
 	python3 bench/boot.py build/release/husk .cache/guest build/bench/boot.json
+	build/release/kvm_roundtrips build/bench/kvm_roundtrips.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
 
 lint: setup
