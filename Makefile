@@ -20,7 +20,7 @@ guest: setup
 
 # Debian's kernel for aarch64; `make test` and `make aarch64` look at it when it is there.
 guest-arm64: setup
-	tools/fetch_kernel_arm64.sh
+	tools/fetch_kernel.sh arm64
 
 demo: build guest
 	tools/demo.sh
