@@ -37,6 +37,7 @@ class DeviceDriver {
   static constexpr uint32_t kAcknowledge = 1, kDriver = 2, kDriverOk = 4, kFeaturesOk = 8,
                             kNeedsReset = 0x40;
   static constexpr uint16_t kSize = 16;
+  static constexpr uint64_t kRam = 0x100000;
 
   explicit DeviceDriver(std::unique_ptr<Device> device)
       : memory_(std::move(
@@ -176,7 +177,7 @@ class DeviceDriver {
   struct Ring {
     uint16_t next_descriptor = 0, available = 0, used = 0;
   };
-  static constexpr uint64_t kRam = 0x100000, kBuffers = 0x20000;
+  static constexpr uint64_t kBuffers = 0x20000;
 
   Buffer take(uint32_t length, bool writable) {
     const Buffer buffer{next_buffer_, length, writable};
