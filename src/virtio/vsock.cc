@@ -75,8 +75,10 @@ void Vsock::go_on() {
   from_host();
 }
 
-void Vsock::restore(const State& state) {
-  guest_cid_ = state.guest_cid;
+void Vsock::transfer_state(contract::StateArchive& state) {
+  state.version(1);
+  state.value(guest_cid_);
+  if (!state.reading()) return;
   table_.clear();
   refusals_.clear();
   must_announce_reset_ = queues_ != nullptr;

@@ -18,18 +18,6 @@ namespace husk::virtio {
 class Vsock final : public Device, public contract::VsockPort {
  public:
   static constexpr uint64_t kGuestCid = 3;  // the first that 5.10.4 leaves to guests
-  // What a saved machine has to remember. Connections are not in it: they are of the process that
-  // they were made in.
-  struct State {
-    uint64_t guest_cid = kGuestCid;
-
-    template <class Visitor>
-    static void visit(Visitor&& visitor, auto& state) {
-      visitor("guest_cid", state.guest_cid);
-    }
-    bool operator==(const State&) const = default;
-  };
-
   Vsock(uint64_t guest_cid, std::unique_ptr<contract::VsockHost> host);
   ~Vsock() override;
 
@@ -44,10 +32,10 @@ class Vsock final : public Device, public contract::VsockPort {
   void hold() override { held_ = true; }
   void go_on() override;
 
-  // With the device's lock held, the machine paused. Restored into a device whose driver is active,
-  // it ends all connections on the host and tells the driver to do so (5.10.6.7).
-  [[nodiscard]] State capture() const { return {guest_cid_}; }
-  void restore(const State& state);
+  // Connections are no part of it: they are of the process that they were made in. A driver that
+  // had been ready is told that all of its are gone (5.10.6.7), when the device goes on or a queue
+  // is looked at.
+  void transfer_state(contract::StateArchive& state) override;
 
   // contract::VsockPort
   void open(uint32_t guest_port, std::unique_ptr<contract::VsockStream> stream) override;

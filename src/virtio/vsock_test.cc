@@ -22,7 +22,6 @@ class VsockTest : public ::testing::Test {
     world_.listening = {kHostPort};
     auto device =
         std::make_unique<Vsock>(Vsock::kGuestCid, std::make_unique<FakeVsockHost>(world_));
-    vsock_ = device.get();
     guest_ = std::make_unique<VsockDriver>(std::move(device));
   }
 
@@ -87,7 +86,6 @@ class VsockTest : public ::testing::Test {
   }
 
   FakeVsockHost::World world_;
-  Vsock* vsock_ = nullptr;
   std::unique_ptr<VsockDriver> guest_;
   uint32_t guest_port_ = kGuestPort, host_port_ = kHostPort, heard_bytes_ = 0;
 };
@@ -516,10 +514,16 @@ TEST_F(VsockTest, ARestoredDeviceEndsItsConnectionsAndSaysSo) {
   driver.offer(VsockDriver::kEvents, {event});
   driver.notify(VsockDriver::kEvents);
   EXPECT_FALSE(driver.used(VsockDriver::kEvents));
-  const Vsock::State state = vsock_->capture();
+  contract::StateArchive saved;
   driver.transport().hold();
-  vsock_->restore(state);
+  driver.transport().transfer_state(saved);
+  EXPECT_FALSE(peer->closed) << "to look at it ends nothing";
+  const std::vector<std::byte> bytes = saved.take();
+  contract::StateArchive restored(bytes);
+  driver.transport().transfer_state(restored);
+  EXPECT_TRUE(restored.finish("vsock"));
   EXPECT_TRUE(peer->closed);
+  EXPECT_FALSE(driver.used(VsockDriver::kEvents)) << "it is still held";
   driver.transport().go_on();
   EXPECT_EQ(driver.used(VsockDriver::kEvents), 4u);
   EXPECT_EQ(driver.text(event, 4), std::string(4, '\0'));
@@ -527,21 +531,28 @@ TEST_F(VsockTest, ARestoredDeviceEndsItsConnectionsAndSaysSo) {
   connect();
 }
 
-TEST_F(VsockTest, TheEventWaitsForABuffer) {
-  vsock_->restore({9});
+TEST_F(VsockTest, TheEventWaitsForABufferAndComesOnce) {
   DeviceDriver& driver = guest_->device();
-  EXPECT_EQ(driver.config(0, 4), 9u);
+  contract::StateArchive saved;
+  driver.transport().transfer_state(saved);
+  const std::vector<std::byte> bytes = saved.take();
+  contract::StateArchive restored(bytes);
+  driver.transport().transfer_state(restored);
+  driver.transport().have_all_queues_looked_at();
   EXPECT_EQ(driver.send(VsockDriver::kEvents, {driver.room(8)}), 4u);
   EXPECT_FALSE(driver.send(VsockDriver::kEvents, {driver.room(8)}));
 }
 
-TEST_F(VsockTest, EveryFieldOfTheStateIsVisited) {
-  Vsock::State state{77}, copy;
-  std::vector<uint64_t> values;
-  Vsock::State::visit([&](const char*, const uint64_t& value) { values.push_back(value); }, state);
-  Vsock::State::visit([&, at = 0u](const char*, uint64_t& value) mutable { value = values[at++]; },
-                      copy);
-  EXPECT_EQ(copy, state);
+TEST_F(VsockTest, AGuestsCidIsPartOfItsState) {
+  FakeVsockHost::World world;
+  VsockDriver nine(std::make_unique<Vsock>(9, std::make_unique<FakeVsockHost>(world)));
+  VsockDriver three(std::make_unique<Vsock>(3, std::make_unique<FakeVsockHost>(world)));
+  contract::StateArchive saved;
+  nine.device().transport().transfer_state(saved);
+  const std::vector<std::byte> bytes = saved.take();
+  contract::StateArchive restored(bytes);
+  three.device().transport().transfer_state(restored);
+  EXPECT_EQ(three.device().config(0, 4), 9u);
 }
 
 TEST_F(VsockTest, OneConnectionDoesNotWaitForAnothersStream) {
