@@ -20,6 +20,7 @@ ARROWS = {
     "platform": MEMORY,
     "virtio": MEMORY,
     "net": CONTRACT,
+    "snapshot": MEMORY | {"api"},
     "oci": BASE,
     "agent/protocol": BASE,
     "agent/guest": BASE | {"agent/protocol"},
