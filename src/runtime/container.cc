@@ -192,13 +192,14 @@ class RunningContainer : public Container {
     config_.kernel = kernel.path;
     config_.root_disk = image.root_path;
     config_.cpus = options.vcpus;
+    config_.vsock = !options.vsock.empty();
     config_.memory_mb = options.memory_bytes >> 20;
     config_.cmdline =
         fmt::format("console={} {} {}", kSerialConsole, kKernelOptions, kContainerOptions);
     return config_.validate();
   }
 
-  // The machine from its description: console, root disk and entropy, in this order.
+  // The machine from its description: console, root disk, entropy and vsock, in this order.
   Result<void> build(const ContainerOptions& options, const GuestKernel& kernel) {
     const machine::VmConfig machine_config = HUSK_TRY(mapping::to_machine(config_));
     hypervisor_ = HUSK_TRY(open_hypervisor(options.backend));
@@ -206,7 +207,9 @@ class RunningContainer : public Container {
     machine_ = vm_->as<ManagedMachine>();
     MachineExtras extras;
     extras.serial_output = &serial_;
-    extras.initrd = HUSK_TRY(agent::build_initramfs(kernel.modules, agent::kWantedModules));
+    std::vector<std::string> modules = agent::kWantedModules;
+    if (config_.vsock) modules.emplace_back("vmw_vsock_virtio_transport");
+    extras.initrd = HUSK_TRY(agent::build_initramfs(kernel.modules, modules));
     HUSK_TRY(machine_->set_extras(std::move(extras)));
     HUSK_TRY(
         machine_->add_device(VirtioDeviceConfig::console(), [this] { return make_console(); }));
@@ -214,7 +217,11 @@ class RunningContainer : public Container {
     const auto serial = std::as_bytes(std::span(agent::kRootDiskSerial));
     root.config.assign(serial.begin(), serial.end());
     HUSK_TRY(vm_->add_virtio_device(root));
-    return vm_->add_virtio_device(VirtioDeviceConfig::entropy());
+    HUSK_TRY(vm_->add_virtio_device(VirtioDeviceConfig::entropy()));
+    if (!config_.vsock) return {};
+    VirtioDeviceConfig vsock = VirtioDeviceConfig::vsock();
+    vsock.path = options.vsock;
+    return vm_->add_virtio_device(vsock);
   }
 
   // hvc0, hvc1 and the agent's port.

@@ -28,6 +28,9 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   // gone on to a reset: what it had made available by then is looked at first. Before the guest
   // runs.
   void expect_late_notifications() { late_notifications_ = true; }
+  // The machine is paused, runs again: see Device.
+  void hold();
+  void go_on();
   // Does not change.
   [[nodiscard]] uint32_t queue_count() const { return static_cast<uint32_t>(setups_.size()); }
 
