@@ -25,6 +25,7 @@ struct ContainerOptions {
   std::string name;                      // empty: one is made
   std::string kernel;                    // empty: the default one
   std::string backend = "auto";
+  bool cold = false;          // boot, in place of going on from a base snapshot
   std::string vsock;          // where the guest's vsock ports are reached; empty: it has none
   uint64_t memory_bytes = 0;  // whole MiB
   uint32_t vcpus = 1;

@@ -194,6 +194,19 @@ Result<void> ManagedMachine::start_from(const MachineState& state) {
   return launch([&](MachineRun& run) { return run.restore_machine(state); });
 }
 
+Result<void> ManagedMachine::start_from(const MachineState& state,
+                                        std::unique_ptr<memory::GuestMemory> memory) {
+  HUSK_TRY(machine::check_state(Operation::kStart, this->state()));
+  const auto same = [](const memory::Region& a, const memory::Region& b) {
+    return a.start == b.start && a.size == b.size;
+  };
+  if (!std::ranges::equal(memory->regions(), memory_->regions(), same))
+    return fail(ErrorKind::kInvalidArgument, "snapshot", "has memory of another layout");
+  view_.show(*memory);
+  memory_ = std::move(memory);
+  return start_from(state);
+}
+
 Result<void> ManagedMachine::launch(const Preparation& prepare) {
   host::warn_memory_exceeds_host_half(config_.memory_size);
   state_ = VmState::kStarting;

@@ -70,6 +70,10 @@ class ManagedMachine final : public machine::VirtualMachine {
   // In place of start(): goes on from there, for a machine of the same shape that has not been
   // started yet and whose memory holds what the captured one's held.
   [[nodiscard]] Result<void> start_from(const MachineState& state);
+  // The same with memory that was restored elsewhere, which the machine takes in place of its own.
+  [[nodiscard]] Result<void> start_from(const MachineState& state,
+                                        std::unique_ptr<memory::GuestMemory> memory);
+  [[nodiscard]] memory::GuestMemory& guest_memory() { return *memory_; }
 
   // Once it has started. Any thread, for both.
   size_t send_serial(std::span<const std::byte> data);

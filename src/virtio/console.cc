@@ -115,7 +115,7 @@ void Console::signal(uint32_t queue) {
 }
 
 void Console::from_host(const std::function<Result<void>()>& step) {
-  if (queues_ == nullptr) return;
+  if (queues_ == nullptr || held_) return;
   if (step()) return;
   queues_ = nullptr;
   notifier_->needs_reset();
@@ -250,6 +250,13 @@ void Console::resize(size_t index, uint16_t rows, uint16_t columns) {
   Port& port = *ports_[index];
   port.size = {rows, columns};
   announce_size(port);
+  from_host([&] { return give_control(); });
+}
+
+// What the host pushed meanwhile waits in its ports.
+void Console::go_on() {
+  held_ = false;
+  for (const auto& port : ports_) from_host([&] { return give_input(*port); });
   from_host([&] { return give_control(); });
 }
 
