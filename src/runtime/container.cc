@@ -152,7 +152,7 @@ class RunningContainer : public Container {
   Result<void> go_on(const ContainerPlan& plan, agent::RunRequest request) {
     auto warm = warm_start(plan);
     if (!warm) {
-      base::log(base::LogLevel::kWarning, "{}; the machine boots instead", warm.error().message());
+      base::log(base::LogLevel::kWarn, "{}; the machine boots instead", warm.error().message());
       return boot(plan, request);
     }
     request.realtime_ns = base::realtime_ns();

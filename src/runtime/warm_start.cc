@@ -114,10 +114,10 @@ Result<WarmStart> warm_start(const ContainerPlan& plan) {
   base.vsock.clear();
   const std::string name = HUSK_TRY(name_of(base));
   const snapshot::Store store = HUSK_TRY(open_store());
-  auto warm = restore(store, name);
-  if (warm) return warm;
-  if (warm.error().kind != ErrorKind::kNotFound) {  // damaged: a new one takes its place
-    base::log(base::LogLevel::kWarning, "{}; it is made anew", warm.error().message());
+  if (std::filesystem::exists(HUSK_TRY(store.path_of(name)))) {
+    auto warm = restore(store, name);
+    if (warm) return warm;
+    base::log(base::LogLevel::kWarn, "{}; it is made anew", warm.error().message());
     (void)store.remove(name, true);
   }
   HUSK_TRY(bake(base, store, name));

@@ -260,10 +260,14 @@ void Console::go_on() {
   from_host([&] { return give_control(); });
 }
 
+// What the new host has pushed by now comes behind what the old one had.
 void Console::Port::transfer_state(contract::StateArchive& state) {
   state.value(guest_ready);
   state.value(guest_open);
+  std::deque<std::byte> pushed;
+  if (state.reading()) pushed.swap(pending);
   state.bytes(pending, kInputLimit);
+  pending.insert(pending.end(), pushed.begin(), pushed.end());
 }
 
 // A terminal's size is the host's to tell anew.

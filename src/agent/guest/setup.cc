@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -97,15 +98,14 @@ bool wait_for_sectors(const std::string& disk) {
 void add_entropy(const std::string& bytes) {
   const int fd = ::open("/dev/urandom", O_WRONLY | O_CLOEXEC);
   if (fd < 0) return;
-  struct {
-    rand_pool_info info;
-    char bytes[64];
-  } pool{};
-  const size_t size = std::min(bytes.size(), sizeof(pool.bytes));
-  pool.info.entropy_count = static_cast<int>(8 * size);
-  pool.info.buf_size = static_cast<int>(size);
-  std::memcpy(pool.info.buf, bytes.data(), size);
-  ::ioctl(fd, RNDADDENTROPY, &pool);
+  constexpr size_t kMost = 64;
+  alignas(rand_pool_info) std::array<char, sizeof(rand_pool_info) + kMost> pool{};
+  const size_t size = std::min(bytes.size(), kMost);
+  const rand_pool_info info{.entropy_count = static_cast<int>(8 * size),
+                            .buf_size = static_cast<int>(size)};
+  std::memcpy(pool.data(), &info, sizeof(info));
+  std::memcpy(pool.data() + sizeof(info), bytes.data(), size);
+  ::ioctl(fd, RNDADDENTROPY, pool.data());
   ::ioctl(fd, RNDRESEEDCRNG);
   ::close(fd);
 }

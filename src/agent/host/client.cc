@@ -123,6 +123,14 @@ void Client::send(std::string bytes) {
   changed_.notify_all();
 }
 
+void Client::attach(contract::ByteInput& port) {
+  {
+    const std::lock_guard lock(mutex_);
+    port_ = &port;
+  }
+  changed_.notify_all();
+}
+
 void Client::assume_hello() {
   const std::lock_guard lock(mutex_);
   hello_ = true;
