@@ -159,11 +159,11 @@ class RunningContainer : public Container {
     request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
     client_.assume_hello();
     client_.run(request);
-    {
-      const std::lock_guard lock(report_mutex_);
-      ready_ip_ = kGuestAddress;  // as the agent had said before the snapshot
-    }
-    return machine_->start_from(warm->state, std::move(warm->memory));
+    HUSK_TRY(machine_->start_from(warm->state, std::move(warm->memory)));
+    report_state();
+    const std::lock_guard lock(report_mutex_);
+    ready_ip_ = kGuestAddress;  // as the agent had said before the snapshot
+    return {};
   }
 
   // On a vCPU's thread.
