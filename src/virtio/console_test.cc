@@ -349,5 +349,33 @@ TEST_F(ConsoleTest, ARestoredConsoleKeepsItsPortsAndWhatNobodyHasReadYet) {
   EXPECT_EQ(output_[1].text, "answer");
 }
 
+TEST_F(ConsoleTest, WhatTheNewHostHasPushedComesBehindWhatTheOldOneHad) {
+  introduce();
+  type(1, "old ");
+  const auto state = driver_->state();
+  auto device = std::make_unique<Console>(std::vector<Console::PortSpec>{
+      {"console", true, &output_[0]}, {"agent", false, &output_[1]}});
+  console_ = device.get();
+  type(1, "new");
+  ASSERT_TRUE(driver_->go_on_with(std::move(device), state));
+  open(1);
+  const auto buffer = driver_->room(64);
+  EXPECT_EQ(driver_->send(kReceive1, {buffer}), 7u);
+  EXPECT_EQ(driver_->text(buffer, 7), "old new");
+}
+
+TEST_F(ConsoleTest, WhileItIsHeldItLeavesGuestMemoryAlone) {
+  introduce();
+  open(1);
+  const auto buffer = driver_->room(64);
+  driver_->offer(kReceive1, {buffer});
+  driver_->transport().hold();
+  EXPECT_EQ(type(1, "later"), 5u);
+  EXPECT_FALSE(driver_->used(kReceive1));
+  driver_->transport().go_on();
+  EXPECT_EQ(driver_->used(kReceive1), 5u);
+  EXPECT_EQ(driver_->text(buffer, 5), "later");
+}
+
 }  // namespace
 }  // namespace husk::virtio
