@@ -1,6 +1,8 @@
 // A vCPU's registers of aarch64 by the seam, as the public API has them.
 #pragma once
 
+#include <array>
+
 #include "husk/seam.h"
 #include "husk/types.h"
 
@@ -10,6 +12,11 @@ namespace husk::runtime {
 
 // machine::Vcpu speaks of x86-64's registers only; an aarch64 vCPU's are in its snapshot.
 [[nodiscard]] std::unexpected<Error> no_such_registers();
+
+// X1 to X6 (Arm DEN0028, SMCCC).
+constexpr std::array<seam::CoreReg, 6> kHypercallArguments{
+    seam::CoreReg::x(1), seam::CoreReg::x(2), seam::CoreReg::x(3),
+    seam::CoreReg::x(4), seam::CoreReg::x(5), seam::CoreReg::x(6)};
 
 template <seam::HypervisorVcpu Vcpu>
 Result<Registers> get_registers(Vcpu&) {
