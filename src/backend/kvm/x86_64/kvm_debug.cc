@@ -75,9 +75,12 @@ std::optional<seam::VcpuExit> KvmVcpu::stepped() {
                         .virt_addr = base + regs.rip};
 }
 
-void KvmVcpu::end_passing() {
-  passing_ = false;
-  const auto applied = apply_debug(*guest_debug(debug_, debug_flags(*home_.system)));
+// Also before every step: KVM forgets it when the program counter moves by anything but that step,
+// such as an access that it emulates.
+void KvmVcpu::arm() {
+  const uint32_t flags = debug_flags(*home_.system);
+  const auto applied =
+      apply_debug(*(passing_ ? guest_debug_past(debug_, flags) : guest_debug(debug_, flags)));
   if (!applied) base::log(base::LogLevel::kError, "vCPU {}: {}", id_, applied.error().message());
 }
 
@@ -91,11 +94,16 @@ bool KvmVcpu::has_int3(uint64_t linear) const {
   return byte != nullptr && std::atomic_ref(*byte).load(std::memory_order_relaxed) == kInt3;
 }
 
+void KvmVcpu::end_passing() {
+  passing_ = false;
+  arm();
+}
+
 // By RFLAGS.RF (Intel SDM vol. 3, 18.3.1.1), which nobody but the processor sees; else by a step.
 Result<void> KvmVcpu::go_past_breakpoint() {
   if (!resume_flag_works_) {
-    passing_ = true;
-    return apply_debug(*guest_debug_past(debug_, debug_flags(*home_.system)));
+    passing_ = true;  // step() arms it
+    return {};
   }
   kvm_regs regs{};
   HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_REGS), &regs));

@@ -29,6 +29,7 @@ VcpuExit KvmVcpu::step() {
     // One that nobody has answered is asked again: KVM would take anything for its result.
     if (unanswered_ && area_->exit_reason == KVM_EXIT_HYPERCALL) return hypercall();
     if (stopped_at_) go_past_stop();
+    if (stepping()) arm();
     if (home_.irqchip != nullptr && id_ == 0) offer_extint();
     const bool exited = area_.enter();
     access_open_ = unanswered_ = false;

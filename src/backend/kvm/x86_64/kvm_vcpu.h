@@ -85,6 +85,7 @@ class KvmVcpu {
   [[nodiscard]] std::optional<seam::VcpuExit> stepped();
   [[nodiscard]] bool stepping() const { return debug_.single_step || passing_; }
   [[nodiscard]] Result<void> apply_debug(const kvm_guest_debug& debug) const;
+  void arm();
   void end_passing();
   // The program counter was moved: what is there now has not been stopped at.
   void forget_stop() {

@@ -49,8 +49,10 @@ bool Cpu::stops_before(const Op* op, DebugCause cause) {
 // (Intel SDM vol. 3, 17.3.1.1).
 void Cpu::begin_debugged() {
   const uint64_t linear = linear_ip(rip);
+  const bool begun = (rflags_rest & kRf) != 0;
   const bool resumed = debugging_.resume_at == linear;
-  debugging_.pass(resumed || (rflags_rest & kRf) != 0 ? linear : Debugging::kNowhere);
+  debugging_.pass_nothing();
+  if (begun || resumed) debugging_.pass(linear, begun);
   if (resumed) debugging_.resume_at = Debugging::kNowhere;
   debugging_.forget_access();
 }

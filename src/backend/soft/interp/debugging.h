@@ -57,8 +57,13 @@ class Debugging {
 
   // Where the last stop was before an instruction, which is to be executed next time.
   uint64_t resume_at = kNowhere;
-  // From here on the instruction at `linear` is not to be stopped at, once.
-  void pass(uint64_t linear) { passing_.fill(linear); }
+  // The instruction at `linear`, which is about to begin, is not to be stopped at, once: after the
+  // last stop there, or after all (it was begun before).
+  void pass(uint64_t linear, bool all) {
+    const bool both = all || last.cause == DebugCause::kSoftwareBreakpoint;
+    passing_ = {linear, both ? linear : kNowhere};
+  }
+  void pass_nothing() { passing_.fill(kNowhere); }
   // Whether a stop of that kind is to be left out; it is, once.
   bool take_pass(DebugCause cause, uint64_t linear) {
     uint64_t& passing = passing_[cause == DebugCause::kBreakpoint ? 0 : 1];
