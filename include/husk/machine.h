@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "husk/cpu_model.h"
+#include "husk/debug.h"
 #include "husk/error.h"
 #include "husk/host.h"
 #include "husk/types.h"
@@ -45,6 +46,9 @@ struct VmConfig {
   std::optional<std::string> initrd_path;
   bool enable_rosetta = false;  // a share that translates foreign programs
   CpuModel cpu_model = CpuModel::kHost;
+  // The guest shall be able to run guests of its own. Every hypervisor here refuses it
+  // (kUnsupported): none carries the state of a guest's guest through a snapshot.
+  bool nested_virtualization = false;
 
   class Builder;
   [[nodiscard]] static Builder builder();
@@ -69,6 +73,7 @@ class VmConfig::Builder {
   Builder& initrd(std::string path);
   Builder& rosetta(bool enabled);
   Builder& cpu_model(CpuModel model);
+  Builder& nested_virtualization(bool enabled);
   [[nodiscard]] Result<VmConfig> build() const;  // validated
 
  private:
@@ -123,6 +128,9 @@ struct MmioWrite {
   uint64_t data = 0;
   bool operator==(const MmioWrite&) const = default;
 };
+// Answered by set_hypercall_result(). Only after VirtualMachine::exit_on_hypercalls(). On x86-64 nr
+// is RAX and the arguments are RBX, RCX, RDX, RSI, RDI, RBP, of which KVM's hypercalls use four; on
+// aarch64 nr is X0 and the arguments are X1 to X6 (SMCCC).
 struct Hypercall {
   uint64_t nr = 0;
   std::array<uint64_t, 6> args{};
@@ -134,7 +142,7 @@ struct SystemReset {
 struct Shutdown {
   bool operator==(const Shutdown&) const = default;
 };
-struct Debug {
+struct Debug {  // what Vcpu::set_debug() asked for; debug_stop() says why
   bool operator==(const Debug&) const = default;
 };
 struct Unknown {
@@ -183,6 +191,15 @@ class Vcpu {
   // otherwise.
   [[nodiscard]] virtual Result<void> set_io_result(uint64_t value) = 0;
   [[nodiscard]] virtual Result<void> set_mmio_result(uint64_t value) = 0;
+  // What the guest's hypercall returns, after Hypercall and before the next run(); kState
+  // otherwise.
+  [[nodiscard]] virtual Result<void> set_hypercall_result(uint64_t value) = 0;
+  // Makes run() return Debug for what the options name, instead of what they named before. After
+  // one at a breakpoint the next run() goes on past it. kInvalidArgument for points that cannot be,
+  // kUnsupported for what this hypervisor lacks, and in managed execution.
+  [[nodiscard]] virtual Result<void> set_debug(const DebugOptions& options) = 0;
+  // Why the last run() returned Debug; kState when it returned something else.
+  [[nodiscard]] virtual Result<DebugStop> debug_stop() const = 0;
   [[nodiscard]] virtual Result<VcpuSnapshot> snapshot() const = 0;
   [[nodiscard]] virtual Result<void> restore(const VcpuSnapshot& snapshot) = 0;
 };
@@ -201,6 +218,10 @@ class VirtualMachine {
   // kInvalidArgument for an id that is not below vcpu_count() or was created before. The vCPU does
   // not outlive the machine.
   [[nodiscard]] virtual Result<std::unique_ptr<Vcpu>> create_vcpu(uint32_t id) = 0;
+  // Makes run() return Hypercall for those that this hypervisor lets out: all on the built-in CPU,
+  // KVM_HC_MAP_GPA_RANGE on KVM for x86-64. Before the first run(). kUnsupported where it lets none
+  // out, and in managed execution.
+  [[nodiscard]] virtual Result<void> exit_on_hypercalls(bool on) = 0;
   // Only before the first start.
   [[nodiscard]] virtual Result<void> add_virtio_device(const VirtioDeviceConfig& device) = 0;
 

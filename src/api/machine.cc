@@ -114,6 +114,11 @@ VmConfig::Builder& VmConfig::Builder::cpu_model(CpuModel model) {
   return *this;
 }
 
+VmConfig::Builder& VmConfig::Builder::nested_virtualization(bool enabled) {
+  config_.nested_virtualization = enabled;
+  return *this;
+}
+
 Result<VmConfig> VmConfig::Builder::build() const {
   HUSK_TRY(config_.validate());
   return config_;

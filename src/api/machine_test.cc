@@ -44,7 +44,7 @@ TEST(MachineConfig, DefaultsOfTheBuilder) {
   EXPECT_EQ(config->memory_size, host::default_vm_memory_size());
   EXPECT_EQ(config->arch, host::native_arch());
   EXPECT_FALSE(config->kernel_path || config->kernel_cmdline || config->initrd_path ||
-               config->enable_rosetta);
+               config->enable_rosetta || config->nested_virtualization);
 }
 
 TEST(MachineConfig, BuilderSetsEveryField) {
@@ -57,10 +57,11 @@ TEST(MachineConfig, BuilderSetsEveryField) {
                           .initrd("i")
                           .rosetta(true)
                           .cpu_model(CpuModel::kX86_64V2)
+                          .nested_virtualization(true)
                           .build();
   ASSERT_TRUE(config);
   EXPECT_EQ(*config,
-            (VmConfig{3, 8192, CpuArch::kX86_64, "k", "c", "i", true, CpuModel::kX86_64V2}));
+            (VmConfig{3, 8192, CpuArch::kX86_64, "k", "c", "i", true, CpuModel::kX86_64V2, true}));
 }
 
 TEST(MachineConfig, RefusesWhatNoMachineHas) {
@@ -87,6 +88,7 @@ class EmptyMachine : public VirtualMachine {
   [[nodiscard]] uint32_t vcpu_count() const override { return 1; }
   [[nodiscard]] GuestMemory& memory() override { std::abort(); }
   [[nodiscard]] Result<std::unique_ptr<Vcpu>> create_vcpu(uint32_t) override { return refuse(); }
+  [[nodiscard]] Result<void> exit_on_hypercalls(bool) override { return refuse(); }
   [[nodiscard]] Result<void> add_virtio_device(const VirtioDeviceConfig&) override {
     return refuse();
   }

@@ -32,6 +32,12 @@ class ManagedVcpu final : public machine::Vcpu {
   Result<machine::VcpuExit> run() override { return managed("run()"); }
   Result<void> set_io_result(uint64_t) override { return managed("set_io_result()"); }
   Result<void> set_mmio_result(uint64_t) override { return managed("set_mmio_result()"); }
+  Result<void> set_hypercall_result(uint64_t) override { return managed("set_hypercall_result()"); }
+  Result<DebugStop> debug_stop() const override { return managed("debug_stop()"); }
+  Result<void> set_debug(const DebugOptions&) override {
+    return fail(ErrorKind::kUnsupported, "vCPU " + std::to_string(id_),
+                "set_debug() is for manual execution; this machine runs its vCPUs itself");
+  }
 
   Result<Registers> regs() const override { return get<Registers>(); }
   Result<void> set_regs(const Registers& regs) override { return set(regs); }
@@ -86,6 +92,11 @@ Result<std::unique_ptr<ManagedMachine>> ManagedMachine::create(machine::VmConfig
 }
 
 ManagedMachine::~ManagedMachine() = default;
+
+// Its board has nobody to answer them.
+Result<void> ManagedMachine::exit_on_hypercalls(bool) {
+  return fail(ErrorKind::kUnsupported, "VM", "exit_on_hypercalls() is for manual execution");
+}
 
 Result<std::unique_ptr<machine::Vcpu>> ManagedMachine::create_vcpu(uint32_t id) {
   const std::string subject = "vCPU " + std::to_string(id);

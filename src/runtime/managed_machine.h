@@ -45,6 +45,7 @@ class ManagedMachine final : public machine::VirtualMachine {
   uint32_t vcpu_count() const override { return config_.vcpu_count; }
   machine::GuestMemory& memory() override { return view_; }
   Result<std::unique_ptr<machine::Vcpu>> create_vcpu(uint32_t id) override;
+  Result<void> exit_on_hypercalls(bool on) override;
   // Disks, consoles (that nobody listens to: see add_device), entropy, and one vsock, whose `path`
   // is where its host's side listens (net/vsock_unix.h); kUnsupported for others.
   Result<void> add_virtio_device(const VirtioDeviceConfig& device) override;

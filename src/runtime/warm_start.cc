@@ -43,7 +43,7 @@ Result<std::string> name_of(const ContainerPlan& plan) {
       "{}\ncommand line "
       "{}\n",
       HUSK_TRY(identity_of("/proc/self/exe")), HUSK_TRY(identity_of(plan.kernel.path)),
-      HUSK_TRY(identity_of(plan.kernel.modules)), plan.backend, name(plan.config.cpu_model),
+      HUSK_TRY(identity_of(plan.kernel.modules)), plan.backend, husk::name(plan.config.cpu_model),
       plan.config.cpus, plan.config.memory_mb, plan.config.vsock, plan.config.cmdline.value_or(""));
   return snapshot::to_hex(HUSK_TRY(snapshot::sha256(std::as_bytes(std::span(text)))));
 }
@@ -86,7 +86,7 @@ Result<void> bake(const ContainerPlan& plan, const snapshot::Store& store,
   HUSK_TRY(machine.pause());
   snapshot::Contents contents = to_contents(HUSK_TRY(machine.capture()));
   contents.origin.backend = plan.backend;
-  contents.origin.cpu_model = name(plan.config.cpu_model);
+  contents.origin.cpu_model = husk::name(plan.config.cpu_model);
   contents.origin.identity["kernel"] = plan.kernel.path;
   trim(store);
   const auto written = store.write_full(name, contents, machine.guest_memory());

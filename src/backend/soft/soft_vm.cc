@@ -8,6 +8,8 @@
 namespace husk::soft {
 
 static_assert(seam::HypervisorVm<SoftVm>);
+static_assert(seam::HasDebug<SoftVcpu>);
+static_assert(seam::HasHypercalls<SoftVm>);
 
 SoftVm::SoftVm(uint32_t vcpus, CpuModel cpu_model) : signals_(vcpus) {
   machine_.vcpu_count = vcpus;
@@ -60,6 +62,11 @@ Result<std::unique_ptr<SoftVcpu>> SoftVm::create_vcpu(uint32_t id) {
                 "ids go from 0 in order, below " + std::to_string(machine_.vcpu_count));
   ++created_;
   return std::make_unique<SoftVcpu>(machine_, id, signals_[id]);
+}
+
+Result<void> SoftVm::exit_on_hypercalls(bool on) {
+  machine_.exits_on_hypercalls = on;
+  return {};
 }
 
 void SoftVm::set_irq(uint32_t gsi, bool level) {

@@ -39,6 +39,9 @@ class SoftVm {
   // them runs, so that every interrupt finds its target.
   [[nodiscard]] Result<std::unique_ptr<SoftVcpu>> create_vcpu(uint32_t id);
 
+  // seam::HasHypercalls: those of the guest's ring 0, all of them.
+  [[nodiscard]] Result<void> exit_on_hypercalls(bool on);
+
   void set_irq(uint32_t gsi, bool level);
   [[nodiscard]] contract::IrqLine irq_line(uint32_t gsi);
   // The chipset's interrupt controller: this backend has none of its own (see

@@ -174,4 +174,74 @@ program mmio_loop
   1: movl %eax, (%rdi)
      jmp 1b
 end_program mmio_loop
+
+# For a debugger, with kSteps' offsets: counts, stores the count at argument 0, reports it.
+program steps
+  1: incq %rax
+     movq %rax, (%rdi)
+     nop
+     movq %rax, (%rbx)
+     jmp 1b
+end_program steps
+
+# INT3 with a handler, which reports argument 1; then argument 2 is reported, and so on. The IDT and
+# the GDT are at argument 0.
+program trap
+     leaq 2f(%rip), %rax
+     movw %ax, 48(%rdi)
+     movw $8, 50(%rdi)  # the selector
+     movw $0x8e00, 52(%rdi)  # an interrupt gate
+     shrq $16, %rax
+     movw %ax, 54(%rdi)
+     shrq $16, %rax
+     movq %rax, 56(%rdi)
+     movabsq $0x00209b0000000000, %rax
+     movq %rax, 72(%rdi)
+     movabsq $0x0000930000000000, %rax
+     movq %rax, 80(%rdi)
+     leaq 64(%rdi), %rax
+     pushq %rax
+     pushw $23
+     lgdt (%rsp)
+     movq %rdi, 2(%rsp)
+     movw $63, (%rsp)
+     lidt (%rsp)
+     addq $10, %rsp
+  1: int3
+     movq %rdx, (%rbx)
+     jmp 1b
+  2: movq %rsi, (%rbx)
+     iretq
+end_program trap
+
+# What the guest has in DR0 to DR3 and DR7, reported again and again.
+program debug_registers
+  1: nop
+     movq %dr0, %rax
+     movq %rax, (%rbx)
+     movq %dr1, %rax
+     movq %rax, (%rbx)
+     movq %dr2, %rax
+     movq %rax, (%rbx)
+     movq %dr3, %rax
+     movq %rax, (%rbx)
+     movq %dr7, %rax
+     movq %rax, (%rbx)
+     jmp 1b
+end_program debug_registers
+
+# Hypercall number argument 0, by each vendor's instruction; its result is reported. The first
+# argument is where reports go.
+program hypercall
+  1: movq %rdi, %rax
+     vmmcall
+     movq %rax, (%rbx)
+     jmp 1b
+end_program hypercall
+program hypercall_other
+  1: movq %rdi, %rax
+     vmcall
+     movq %rax, (%rbx)
+     jmp 1b
+end_program hypercall_other
 .section .note.GNU-stack, "", @progbits

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/try.h"
 #include "contract/aarch64/counter.h"
+#include "contract/aarch64/nested.h"
 #include "contract/aarch64/state_codec.h"
 
 namespace husk::kvm {
@@ -155,6 +156,7 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
   HUSK_TRY(visit_fields(state, [&](uint64_t id, auto& field) {
     return get_reg(fd(), id, std::as_writable_bytes(std::span(&field, 1)));
   }));
+  HUSK_TRY(require_no_nesting(state));
   state.mpidr = HUSK_TRY(get_reg<uint64_t>(fd(), kMpidrEl1));
   state.power = HUSK_TRY(get_power(fd()));
   state.counter_hertz = counter_frequency();
@@ -169,10 +171,12 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
 }
 
 Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
+  HUSK_TRY(require_no_nesting(state));
   // Whatever the last exit asked for belongs to another life.
   unanswered_ = false;
   HUSK_TRY(complete_access());
   HUSK_TRY(check_frequency(state, counter_frequency()));
+  forget_stop();
   HUSK_TRY(restore_mpidr(fd(), state.mpidr));
   HUSK_TRY(visit_fields(state, [&](uint64_t id, const auto& field) {
     return set_reg(fd(), id, std::as_bytes(std::span(&field, 1)));
@@ -224,6 +228,7 @@ Result<void> KvmVcpu::set_core(CoreReg reg, uint64_t value) {
   HUSK_TRY(complete_access());
   const uint64_t id = core_id(reg);
   if (id == 0) return no_such_register();
+  if (id == kPcId && value != HUSK_TRY(get_core(reg))) forget_stop();
   if (register_size(id) == sizeof(uint64_t)) return set_reg(fd(), id, value);
   if (value >> 32 != 0)
     return fail(ErrorKind::kInvalidArgument, "core register", "takes no more than 32 bits");

@@ -11,6 +11,7 @@
 #include "husk/seam.h"
 
 #include "backend/kvm/common/run_area.h"
+#include "backend/kvm/common/system.h"
 #include "contract/aarch64/vcpu_state.h"
 
 namespace husk::kvm {
@@ -20,13 +21,17 @@ class KvmVcpu {
   using SnapshotState = contract::aarch64::VcpuState;
   using Handle = ExitHandle;
 
-  KvmVcpu(uint32_t id, RunArea area) : id_(id), area_(std::move(area)) {}
+  // `system` outlives it.
+  KvmVcpu(const System& system, uint32_t id, RunArea area)
+      : system_(system), id_(id), area_(std::move(area)) {}
   KvmVcpu(const KvmVcpu&) = delete;
   KvmVcpu& operator=(const KvmVcpu&) = delete;
 
   [[nodiscard]] Handle exit_token() { return Handle(area_.gate()); }
   [[nodiscard]] seam::VcpuExit step();
   void set_read_data(uint64_t value);
+  // seam::HasDebug
+  [[nodiscard]] Result<void> set_debug(const DebugOptions& options);
 
   // Everything in KVM's list of registers.
   [[nodiscard]] Result<SnapshotState> capture_snapshot();
@@ -51,16 +56,29 @@ class KvmVcpu {
   [[nodiscard]] int fd() const { return area_.fd(); }
 
  private:
-  [[nodiscard]] seam::VcpuExit take_exit();
+  // What the exit asks of the layer above; nullopt: nothing, on with it.
+  [[nodiscard]] std::optional<seam::VcpuExit> take_exit();
+  [[nodiscard]] seam::VcpuExit hypercall();
+  [[nodiscard]] std::optional<seam::VcpuExit> debug_exit();
+  [[nodiscard]] std::optional<seam::VcpuExit> stepped();
+  [[nodiscard]] bool stepping() const { return debug_.single_step || passing_.has_value(); }
+  [[nodiscard]] Result<void> apply_debug(const DebugOptions& options);
+  void set_passing(std::optional<DebugStop> stop);
+  void forget_stop();
   [[nodiscard]] seam::VcpuExit system_event() const;
   [[nodiscard]] seam::VcpuExit failed() const;
   // kState: the last exit waits for a device.
   [[nodiscard]] Result<void> complete_access();
 
+  const System& system_;
   uint32_t id_;
   RunArea area_;
   bool access_open_ = false;  // KVM_RUN has yet to complete the last exit's access
   bool unanswered_ = false;   // the last exit is a read
+  DebugOptions debug_;
+  std::optional<DebugStop> stopped_at_;  // what step() has to go past
+  std::optional<DebugStop> passing_;     // what it is going past
+  bool step_kept_ = false;  // an access that was completed ended a step, which is yet to be told
 };
 
 }  // namespace husk::kvm

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "backend/kvm/aarch64/one_reg.h"
+#include "backend/kvm/aarch64/smccc_filter.h"
 #include "backend/kvm/common/calls.h"
 #include "base/try.h"
 #include "contract/aarch64/gic_codec.h"
@@ -14,6 +15,8 @@ namespace husk::kvm {
 
 static_assert(seam::HypervisorVm<KvmVm>);
 static_assert(seam::HasDoorbells<KvmVm>);
+static_assert(seam::HasDebug<KvmVcpu>);
+static_assert(seam::HasHypercalls<KvmVm>);
 
 namespace {
 
@@ -95,10 +98,19 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   HUSK_TRY(initialize(fd.get(), id));
   const uint64_t mpidr = HUSK_TRY(get_reg<uint64_t>(fd.get(), kMpidrEl1));
   RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system().run_area_size()));
-  auto vcpu = std::make_unique<KvmVcpu>(id, std::move(area));
+  auto vcpu = std::make_unique<KvmVcpu>(system(), id, std::move(area));
   mpidrs_.push_back(mpidr & contract::aarch64::kMpidrAffinity);
   if (mpidrs_.size() == vcpus_) HUSK_TRY(gic_.start());
   return vcpu;
+}
+
+// KVM's filter only grows.
+Result<void> KvmVm::exit_on_hypercalls(bool on) {
+  if (on == hypercalls_exit_) return {};
+  if (!on) return fail(ErrorKind::kUnsupported, "hypercalls", "KVM cannot take them back");
+  HUSK_TRY(forward_hypercalls(vm_fd()));
+  hypercalls_exit_ = true;
+  return {};
 }
 
 contract::IrqLine KvmVm::irq_line(uint32_t spi) {

@@ -34,6 +34,10 @@ class KvmVm final : public VmBase {
   // may run before it is there.
   [[nodiscard]] Result<std::unique_ptr<KvmVcpu>> create_vcpu(uint32_t id);
 
+  // seam::HasHypercalls: by SMC and HVC, those of a vendor's hypervisor (Arm DEN0028, table 2-1)
+  // whose numbers KVM does not use.
+  [[nodiscard]] Result<void> exit_on_hypercalls(bool on);
+
   // By the number of an SPI, which is its INTID less 32.
   void set_irq(uint32_t spi, bool level) { gic_.set_line(spi, level); }
   [[nodiscard]] contract::IrqLine irq_line(uint32_t spi);
@@ -48,6 +52,7 @@ class KvmVm final : public VmBase {
   Gic gic_;
   uint32_t vcpus_;
   std::vector<uint64_t> mpidrs_;  // affinities of those that are there
+  bool hypercalls_exit_ = false;
 };
 
 }  // namespace husk::kvm

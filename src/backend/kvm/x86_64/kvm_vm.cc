@@ -1,6 +1,7 @@
 #include "backend/kvm/x86_64/kvm_vm.h"
 
 #include <fmt/core.h>
+#include <linux/kvm_para.h>
 
 #include <algorithm>
 
@@ -13,6 +14,8 @@ namespace husk::kvm {
 
 static_assert(seam::HypervisorVm<KvmVm>);
 static_assert(seam::HasDoorbells<KvmVm>);
+static_assert(seam::HasDebug<KvmVcpu>);
+static_assert(seam::HasHypercalls<KvmVm>);
 
 namespace {
 
@@ -104,12 +107,28 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   KvmVcpu::Home home;
   if (ring_entries_ != 0) home.harvest = [this] { return harvest(); };
   home.irqchip = &irqchip_;
+  home.system = &system();
+  home.memory = [this](uint64_t gpa) { return slots().find(Gpa{gpa}); };
   home.xsave_size = xsave_size_;
   auto vcpu = std::make_unique<KvmVcpu>(home, id, std::move(area), std::move(cpuid));
   if (id == 0)
     irqchip_.set_kick([handle = vcpu->exit_token()] { KvmVcpu::Handle::force_exit({&handle, 1}); });
   ++created_;
   return vcpu;
+}
+
+// All that KVM lets out (api.rst, KVM_CAP_EXIT_HYPERCALL).
+Result<void> KvmVm::exit_on_hypercalls(bool on) {
+  constexpr uint32_t kMapGpaRange = 1u << KVM_HC_MAP_GPA_RANGE;
+  const int offered = system().check(KVM_CAP_EXIT_HYPERCALL);
+  if (offered <= 0 || (static_cast<uint32_t>(offered) & kMapGpaRange) == 0)
+    return fail(ErrorKind::kUnsupported, "hypercalls",
+                "this KVM answers all of them itself (no KVM_CAP_EXIT_HYPERCALL)");
+  kvm_enable_cap enable{};
+  enable.cap = KVM_CAP_EXIT_HYPERCALL;
+  enable.args[0] = on ? kMapGpaRange : 0;
+  HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_ENABLE_CAP), &enable));
+  return {};
 }
 
 void KvmVm::set_irq(uint32_t gsi, bool level) {

@@ -45,6 +45,9 @@ class KvmVm final : public VmBase {
   // Ids in order from 0.
   [[nodiscard]] Result<std::unique_ptr<KvmVcpu>> create_vcpu(uint32_t id);
 
+  // seam::HasHypercalls: KVM_HC_MAP_GPA_RANGE; KVM answers all others.
+  [[nodiscard]] Result<void> exit_on_hypercalls(bool on);
+
   void set_irq(uint32_t gsi, bool level);
   [[nodiscard]] contract::IrqLine irq_line(uint32_t gsi);
   void attach_controller(contract::InterruptController& controller);

@@ -361,6 +361,9 @@ const Op* write_segment_base(Cpu& cpu, const Op* o) {
   return o + 1;
 }
 
+// VMCALL and VMMCALL are one: a guest may use either, whatever the vendor.
+const Op* hypercall(Cpu& cpu, const Op* o) { return cpu.hypercall(o) ? o + 1 : nullptr; }
+
 template <bool set>
 const Op* change_ac(Cpu& cpu, const Op* o) {
   if (cpu.cpl() != 0 || cpu.vm86()) return cpu.fault(o, kUd);
@@ -483,6 +486,8 @@ Handler system_handler(System what, bool memory) {
       return syscall;
     case System::kSysret:
       return sysret;
+    case System::kHypercall:
+      return hypercall;
   }
   return undefined_handler();
 }

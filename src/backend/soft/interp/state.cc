@@ -46,6 +46,7 @@ void Cpu::reset() {
   pending_ = {};
   cpl_ = 0;
   device.commit();
+  forget_debug_stop();
   fpu_unit->leave(fpu_state);
   fpu_state = fpu::FpuState{};
   flush_tlb_all();
