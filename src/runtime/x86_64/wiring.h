@@ -14,9 +14,9 @@ Result<std::unique_ptr<Board>> wire_board(Vm& vm, const BoardOptions& options,
                                           memory::GuestMemory& memory, MachineEnd& end,
                                           contract::ByteSink& serial_output) {
   auto board = Board::create(
-      options, memory, end, [&vm](uint32_t gsi) { return vm.irq_line(gsi); }, vm.interrupt_sink(),
+      options, memory, end, [&vm](uint32_t gsi) { return vm.irq_line(gsi); }, &vm.interrupt_sink(),
       serial_output);
-  if (board) vm.attach_controller((*board)->chipset());
+  if (board) vm.attach_controller(*(*board)->chipset());
   return board;
 }
 
