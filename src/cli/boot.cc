@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "cli/exit_codes.h"
+#include "cli/machine_options.h"
 #include "cli/report.h"
 #include "cli/size.h"
 #include "cli/terminal.h"
@@ -24,6 +25,7 @@ struct BootOptions {
   std::vector<std::string> disks;
   std::string memory = "512M";
   std::string backend = "auto";
+  bool kernel_irqchip = false;
   uint32_t cpus = 1;
   bool debug_exit = false;
   bool test_device = false;
@@ -68,6 +70,7 @@ Result<machine::VmConfig> configure(const BootOptions& options) {
   if (options.cpus < 1 || options.cpus > kMostCpus)
     return fail(ErrorKind::kInvalidArgument, "--cpus", fmt::format("must be 1 to {}", kMostCpus));
   config.vcpu_count = options.cpus;
+  config.kernel_irqchip = options.kernel_irqchip;
   config.kernel_path = options.kernel;
   config.kernel_cmdline = command_line(options);
   if (!options.initrd.empty()) config.initrd_path = options.initrd;
@@ -118,6 +121,7 @@ void add_boot(CLI::App& app, Action& chosen) {
   verb->add_option("--cpus", options->cpus, "Number of vCPUs")->capture_default_str();
   verb->add_option("--backend", options->backend, "What runs the machine")
       ->check(CLI::IsMember(runtime::backend_names()));
+  add_kernel_irqchip(*verb, options->kernel_irqchip);
   verb->add_flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4");
   verb->add_flag("--test-device", options->test_device, "QEMU's pc-testdev ports");
   verb->callback([options, &chosen] { chosen = [options] { return run(*options); }; });

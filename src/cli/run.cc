@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "cli/exit_codes.h"
+#include "cli/machine_options.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/size.h"
@@ -175,6 +176,7 @@ void add_run(CLI::App& app, Action& chosen) {
   verb->add_option("--kernel", container.kernel, "Guest kernel instead of the default one");
   verb->add_option("--backend", container.backend, "What runs the machine")
       ->check(CLI::IsMember(runtime::backend_names()));
+  add_kernel_irqchip(*verb, container.kernel_irqchip);
   verb->add_option("--name", container.name, "Name of the machine");
   verb->add_flag("-i,--interactive", container.input, "Keep standard input open");
   verb->add_flag("-t,--tty", container.terminal, "Give the command a terminal");

@@ -6,35 +6,15 @@
 #include <memory>
 #include <utility>
 
-#include "platform/testing/fake_time.h"
-#include "platform/testing/recorders.h"
+#include "platform/testing/pit.h"
 
 namespace husk::platform {
 namespace {
 
 using testing::FakeTime;
-
-constexpr uint64_t kMs = 1'000'000, kSecond = 1'000 * kMs;
-
-class Pit : public ::testing::Test {
- protected:
-  void start(uint8_t command, uint16_t count) {
-    pit.ports().write(3, 1, command);
-    pit.ports().write(command >> 6, 1, count & 0xff);
-    pit.ports().write(command >> 6, 1, count >> 8);
-  }
-  uint32_t count(uint64_t counter) {
-    pit.ports().write(3, 1, counter << 6);
-    const uint64_t low = pit.ports().read(counter, 1);
-    return static_cast<uint32_t>(low | pit.ports().read(counter, 1) << 8);
-  }
-  bool output2() { return (pit.system_control().read(0, 1) & 0x20) != 0; }
-  void gate2(bool open) { pit.system_control().write(0, 1, open ? 1 : 0); }
-
-  FakeTime time;
-  testing::LineRecorder line;
-  Pit8254 pit{time, line.line(), FakeTime::clock};
-};
+using testing::kMs;
+using testing::kSecond;
+using testing::Pit;
 
 TEST_F(Pit, RateGeneratorTicksAtItsRate) {
   start(0x34, 1193);  // mode 2, about 1000 Hz
@@ -333,92 +313,6 @@ TEST(PitAlarm, RingsThatComeTooLateOrTooEarlyAreNoTicks) {
   pit.ports().write(3, 1, 0x30);
   alarms.ring();
   EXPECT_EQ(line.take_edges(), 0) << "stopped";
-}
-
-class PitState : public Pit {
- protected:
-  // A second timer goes on from where the first is.
-  void move() { other.restore(pit.capture()); }
-  int other_edges() { return other_line.take_edges(); }
-
-  testing::LineRecorder other_line;
-  Pit8254 other{time, other_line.line(), FakeTime::clock};
-};
-
-TEST_F(PitState, EveryRegisterComesBack) {
-  start(0x34, 1000);
-  start(0x70, 2000);
-  start(0xb6, 3000);
-  gate2(true);
-  pit.ports().write(3, 1, 0xc2);  // count and status of counter 0 are latched
-  pit.ports().write(2, 1, 0x12);  // half a count of counter 2
-  time.advance(5 * kMs);
-  const Pit8254::State state = pit.capture();
-  EXPECT_NE(state, Pit8254::State{});
-  other.restore(state);
-  EXPECT_EQ(other.capture(), state);
-  for (const uint64_t port : {0, 0, 0, 1, 1, 2, 2})
-    EXPECT_EQ(pit.ports().read(port, 1), other.ports().read(port, 1)) << port;
-  EXPECT_EQ(pit.system_control().read(0, 1), other.system_control().read(0, 1));
-}
-
-TEST_F(PitState, ThePeriodKeepsItsBeat) {
-  start(0x34, 11932);  // 10 ms
-  time.advance(9 * kMs);
-  move();
-  time.advance(1 * kMs + 1000);
-  EXPECT_EQ(line.take_edges(), 1);
-  EXPECT_EQ(other_edges(), 1);
-  time.advance(100 * kMs);
-  EXPECT_EQ(line.take_edges(), other_edges());
-}
-
-// Hours between: the guest has not seen them.
-TEST_F(PitState, TimeThatPassesBetweenIsNotTheTimers) {
-  start(0x30, 11932);
-  time.advance(4 * kMs);
-  const Pit8254::State state = pit.capture();
-  time.advance(3'600 * kSecond);
-  other.restore(state);
-  time.advance(5 * kMs);
-  EXPECT_EQ(other_edges(), 0);
-  time.advance(2 * kMs);
-  EXPECT_EQ(other_edges(), 1);
-}
-
-TEST_F(PitState, ASingleInterruptComesOnceInAll) {
-  start(0x30, 1193);
-  time.stall(5 * kMs);  // it is due, and the host has not come to it
-  move();
-  time.advance(1);
-  EXPECT_EQ(other_edges(), 1);
-  move();  // now the first has raised its own
-  time.advance(kSecond);
-  EXPECT_EQ(other_edges(), 0);
-}
-
-TEST_F(PitState, AClosedGateStaysClosed) {
-  gate2(true);
-  start(0xb0, 50'000);
-  time.advance(10 * kMs);
-  gate2(false);
-  move();
-  time.advance(kSecond);
-  EXPECT_EQ(other.capture(), pit.capture());
-  other.system_control().write(0, 1, 1);
-  gate2(true);
-  time.advance(1 * kMs);
-  other.ports().write(3, 1, 0x80);
-  const uint64_t low = other.ports().read(2, 1);
-  EXPECT_EQ(low | other.ports().read(2, 1) << 8, count(2));
-}
-
-TEST_F(PitState, RestoringStopsWhatRanBefore) {
-  start(0x34, 1193);
-  pit.restore({});
-  time.advance(kSecond);
-  EXPECT_EQ(line.take_edges(), 0);
-  EXPECT_FALSE(time.armed());
 }
 
 }  // namespace

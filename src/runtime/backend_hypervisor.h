@@ -39,6 +39,10 @@ class BackendHypervisor final : public machine::Hypervisor {
       return fail(ErrorKind::kInvalidArgument, "memory_size",
                   fmt::format("{} MiB is more than the host's {} MiB", config.memory_size >> 20,
                               capabilities_.max_memory >> 20));
+    if (config.kernel_irqchip && !kMayKeepIrqchip<Vm>)
+      return fail(
+          ErrorKind::kUnsupported, "kernel_irqchip",
+          fmt::format("{} has no kernel below it that could keep interrupt controllers", name_));
     // Without a kernel there is nothing that start() could run.
     if (!config.kernel_path) return ManualMachine<Vm>::create(config);
     return HUSK_TRY(ManagedMachine::create(config, MachineRunOn<Vm>::create));

@@ -7,8 +7,9 @@ namespace husk::runtime {
 
 struct BoardOptions {
   uint32_t vcpus = 1;
-  bool debug_exit = false;   // QEMU's isa-debug-exit at 0xf4
-  bool test_device = false;  // QEMU's pc-testdev
+  bool kernel_irqchip = false;  // see machine::VmConfig
+  bool debug_exit = false;      // QEMU's isa-debug-exit at 0xf4
+  bool test_device = false;     // QEMU's pc-testdev
 };
 
 }  // namespace husk::runtime

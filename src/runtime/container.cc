@@ -200,7 +200,8 @@ class RunningContainer : public Container {
 
   // The machine from its description: console, root disk and entropy, in this order.
   Result<void> build(const ContainerOptions& options, const GuestKernel& kernel) {
-    const machine::VmConfig machine_config = HUSK_TRY(mapping::to_machine(config_));
+    machine::VmConfig machine_config = HUSK_TRY(mapping::to_machine(config_));
+    machine_config.kernel_irqchip = options.kernel_irqchip;
     hypervisor_ = HUSK_TRY(open_hypervisor(options.backend));
     vm_ = HUSK_TRY(hypervisor_->create_vm(machine_config));
     machine_ = vm_->as<ManagedMachine>();

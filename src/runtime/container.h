@@ -25,7 +25,8 @@ struct ContainerOptions {
   std::string name;                      // empty: one is made
   std::string kernel;                    // empty: the default one
   std::string backend = "auto";
-  uint64_t memory_bytes = 0;  // whole MiB
+  bool kernel_irqchip = false;  // see machine::VmConfig
+  uint64_t memory_bytes = 0;    // whole MiB
   uint32_t vcpus = 1;
   bool terminal = false;
   bool input = false;

@@ -21,6 +21,7 @@
 #include "guest.h"
 #include "registers.h"
 #include "runtime/doorbells.h"
+#include "runtime/irqfds.h"
 #include "runtime/run_loop.h"
 #include "runtime/vcpu_state_bytes.h"
 #include "wiring.h"
@@ -51,6 +52,10 @@ class MachineRun {
   [[nodiscard]] virtual Result<VcpuSnapshot> capture(uint32_t vcpu) = 0;
   [[nodiscard]] virtual Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) = 0;
 
+  // Also while it runs.
+  [[nodiscard]] virtual Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample) = 0;
+  [[nodiscard]] virtual Result<void> unregister_irqfd(uint32_t gsi, int eventfd) = 0;
+
  protected:
   MachineEnd end_;
 };
@@ -79,6 +84,12 @@ class MachineRunOn final : public MachineRun {
   Result<void> set_registers(uint32_t vcpu, const Registers& registers) override;
   Result<VcpuSnapshot> capture(uint32_t vcpu) override;
   Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) override;
+  Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample) override {
+    return runtime::register_irqfd(*vm_, gsi, eventfd, resample);
+  }
+  Result<void> unregister_irqfd(uint32_t gsi, int eventfd) override {
+    return runtime::unregister_irqfd(*vm_, gsi, eventfd);
+  }
 
  private:
   using Vcpu = typename Vm::Vcpu;
@@ -102,7 +113,7 @@ Result<std::unique_ptr<MachineRun>> MachineRunOn<Vm>::create(const BoardOptions&
                                                              memory::GuestMemory& memory,
                                                              contract::ByteSink& serial_output) {
   std::unique_ptr<MachineRunOn> run(new MachineRunOn);
-  auto vm = Vm::create(options.vcpus);
+  auto vm = make_vm<Vm>(options.vcpus, options.kernel_irqchip);
   if (!vm) return std::unexpected(vm.error());
   run->vm_ = std::move(*vm);
   Vm* raw = run->vm_.get();

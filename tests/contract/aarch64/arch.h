@@ -22,6 +22,12 @@ constexpr std::array<seam::CoreReg, 4> kArguments{seam::CoreReg::x(0), seam::Cor
 constexpr seam::CoreReg kReportRegister = seam::CoreReg::x(4);
 constexpr seam::CoreReg kCounter = seam::CoreReg::x(9);  // of program_spin
 
+// The GIC is the VM's.
+struct Chips {
+  template <class Vm>
+  explicit Chips(Vm&) {}
+};
+
 using EntryState = contract::aarch64::VcpuState;
 
 inline void set_register(EntryState& state, uint64_t id, uint64_t value) {

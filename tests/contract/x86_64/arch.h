@@ -2,11 +2,16 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "husk/seam.h"
 
+#include "base/clock.h"
 #include "contract/x86/vcpu_state.h"
 #include "memory/guest_memory.h"
+#include "platform/chipset.h"
+#include "runtime/alarm_thread.h"
+#include "wiring.h"
 
 namespace husk::contract_tests {
 
@@ -18,6 +23,23 @@ constexpr std::array<seam::CoreReg, 4> kArguments{seam::CoreReg::x(7), seam::Cor
                                                   seam::CoreReg::x(2), seam::CoreReg::x(1)};
 constexpr seam::CoreReg kReportRegister = seam::CoreReg::x(3);
 constexpr seam::CoreReg kCounter = seam::CoreReg::x(0);  // of program_spin
+
+// What a VM is given that leaves interrupt controllers and timer to the board. They are on no bus:
+// the guests here use none.
+class Chips {
+ public:
+  template <class Vm>
+  explicit Chips(Vm& vm) {
+    contract::InterruptSink* const sink = runtime::sink_of(vm);
+    if (sink == nullptr) return;
+    chipset_.emplace(*sink, alarms_, base::monotonic_ns);
+    vm.attach_controller(*chipset_);
+  }
+
+ private:
+  runtime::AlarmThread alarms_;
+  std::optional<platform::Chipset> chipset_;
+};
 
 using EntryState = contract::x86::VcpuState;
 

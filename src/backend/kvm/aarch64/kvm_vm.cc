@@ -8,6 +8,7 @@
 #include "backend/kvm/aarch64/one_reg.h"
 #include "backend/kvm/common/calls.h"
 #include "backend/kvm/common/doorbell.h"
+#include "backend/kvm/common/irqfd.h"
 #include "base/clock.h"
 #include "base/try.h"
 #include "contract/aarch64/gic_codec.h"
@@ -16,6 +17,7 @@ namespace husk::kvm {
 
 static_assert(seam::HypervisorVm<KvmVm>);
 static_assert(seam::HasDoorbells<KvmVm>);
+static_assert(seam::HasIrqfds<KvmVm>);
 
 namespace {
 
@@ -149,6 +151,18 @@ Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
 
 Result<void> KvmVm::ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
   return kvm::ring_on_write(vm_.get(), Gpa{gpa}, size, value, eventfd);
+}
+
+// KVM has the routes once the GIC has started (api.rst, KVM_IRQFD).
+Result<void> KvmVm::register_irqfd(uint32_t spi, int eventfd, int resample) {
+  if (spi >= kSpis)
+    return fail(ErrorKind::kInvalidArgument, fmt::format("SPI {}", spi),
+                fmt::format("the interrupt controller has {}", kSpis));
+  return kvm::register_irqfd(system_, vm_.get(), spi, eventfd, resample);
+}
+
+Result<void> KvmVm::unregister_irqfd(uint32_t spi, int eventfd) {
+  return kvm::unregister_irqfd(vm_.get(), spi, eventfd);
 }
 
 uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }

@@ -54,6 +54,10 @@ class KvmVm final : public memory::WriteObserver {
   [[nodiscard]] Result<void> ring_on_write(uint64_t gpa, uint32_t size, uint64_t value,
                                            int eventfd);
 
+  // seam::HasIrqfds, by the number of an SPI, which is what KVM's own routes go by.
+  [[nodiscard]] Result<void> register_irqfd(uint32_t spi, int eventfd, int resample);
+  [[nodiscard]] Result<void> unregister_irqfd(uint32_t spi, int eventfd);
+
   [[nodiscard]] static uint64_t host_monotonic_ticks();
 
   // memory::WriteObserver

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "husk/seam.h"
@@ -12,6 +13,7 @@
 #include "backend/kvm/common/memory_slots.h"
 #include "backend/kvm/common/system.h"
 #include "backend/kvm/x86_64/cpuid.h"
+#include "backend/kvm/x86_64/kernel_irqchip.h"
 #include "backend/kvm/x86_64/kvm_vcpu.h"
 #include "backend/kvm/x86_64/split_irqchip.h"
 #include "contract/irq_line.h"
@@ -30,6 +32,7 @@ class KvmVm final : public memory::WriteObserver {
     // How writes are noted while they are tracked: 0, in bitmaps of whole slots; else in a ring of
     // that many entries (a power of two) for each vCPU, whose cost goes with what was written.
     uint32_t dirty_ring_entries = 0;
+    seam::Irqchip irqchip = seam::Irqchip::kSplit;
   };
   [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus) {
     return create(vcpus, Options{});
@@ -52,14 +55,22 @@ class KvmVm final : public memory::WriteObserver {
 
   void set_irq(uint32_t gsi, bool level);
   [[nodiscard]] contract::IrqLine irq_line(uint32_t gsi);
+  // seam::HasIrqchipChoice. With the kernel's there is no controller to attach.
+  [[nodiscard]] seam::Irqchip irqchip() const {
+    return kernel_irqchip_ ? seam::Irqchip::kKernel : seam::Irqchip::kSplit;
+  }
   void attach_controller(contract::InterruptController& controller);
-  [[nodiscard]] contract::InterruptSink& interrupt_sink() { return irqchip_; }
+  [[nodiscard]] contract::InterruptSink& interrupt_sink() { return split_irqchip_; }
   [[nodiscard]] Result<std::vector<std::byte>> capture_intc();
   [[nodiscard]] Result<void> restore_intc(std::span<const std::byte> state);
 
   // seam::HasDoorbells
   [[nodiscard]] Result<void> ring_on_write(uint64_t gpa, uint32_t size, uint64_t value,
                                            int eventfd);
+
+  // seam::HasIrqfds: with the kernel's chips. KVM knows no interrupts by number otherwise.
+  [[nodiscard]] Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample);
+  [[nodiscard]] Result<void> unregister_irqfd(uint32_t gsi, int eventfd);
 
   [[nodiscard]] static uint64_t host_monotonic_ticks();
 
@@ -71,6 +82,7 @@ class KvmVm final : public memory::WriteObserver {
  private:
   KvmVm(System system, base::Fd vm, uint32_t vcpus);
   [[nodiscard]] Result<void> set_up(const Options& options);
+  [[nodiscard]] Result<void> set_up_irqchip(seam::Irqchip irqchip);
   // Marks what the rings hold; any thread.
   Result<void> harvest();
 
@@ -79,7 +91,8 @@ class KvmVm final : public memory::WriteObserver {
   uint32_t vcpus_;
   uint32_t created_ = 0;
   MemorySlots slots_;
-  SplitIrqchip irqchip_;
+  SplitIrqchip split_irqchip_;
+  std::optional<KernelIrqchip> kernel_irqchip_;  // in its place
   CpuidEntries cpuid_;
   size_t xsave_size_ = 0;
   memory::GuestMemory* memory_ = nullptr;
