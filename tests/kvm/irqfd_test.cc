@@ -92,7 +92,8 @@ TEST_F(Irqfd, AResampledLineIsUpUntilTheGuestHasEndedTheInterrupt) {
   EXPECT_EQ(pic().lines, kInput);
   EXPECT_EQ(ends(), 0U);
   machine_->load(PROGRAM(ask_pic));
-  EXPECT_EQ(machine_->report(), 0x80U | kLine);
+  constexpr uint64_t kRequest = 0x80;  // which Linux leaves out up to 6.x
+  EXPECT_EQ(machine_->report() & ~kRequest, kLine);
   EXPECT_EQ(ends(), 1U);
   EXPECT_EQ(pic().lines, 0);
 }

@@ -7,9 +7,7 @@
 
 #include "backend/kvm/aarch64/one_reg.h"
 #include "backend/kvm/common/calls.h"
-#include "backend/kvm/common/doorbell.h"
 #include "backend/kvm/common/irqfd.h"
-#include "base/clock.h"
 #include "base/try.h"
 #include "contract/aarch64/gic_codec.h"
 
@@ -24,7 +22,6 @@ namespace {
 constexpr Capability kNeeded[] = {
     {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
     {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
-    {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
     {KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG"},
     {KVM_CAP_DEVICE_CTRL, "KVM_CAP_DEVICE_CTRL"},
     {KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP"},
@@ -54,15 +51,7 @@ void want_unexplained_accesses(const System& system, int vm) {
 }  // namespace
 
 KvmVm::KvmVm(System system, base::Fd vm, Gic gic, uint32_t vcpus)
-    : system_(std::move(system)),
-      vm_(std::move(vm)),
-      gic_(std::move(gic)),
-      vcpus_(vcpus),
-      slots_(vm_.get(), static_cast<uint32_t>(std::max(system_.check(KVM_CAP_NR_MEMSLOTS), 32))) {}
-
-KvmVm::~KvmVm() {
-  if (memory_ != nullptr) memory_->set_observer(nullptr);
-}
+    : VmBase(std::move(system), std::move(vm)), gic_(std::move(gic)), vcpus_(vcpus) {}
 
 Result<void> KvmVm::require(const System& system) { return system.require(kNeeded); }
 
@@ -82,32 +71,11 @@ Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus) {
   return std::unique_ptr<KvmVm>(new KvmVm(std::move(system), std::move(fd), std::move(gic), vcpus));
 }
 
-void KvmVm::attach_memory(memory::GuestMemory& memory) {
-  memory_ = &memory;
-  memory.set_observer(this);
-}
-
-Result<void> KvmVm::map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot) {
-  const bool writable =
-      (static_cast<uint8_t>(prot) & static_cast<uint8_t>(seam::Prot::kWrite)) != 0;
-  return slots_.map(host, Gpa{gpa}, length, writable);
-}
-
-Result<void> KvmVm::unmap_ram(uint64_t gpa, uint64_t length) {
-  return slots_.unmap(Gpa{gpa}, length);
-}
-
-Result<std::unique_ptr<DaxMapper>> KvmVm::dax_mapper(uint64_t gpa, uint64_t length) {
-  auto window = HUSK_TRY(memory::FileWindow::create(length));
-  HUSK_TRY(slots_.map(window.host(), Gpa{gpa}, length, true));
-  return std::make_unique<DaxMapper>(std::move(window));
-}
-
 // The host's own kind of processor, without what a state would have to carry besides: no SVE, no
 // counters, no pointer authentication.
 Result<void> KvmVm::initialize(int vcpu, uint32_t id) const {
   kvm_vcpu_init init{};
-  HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_ARM_PREFERRED_TARGET), &init));
+  HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_ARM_PREFERRED_TARGET), &init));
   init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
   if (id != 0) init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
   HUSK_TRY(call(vcpu, HUSK_KVM_CALL(KVM_ARM_VCPU_INIT), &init));
@@ -118,10 +86,10 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   if (id != mpidrs_.size() || id >= vcpus_)
     return fail(ErrorKind::kInvalidArgument, "vCPU " + std::to_string(id),
                 "ids go from 0 in order, below " + std::to_string(vcpus_));
-  base::Fd fd(HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_CREATE_VCPU), id)));
+  base::Fd fd(HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_CREATE_VCPU), id)));
   HUSK_TRY(initialize(fd.get(), id));
   const uint64_t mpidr = HUSK_TRY(get_reg<uint64_t>(fd.get(), kMpidrEl1));
-  RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system_.run_area_size()));
+  RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system().run_area_size()));
   auto vcpu = std::make_unique<KvmVcpu>(id, std::move(area));
   mpidrs_.push_back(mpidr & contract::aarch64::kMpidrAffinity);
   if (mpidrs_.size() == vcpus_) HUSK_TRY(gic_.start());
@@ -149,26 +117,16 @@ Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
   return gic_.restore(gic, mpidrs_);
 }
 
-Result<void> KvmVm::ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
-  return kvm::ring_on_write(vm_.get(), Gpa{gpa}, size, value, eventfd);
-}
-
 // KVM has the routes once the GIC has started (api.rst, KVM_IRQFD).
 Result<void> KvmVm::register_irqfd(uint32_t spi, int eventfd, int resample) {
   if (spi >= kSpis)
     return fail(ErrorKind::kInvalidArgument, fmt::format("SPI {}", spi),
                 fmt::format("the interrupt controller has {}", kSpis));
-  return kvm::register_irqfd(system_, vm_.get(), spi, eventfd, resample);
+  return kvm::register_irqfd(system(), vm_fd(), spi, eventfd, resample);
 }
 
 Result<void> KvmVm::unregister_irqfd(uint32_t spi, int eventfd) {
-  return kvm::unregister_irqfd(vm_.get(), spi, eventfd);
-}
-
-uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }
-
-Result<void> KvmVm::report_writes(memory::GuestMemory& memory) {
-  return slots_.collect_log([&](Gpa page, uint64_t length) { memory.mark_dirty(page, length); });
+  return kvm::unregister_irqfd(vm_fd(), spi, eventfd);
 }
 
 }  // namespace husk::kvm
