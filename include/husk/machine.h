@@ -49,6 +49,9 @@ struct VmConfig {
   // The guest shall be able to run guests of its own. Every hypervisor here refuses it
   // (kUnsupported): none carries the state of a guest's guest through a snapshot.
   bool nested_virtualization = false;
+  // The interrupt controllers and the timer of an x86-64 machine are the kernel's, not the board's.
+  // kUnsupported from create_vm() where no kernel can keep them; elsewhere they always are.
+  bool kernel_irqchip = false;
 
   class Builder;
   [[nodiscard]] static Builder builder();
@@ -74,6 +77,7 @@ class VmConfig::Builder {
   Builder& rosetta(bool enabled);
   Builder& cpu_model(CpuModel model);
   Builder& nested_virtualization(bool enabled);
+  Builder& kernel_irqchip(bool enabled);
   [[nodiscard]] Result<VmConfig> build() const;  // validated
 
  private:
@@ -230,6 +234,14 @@ class VirtualMachine {
   [[nodiscard]] virtual Result<void> pause() = 0;
   [[nodiscard]] virtual Result<void> resume() = 0;
   [[nodiscard]] virtual Result<void> stop() = 0;
+
+  // While the guest runs or is paused, until it stops: each signal to `eventfd` raises the
+  // interrupt `gsi`. With `resample` (else -1) the line stays up until the guest has ended the
+  // interrupt, which `resample` is signalled for; without, the signal is an edge. Both stay the
+  // caller's. kUnsupported, with the reason, where the hypervisor cannot; there, taking it away is
+  // no error.
+  [[nodiscard]] virtual Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample);
+  [[nodiscard]] virtual Result<void> unregister_irqfd(uint32_t gsi, int eventfd);
 
   [[nodiscard]] virtual Result<std::vector<DeviceSnapshot>> snapshot_devices() const = 0;
   // The devices must be those of the snapshot; every mismatch is in the error's text.

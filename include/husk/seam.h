@@ -190,4 +190,27 @@ concept HasHypercalls = requires(M& vm, bool on) {
   { vm.exit_on_hypercalls(on) } -> std::same_as<Result<void>>;
 };
 
+// What a VM may offer besides: a signal to an eventfd raises an interrupt, without a thread of this
+// process. Without `resample` (-1) that is an edge; with it the line stays up until the guest has
+// ended the interrupt, which `resample` is signalled for, and goes up again with the next signal.
+// kInvalidArgument for an interrupt that the VM has not, kUnsupported, with the reason, for what it
+// cannot do as it was made. The VM keeps the eventfds alive; who unregisters what is not registered
+// gets no error. From any thread, whether or not vCPUs run.
+template <class M>
+concept HasIrqfds = requires(M& vm, uint32_t gsi, int eventfd, int resample) {
+  { vm.register_irqfd(gsi, eventfd, resample) } -> std::same_as<Result<void>>;
+  { vm.unregister_irqfd(gsi, eventfd) } -> std::same_as<Result<void>>;
+};
+
+// Who keeps the board's interrupt controllers and timer, of a VM that can: the board itself, so
+// that only local APICs are the VM's, or the VM.
+enum class Irqchip : uint8_t { kSplit, kKernel };
+
+// A VM for which that is a choice, one of M::create()'s options.
+template <class M>
+concept HasIrqchipChoice = requires(const M& vm, typename M::Options options) {
+  { options.irqchip } -> std::same_as<Irqchip&>;
+  { vm.irqchip() } -> std::same_as<Irqchip>;
+};
+
 }  // namespace husk::seam

@@ -119,9 +119,20 @@ VmConfig::Builder& VmConfig::Builder::nested_virtualization(bool enabled) {
   return *this;
 }
 
+VmConfig::Builder& VmConfig::Builder::kernel_irqchip(bool enabled) {
+  config_.kernel_irqchip = enabled;
+  return *this;
+}
+
 Result<VmConfig> VmConfig::Builder::build() const {
   HUSK_TRY(config_.validate());
   return config_;
 }
+
+Result<void> VirtualMachine::register_irqfd(uint32_t, int, int) {
+  return fail(ErrorKind::kUnsupported, "irqfd", "this machine has no interrupts by number");
+}
+
+Result<void> VirtualMachine::unregister_irqfd(uint32_t, int) { return {}; }
 
 }  // namespace husk::machine

@@ -10,6 +10,7 @@
 #include "base/try.h"
 #include "cli/cpu_flag.h"
 #include "cli/exit_codes.h"
+#include "cli/machine_options.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/size.h"
@@ -181,6 +182,7 @@ void add_run(CLI::App& app, Action& chosen) {
   verb->add_flag("--cold", container.cold, "Boot the kernel in place of restoring a booted one");
   verb->add_option("--backend", container.backend, "What runs the machine")
       ->check(CLI::IsMember(runtime::backend_names()));
+  add_kernel_irqchip(*verb, container.kernel_irqchip);
   verb->add_option("--name", container.name, "Name of the machine");
   verb->add_flag("-i,--interactive", container.input, "Keep standard input open");
   verb->add_flag("-t,--tty", container.terminal, "Give the command a terminal");

@@ -43,6 +43,10 @@ class BackendHypervisor final : public machine::Hypervisor {
     if (config.nested_virtualization)
       return fail(ErrorKind::kUnsupported, "nested_virtualization",
                   fmt::format("nested virtualization is not offered by {}", name_));
+    if (config.kernel_irqchip && !kMayKeepIrqchip<Vm>)
+      return fail(
+          ErrorKind::kUnsupported, "kernel_irqchip",
+          fmt::format("{} has no kernel below it that could keep interrupt controllers", name_));
     // Without a kernel there is nothing that start() could run.
     if (!config.kernel_path) return ManualMachine<Vm>::create(config);
     return HUSK_TRY(ManagedMachine::create(config, MachineRunOn<Vm>::create));

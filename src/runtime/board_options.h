@@ -10,8 +10,9 @@ namespace husk::runtime {
 struct BoardOptions {
   uint32_t vcpus = 1;
   CpuModel cpu_model = CpuModel::kHost;
-  bool debug_exit = false;   // QEMU's isa-debug-exit at 0xf4
-  bool test_device = false;  // QEMU's pc-testdev
+  bool kernel_irqchip = false;  // see machine::VmConfig
+  bool debug_exit = false;      // QEMU's isa-debug-exit at 0xf4
+  bool test_device = false;     // QEMU's pc-testdev
 };
 
 }  // namespace husk::runtime

@@ -102,7 +102,7 @@ class RunningContainer : public Container {
     HUSK_TRY(describe(options, image, kernel));
     request.hostname = config_.name;
     const ContainerPlan plan{HUSK_TRY(resolve_backend(options.backend)), config_, kernel,
-                             options.vsock};
+                             options.kernel_irqchip, options.vsock};
     made_ = HUSK_TRY(build_container_machine(plan, client_, serial_));
     machine_ = &made_.machine();
     client_.set_on_finished([this] { finished(); });

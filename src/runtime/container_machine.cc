@@ -49,7 +49,8 @@ std::string container_command_line() {
 Result<ContainerMachine> build_container_machine(const ContainerPlan& plan, agent::Client& agent,
                                                  contract::ByteSink& serial) {
   ContainerMachine made;
-  const machine::VmConfig config = HUSK_TRY(mapping::to_machine(plan.config));
+  machine::VmConfig config = HUSK_TRY(mapping::to_machine(plan.config));
+  config.kernel_irqchip = plan.kernel_irqchip;
   made.hypervisor = HUSK_TRY(open_hypervisor(plan.backend));
   made.vm = HUSK_TRY(made.hypervisor->create_vm(config));
   ManagedMachine& machine = made.machine();

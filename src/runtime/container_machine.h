@@ -18,6 +18,7 @@ struct ContainerPlan {
   std::string backend;         // by name
   lifecycle::VmConfig config;  // without a root disk, the disk's place is left empty
   GuestKernel kernel;
+  bool kernel_irqchip = false;  // see machine::VmConfig
   std::string vsock;  // where its vsock ports are reached, if config has them; empty: nowhere
 };
 

@@ -176,6 +176,7 @@ Result<std::unique_ptr<MachineRun>> ManagedMachine::build(const Preparation& pre
   BoardOptions board;
   board.vcpus = config_.vcpu_count;
   board.cpu_model = config_.cpu_model;
+  board.kernel_irqchip = config_.kernel_irqchip;
   board.debug_exit = extras_.debug_exit;
   board.test_device = extras_.test_device;
   contract::ByteSink& serial = extras_.serial_output != nullptr ? *extras_.serial_output : dropped_;
@@ -295,6 +296,22 @@ Result<MachineRun*> ManagedMachine::paused_run() {
   if (state() == VmState::kPaused) return run_.get();
   return fail(ErrorKind::kState, "VM",
               "expected state paused, actual state " + std::string(to_string(state())));
+}
+
+Result<MachineRun*> ManagedMachine::live_run() {
+  if (state() == VmState::kRunning || state() == VmState::kPaused) return run_.get();
+  return fail(ErrorKind::kState, "VM",
+              "expected state running or paused, actual state " + std::string(to_string(state())));
+}
+
+Result<void> ManagedMachine::register_irqfd(uint32_t gsi, int eventfd, int resample) {
+  MachineRun* run = HUSK_TRY(live_run());
+  return run->register_irqfd(gsi, eventfd, resample);
+}
+
+Result<void> ManagedMachine::unregister_irqfd(uint32_t gsi, int eventfd) {
+  MachineRun* run = HUSK_TRY(live_run());
+  return run->unregister_irqfd(gsi, eventfd);
 }
 
 Result<std::vector<DeviceSnapshot>> ManagedMachine::snapshot_devices() const {

@@ -53,6 +53,8 @@ class ManagedMachine final : public machine::VirtualMachine {
   Result<void> pause() override;
   Result<void> resume() override;
   Result<void> stop() override;
+  Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample) override;
+  Result<void> unregister_irqfd(uint32_t gsi, int eventfd) override;
   Result<std::vector<DeviceSnapshot>> snapshot_devices() const override;
   Result<void> restore_devices(std::span<const DeviceSnapshot> snapshots) override;
 
@@ -109,6 +111,8 @@ class ManagedMachine final : public machine::VirtualMachine {
   void finished(MachineRun& run);
   // The run, for what may only be done while it is paused.
   [[nodiscard]] Result<MachineRun*> paused_run();
+  // The run of a guest that has started and not stopped.
+  [[nodiscard]] Result<MachineRun*> live_run();
 
   machine::VmConfig config_;
   MachineExtras extras_;

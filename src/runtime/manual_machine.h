@@ -23,9 +23,11 @@
 #include "guest.h"
 #include "memory/guest_memory.h"
 #include "registers.h"
+#include "runtime/irqfds.h"
 #include "runtime/memory_view.h"
 #include "runtime/native_registers.h"
 #include "runtime/vcpu_state_bytes.h"
+#include "wiring.h"
 
 namespace husk::runtime {
 
@@ -113,6 +115,12 @@ class ManualMachine final : public machine::VirtualMachine {
   Result<void> stop() override {
     return move_to(machine::Operation::kStop, machine::VmState::kStopped);
   }
+  Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample) override {
+    return runtime::register_irqfd(*vm_, gsi, eventfd, resample);
+  }
+  Result<void> unregister_irqfd(uint32_t gsi, int eventfd) override {
+    return runtime::unregister_irqfd(*vm_, gsi, eventfd);
+  }
   Result<std::vector<DeviceSnapshot>> snapshot_devices() const override {
     return std::vector<DeviceSnapshot>{};
   }
@@ -192,7 +200,7 @@ Result<std::unique_ptr<machine::VirtualMachine>> ManualMachine<Vm>::create(
   std::unique_ptr<ManualMachine> made(new ManualMachine);
   made->memory_ = HUSK_TRY(memory::GuestMemory::create(ram_layout(config.memory_size)));
   made->view_ = std::make_unique<MemoryView>(*made->memory_);
-  made->vm_ = HUSK_TRY(Vm::create(config.vcpu_count, config.cpu_model));
+  made->vm_ = HUSK_TRY(make_vm<Vm>(config.vcpu_count, config.cpu_model, config.kernel_irqchip));
   made->vm_->attach_memory(*made->memory_);
   for (const memory::Region& region : made->memory_->regions())
     HUSK_TRY(made->vm_->map_ram(region.host, region.start.value, region.size,

@@ -38,13 +38,20 @@ Result<std::string> identity_of(const std::string& path) {
 // Everything that a base depends on, in one name. The program stands for the agent in it, the
 // devices and the formats.
 Result<std::string> name_of(const ContainerPlan& plan) {
-  const std::string text = fmt::format(
-      "program {}\nkernel {}\nmodules {}\nbackend {}\ncpu model {}\ncpus {}\nmemory {}\nvsock "
-      "{}\ncommand line "
-      "{}\n",
-      HUSK_TRY(identity_of("/proc/self/exe")), HUSK_TRY(identity_of(plan.kernel.path)),
-      HUSK_TRY(identity_of(plan.kernel.modules)), plan.backend, husk::name(plan.config.cpu_model),
-      plan.config.cpus, plan.config.memory_mb, plan.config.vsock, plan.config.cmdline.value_or(""));
+  std::string text;
+  const auto add = [&](std::string_view what, const auto& value) {
+    text += fmt::format("{}: {}\n", what, value);
+  };
+  add("program", HUSK_TRY(identity_of("/proc/self/exe")));
+  add("kernel", HUSK_TRY(identity_of(plan.kernel.path)));
+  add("modules", HUSK_TRY(identity_of(plan.kernel.modules)));
+  add("backend", plan.backend);
+  add("kernel irqchip", plan.kernel_irqchip);
+  add("cpu model", husk::name(plan.config.cpu_model));
+  add("cpus", plan.config.cpus);
+  add("memory", plan.config.memory_mb);
+  add("vsock", plan.config.vsock);
+  add("command line", plan.config.cmdline.value_or(""));
   return snapshot::to_hex(HUSK_TRY(snapshot::sha256(std::as_bytes(std::span(text)))));
 }
 

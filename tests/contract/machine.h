@@ -1,4 +1,5 @@
-// A bare machine over the seam: RAM, a VM of one backend, vCPUs that run one of the programs.
+// A bare machine over the seam: RAM, a VM of one backend with the interrupt controllers that it has
+// not itself, vCPUs that run one of the programs.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -38,6 +39,7 @@ class Machine {
     }
     vm = std::move(*made);
     vm->attach_memory(*memory);
+    chips = std::make_unique<Chips>(*vm);
     EXPECT_TRUE(
         vm->map_ram(memory->regions()[0].host, kRamBase, kRamSize, seam::Prot::kReadWriteExec));
     for (uint32_t id = 0; id < count; ++id) {
@@ -83,6 +85,7 @@ class Machine {
 
   std::unique_ptr<memory::GuestMemory> memory;
   typename decltype(Vm::create(1, CpuModel::kHost))::value_type vm;
+  std::unique_ptr<Chips> chips;  // go before the VM that they interrupt
   std::vector<std::unique_ptr<Vcpu>> vcpus;
 };
 

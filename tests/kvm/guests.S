@@ -12,6 +12,15 @@ program ring
      jmp 2b
 end_program ring
 
+# Reports what the master 8259 says at its first port.
+.code64
+program ask_pic
+  1: xorl %eax, %eax
+     inb $0x20, %al
+     movq %rax, (%rbx)
+     jmp 1b
+end_program ask_pic
+
 # The driver of the device in the first slot, as a kernel that PVH enters: sets queue 1 up, notifies a thousand times and
 # powers off. Before each notification it says at 0x8000 how many are left, this one included.
 .macro device register, value

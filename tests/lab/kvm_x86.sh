@@ -27,6 +27,11 @@ expect 0 'HUSK-INIT kernel' husk boot --kernel /husk/guest/vmlinuz --initrd /hus
 expect 7 '6.1.*x86_64' husk run --memory 256M oci:/husk/demo sh -c 'uname -rm; exit 7'
 expect 8 '^2$' husk run --memory 256M --cpus 2 oci:/husk/demo sh -c 'nproc; exit 8'
 expect 0 'kvm-clock' husk run --memory 256M oci:/husk/demo cat /sys/devices/system/clocksource/clocksource0/current_clocksource
+# With the interrupt controllers and the timer in the kernel; the bare guests look at every one of them.
+expect 0 'HUSK-INIT kernel' husk boot --kernel-irqchip on --kernel /husk/guest/vmlinuz --initrd /husk/guest/test-initrd \
+  --memory 256M --append 'console=ttyS0 quiet panic=-1'
+expect 9 '^2$' husk run --kernel-irqchip on --memory 256M --cpus 2 oci:/husk/demo sh -c 'nproc; exit 9'
+expect 125 'kernel_irqchip: the built-in CPU' husk boot --backend soft --kernel-irqchip on --kernel /husk/guest/vmlinuz
 # Notifications that KVM took itself, of a whole run's disk, consoles and entropy.
 expect 0 'doorbells: [1-9][0-9]* rings' husk --debug run --memory 256M oci:/husk/demo true
 # The processor that was asked for, and nothing above it: AVX cannot even be switched on.

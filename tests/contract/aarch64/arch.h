@@ -33,6 +33,11 @@ constexpr bool kHasDebugRegisters = false;
 // In the range of vendors' hypervisor services, and SMCCC's answer to what nobody knows (Arm
 // DEN0028, 5.1 and table 2-1).
 constexpr uint64_t kHypercall = 0xc600'1234, kNotSupported = -uint64_t{1}, kNotPermitted = 0;
+// The GIC is the VM's.
+struct Chips {
+  template <class Vm>
+  explicit Chips(Vm&) {}
+};
 
 using EntryState = contract::aarch64::VcpuState;
 

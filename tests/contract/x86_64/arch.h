@@ -2,11 +2,16 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "husk/seam.h"
 
+#include "base/clock.h"
 #include "contract/x86/flat_state.h"
 #include "memory/guest_memory.h"
+#include "platform/chipset.h"
+#include "runtime/alarm_thread.h"
+#include "wiring.h"
 
 namespace husk::contract_tests {
 
@@ -29,6 +34,22 @@ constexpr bool kHasDebugRegisters = true;
 // One that every backend that lets hypercalls out lets out, and what answers those that nobody
 // knows (Linux, Documentation/virt/kvm/x86/hypercalls.rst: KVM_HC_MAP_GPA_RANGE, KVM_ENOSYS).
 constexpr uint64_t kHypercall = 12, kNotSupported = -uint64_t{1000}, kNotPermitted = -uint64_t{1};
+// What a VM is given that leaves interrupt controllers and timer to the board. They are on no bus:
+// the guests here use none.
+class Chips {
+ public:
+  template <class Vm>
+  explicit Chips(Vm& vm) {
+    contract::InterruptSink* const sink = runtime::sink_of(vm);
+    if (sink == nullptr) return;
+    chipset_.emplace(*sink, alarms_, base::monotonic_ns);
+    vm.attach_controller(*chipset_);
+  }
+
+ private:
+  runtime::AlarmThread alarms_;
+  std::optional<platform::Chipset> chipset_;
+};
 
 using EntryState = contract::x86::VcpuState;
 

@@ -2,6 +2,7 @@
 #include "backend/kvm/x86_64/kvm_vm.h"
 #include "backend/kvm/x86_64/probe.h"
 #include "cpu_model_suite.h"
+#include "kernel_irqchip_vm.h"
 
 namespace husk::contract_tests {
 
@@ -24,9 +25,15 @@ std::string limits<KvmWithRings>() {
   return limits<kvm::KvmVm>();
 }
 
+template <>
+std::string limits<KvmWithKernelIrqchip>() {
+  return limits<kvm::KvmVm>();
+}
+
 INSTANTIATE_TYPED_TEST_SUITE_P(kvm_with_rings, Memory, KvmWithRings);
 INSTANTIATE_TYPED_TEST_SUITE_P(kvm, CpuModels, kvm::KvmVm);
 
 }  // namespace husk::contract_tests
 
 HUSK_CONTRACT_SUITES(kvm, husk::kvm::KvmVm);
+HUSK_CONTRACT_SUITES(kvm_with_kernel_irqchip, husk::contract_tests::KvmWithKernelIrqchip);

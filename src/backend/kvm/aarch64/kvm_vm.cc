@@ -8,6 +8,7 @@
 #include "backend/kvm/aarch64/one_reg.h"
 #include "backend/kvm/aarch64/smccc_filter.h"
 #include "backend/kvm/common/calls.h"
+#include "backend/kvm/common/irqfd.h"
 #include "base/try.h"
 #include "contract/aarch64/gic_codec.h"
 
@@ -17,6 +18,7 @@ static_assert(seam::HypervisorVm<KvmVm>);
 static_assert(seam::HasDoorbells<KvmVm>);
 static_assert(seam::HasDebug<KvmVcpu>);
 static_assert(seam::HasHypercalls<KvmVm>);
+static_assert(seam::HasIrqfds<KvmVm>);
 
 namespace {
 
@@ -132,6 +134,18 @@ Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
   std::istringstream in(std::string(reinterpret_cast<const char*>(state.data()), state.size()));
   const auto gic = HUSK_TRY(contract::aarch64::read_gic_state(in));
   return gic_.restore(gic, mpidrs_);
+}
+
+// KVM has the routes once the GIC has started (api.rst, KVM_IRQFD).
+Result<void> KvmVm::register_irqfd(uint32_t spi, int eventfd, int resample) {
+  if (spi >= kSpis)
+    return fail(ErrorKind::kInvalidArgument, fmt::format("SPI {}", spi),
+                fmt::format("the interrupt controller has {}", kSpis));
+  return kvm::register_irqfd(system(), vm_fd(), spi, eventfd, resample);
+}
+
+Result<void> KvmVm::unregister_irqfd(uint32_t spi, int eventfd) {
+  return kvm::unregister_irqfd(vm_fd(), spi, eventfd);
 }
 
 }  // namespace husk::kvm

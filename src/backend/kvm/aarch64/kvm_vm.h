@@ -45,6 +45,10 @@ class KvmVm final : public VmBase {
   [[nodiscard]] Result<std::vector<std::byte>> capture_intc();
   [[nodiscard]] Result<void> restore_intc(std::span<const std::byte> state);
 
+  // seam::HasIrqfds, by the number of an SPI, which is what KVM's own routes go by.
+  [[nodiscard]] Result<void> register_irqfd(uint32_t spi, int eventfd, int resample);
+  [[nodiscard]] Result<void> unregister_irqfd(uint32_t spi, int eventfd);
+
  private:
   KvmVm(System system, base::Fd vm, Gic gic, uint32_t vcpus);
   [[nodiscard]] Result<void> initialize(int vcpu, uint32_t id) const;
