@@ -25,6 +25,7 @@ struct BootOptions {
   std::vector<std::string> disks;
   std::string memory = "512M";
   std::string backend = "auto";
+  std::string vsock;
   uint32_t cpus = 1;
   std::string cpu_model{name(CpuModel::kHost)};
   bool debug_exit = false;
@@ -90,6 +91,11 @@ Result<int> boot(const BootOptions& options) {
   HUSK_TRY(machine.set_extras(std::move(extras)));
   for (const std::string& disk : options.disks) HUSK_TRY(vm->add_virtio_device(parse_disk(disk)));
   HUSK_TRY(vm->add_virtio_device(VirtioDeviceConfig::entropy()));
+  if (!options.vsock.empty()) {
+    VirtioDeviceConfig vsock = VirtioDeviceConfig::vsock();
+    vsock.path = options.vsock;
+    HUSK_TRY(vm->add_virtio_device(vsock));
+  }
 
   HUSK_TRY(vm->start());
   const RawTerminal terminal;
@@ -120,6 +126,7 @@ void add_boot(CLI::App& app, Action& chosen) {
   verb->add_option("--memory", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", options->cpus, "Number of vCPUs")->capture_default_str();
   add_cpu_flag(*verb, options->cpu_model);
+  verb->add_option("--vsock", options->vsock, "Socket that leads to the guest's vsock ports");
   verb->add_option("--backend", options->backend, "What runs the machine")
       ->check(CLI::IsMember(runtime::backend_names()));
   verb->add_flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4");

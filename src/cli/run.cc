@@ -177,6 +177,8 @@ void add_run(CLI::App& app, Action& chosen) {
   options->entrypoint_given =
       verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");
   verb->add_option("--kernel", container.kernel, "Guest kernel instead of the default one");
+  verb->add_option("--vsock", container.vsock, "Socket that leads to the guest's vsock ports");
+  verb->add_flag("--cold", container.cold, "Boot the kernel in place of restoring a booted one");
   verb->add_option("--backend", container.backend, "What runs the machine")
       ->check(CLI::IsMember(runtime::backend_names()));
   verb->add_option("--name", container.name, "Name of the machine");

@@ -96,6 +96,8 @@ class MachineRunOn final : public MachineRun {
 
   MachineRunOn() = default;
   void kick();
+  // Devices whose host's side has threads of its own leave guest memory alone until they go on.
+  void hold_devices();
   // Calls `use` with the vCPU, on its own thread, where it waits for the end of the pause.
   template <class T>
   Result<T> on_vcpu(uint32_t id, const std::function<Result<T>(Vcpu&)>& use);
@@ -159,7 +161,10 @@ Result<void> MachineRunOn<Vm>::start(std::function<void()> finished) {
   doorbells_ = std::move(*doorbells);
   if (doorbells_ != nullptr) doorbells_->start();
   if (restored_) {
-    for (const VirtioSlot& slot : board_->virtio()) slot.transport->have_all_queues_looked_at();
+    for (const VirtioSlot& slot : board_->virtio()) {
+      slot.transport->go_on();
+      slot.transport->have_all_queues_looked_at();
+    }
   }
   running_ = vcpus_.size();
   for (uint32_t id = 0; id < vcpus_.size(); ++id)
@@ -168,9 +173,15 @@ Result<void> MachineRunOn<Vm>::start(std::function<void()> finished) {
       if (--running_ != 0) return;
       // What the guest notified before its end is served, as it would have been within an exit.
       if (doorbells_ != nullptr) doorbells_->finish();
+      hold_devices();
       finished();
     });
   return {};
+}
+
+template <seam::HypervisorVm Vm>
+void MachineRunOn<Vm>::hold_devices() {
+  for (const VirtioSlot& slot : board_->virtio()) slot.transport->hold();
 }
 
 // First the vCPUs: then nobody rings any more, and the doorbells' thread ends what it is at.
@@ -179,14 +190,17 @@ bool MachineRunOn<Vm>::pause(uint64_t timeout_ns) {
   const uint64_t start = base::monotonic_ns();
   if (!end_.pause(static_cast<uint32_t>(vcpus_.size()), timeout_ns)) return false;
   const uint64_t spent = base::monotonic_ns() - start;
-  if (doorbells_ == nullptr || doorbells_->park(timeout_ns - std::min(spent, timeout_ns)))
+  if (doorbells_ == nullptr || doorbells_->park(timeout_ns - std::min(spent, timeout_ns))) {
+    hold_devices();
     return true;
+  }
   end_.resume();
   return false;
 }
 
 template <seam::HypervisorVm Vm>
 void MachineRunOn<Vm>::resume() {
+  for (const VirtioSlot& slot : board_->virtio()) slot.transport->go_on();
   if (doorbells_ != nullptr) doorbells_->unpark();
   end_.resume();
 }
@@ -250,6 +264,7 @@ Result<void> MachineRunOn<Vm>::restore_machine(const MachineState& state) {
                 "has " + std::to_string(state.vcpus.size()) + " vCPUs, the machine " +
                     std::to_string(vcpus_.size()));
   HUSK_TRY(vm_->restore_intc(state.interrupt_controller));
+  hold_devices();  // until start(): the guest's memory is as it was
   HUSK_TRY(restore_chips(*board_, state.chips));
   for (uint32_t id = 0; id < vcpus_.size(); ++id)
     HUSK_TRY(restore_vcpu(id, *vcpus_[id], state.vcpus[id]));

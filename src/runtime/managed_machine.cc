@@ -17,8 +17,9 @@ using machine::VmState;
 
 namespace {
 
-constexpr size_t kLargestFile = size_t{2} << 30;    // of a kernel or an initrd
-constexpr uint64_t kPauseLimitNs = 10'000'000'000;  // contract, section 4
+constexpr size_t kLargestFile = size_t{2} << 30;      // of a kernel or an initrd
+constexpr uint64_t kPauseLimitNs = 10'000'000'000;    // contract, section 4
+constexpr uint64_t kConnectLimitNs = 10'000'000'000;  // contract, section 4
 
 }  // namespace
 
@@ -104,8 +105,21 @@ Result<void> ManagedMachine::set_extras(MachineExtras extras) {
 
 Result<void> ManagedMachine::add_virtio_device(const VirtioDeviceConfig& device) {
   HUSK_TRY(machine::check_state(Operation::kAddDevice, state()));
+  if (device.device_type == VirtioDeviceType::kVsock) return add_vsock(device);
   DeviceFactory factory = HUSK_TRY(standard_device(device));
   return add_device(device, std::move(factory));
+}
+
+bool ManagedMachine::has_vsock() const {
+  return std::ranges::any_of(devices_, [](const Slot& slot) {
+    return slot.config.device_type == VirtioDeviceType::kVsock;
+  });
+}
+
+// A guest has one CID.
+Result<void> ManagedMachine::add_vsock(const VirtioDeviceConfig& config) {
+  if (has_vsock()) return fail(ErrorKind::kLimit, "VM", "has a vsock already");
+  return add_device(config, [this, config] { return vsock_.make_device(config); });
 }
 
 Result<void> ManagedMachine::add_device(const VirtioDeviceConfig& config, DeviceFactory factory) {
@@ -181,6 +195,19 @@ Result<void> ManagedMachine::start_from(const MachineState& state) {
   return launch([&](MachineRun& run) { return run.restore_machine(state); });
 }
 
+Result<void> ManagedMachine::start_from(const MachineState& state,
+                                        std::unique_ptr<memory::GuestMemory> memory) {
+  HUSK_TRY(machine::check_state(Operation::kStart, this->state()));
+  const auto same = [](const memory::Region& a, const memory::Region& b) {
+    return a.start == b.start && a.size == b.size;
+  };
+  if (!std::ranges::equal(memory->regions(), memory_->regions(), same))
+    return fail(ErrorKind::kInvalidArgument, "snapshot", "has memory of another layout");
+  view_.show(*memory);
+  memory_ = std::move(memory);
+  return start_from(state);
+}
+
 Result<void> ManagedMachine::launch(const Preparation& prepare) {
   host::warn_memory_exceeds_host_half(config_.memory_size);
   state_ = VmState::kStarting;
@@ -239,6 +266,14 @@ void ManagedMachine::halt() {
   if (run_ == nullptr) return;
   run_->end().reach(EndReason::kStopped, 0);
   run_->join();
+}
+
+Result<base::Fd> ManagedMachine::connect_vsock(uint32_t port) {
+  if (state() != VmState::kRunning)
+    return fail(ErrorKind::kState, "VM",
+                "expected state running, actual state " + std::string(to_string(state())));
+  if (!has_vsock()) return fail(ErrorKind::kState, "VM", "has no vsock");
+  return vsock_.connect(port, kConnectLimitNs);
 }
 
 size_t ManagedMachine::send_serial(std::span<const std::byte> data) {

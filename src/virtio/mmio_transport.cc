@@ -79,6 +79,16 @@ uint32_t MmioTransport::interrupt_status() {
   return interrupt_status_;
 }
 
+void MmioTransport::hold() {
+  const std::lock_guard lock(device_->mutex());
+  device_->hold();
+}
+
+void MmioTransport::go_on() {
+  const std::lock_guard lock(device_->mutex());
+  device_->go_on();
+}
+
 void MmioTransport::needs_reset() {
   status_ |= kStatusNeedsReset;
   if ((status_ & kStatusDriverOk) != 0) raise(kCauseConfig);

@@ -28,6 +28,9 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   // gone on to a reset: what it had made available by then is looked at first. Before the guest
   // runs.
   void expect_late_notifications() { late_notifications_ = true; }
+  // The machine is paused, runs again: see Device.
+  void hold();
+  void go_on();
   // Does not change.
   [[nodiscard]] uint32_t queue_count() const { return static_cast<uint32_t>(setups_.size()); }
 
@@ -38,6 +41,7 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   void have_all_queues_looked_at();
 
   void used_buffer() override { raise(1); }
+  void config_changed() override { raise(2); }
   void needs_reset() override;
 
  private:

@@ -308,7 +308,7 @@ TEST_F(Transport, OtherWidthsAndOddOffsetsAreNothing) {
 }
 
 TEST_F(Transport, ARestoredDeviceGoesOnWhereTheFirstOneWas) {
-  driver.start(1, kFeatureVersion1 | kFeatureEventIndex);
+  driver.start(1);
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(driver.send(0, {driver.room(8)}));
   ASSERT_TRUE(driver.go_on_with(std::make_unique<Rng>(), driver.state()));
   EXPECT_EQ(driver.read(DeviceDriver::kInterruptStatus), 1u);

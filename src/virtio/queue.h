@@ -56,6 +56,8 @@ class Queue {
   [[nodiscard]] bool ready() const { return memory_ != nullptr; }
   // The next chain, or nothing when the driver has made none available.
   [[nodiscard]] Result<std::optional<Chain>> pop();
+  // Undoes the last pop(): its chain, which was not used, is the next again.
+  void put_back() { --next_available_; }
   // Gives a chain back, `written` bytes of its writable part filled.
   [[nodiscard]] Result<void> push(const Chain& chain, uint32_t written);
   // Whether the driver wants an interrupt for what was pushed since the last call.

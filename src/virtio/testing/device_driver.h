@@ -2,6 +2,7 @@
 // queues, sends buffers and hands back what the device wrote.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -100,7 +101,11 @@ class DeviceDriver {
   }
   // What remains to be done after negotiate().
   void start_agreed(uint32_t queues) {
-    for (uint32_t queue = 0; queue < queues; ++queue) set_up_queue(queue);
+    for (uint32_t queue = 0; queue < queues; ++queue) {
+      const std::array<std::byte, 0x1000> zeroes{};  // what a driver before it left there
+      (void)memory_->write(Gpa{ring(queue)}, zeroes);
+      set_up_queue(queue);
+    }
     rings_.assign(queues, {});
     next_buffer_ = kBuffers;
     write(kStatus, kAcknowledge | kDriver | kFeaturesOk | kDriverOk);

@@ -2,11 +2,11 @@
 // next entry.
 #include "backend/kvm/aarch64/kvm_vcpu.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
 
+#include "backend/kvm/common/mmio.h"
 #include "base/log.h"
 
 namespace husk::kvm {
@@ -36,7 +36,7 @@ VcpuExit KvmVcpu::take_exit() {
     case KVM_EXIT_MMIO:
       access_open_ = true;
       unanswered_ = run.mmio.is_write == 0;
-      return mmio();
+      return mmio_exit(run);
     case KVM_EXIT_SYSTEM_EVENT:
       return system_event();
     case KVM_EXIT_INTR:
@@ -59,17 +59,6 @@ VcpuExit KvmVcpu::take_exit() {
   return {.kind = VcpuExit::Kind::kUnknown, .raw = run.exit_reason};
 }
 
-VcpuExit KvmVcpu::mmio() const {
-  const auto& mmio = area_->mmio;
-  VcpuExit exit;
-  exit.kind = VcpuExit::Kind::kMmio;
-  exit.phys_addr = mmio.phys_addr;
-  exit.size = static_cast<uint8_t>(std::min<uint32_t>(mmio.len, sizeof(exit.data)));
-  exit.write = mmio.is_write != 0;
-  if (exit.write) std::memcpy(&exit.data, mmio.data, exit.size);
-  return exit;
-}
-
 // PSCI's SYSTEM_OFF and SYSTEM_RESET, which KVM answers for the whole VM.
 VcpuExit KvmVcpu::system_event() const {
   switch (area_->system_event.type) {
@@ -86,8 +75,7 @@ VcpuExit KvmVcpu::system_event() const {
 
 void KvmVcpu::set_read_data(uint64_t value) {
   unanswered_ = false;
-  if (area_->exit_reason == KVM_EXIT_MMIO)
-    std::memcpy(area_->mmio.data, &value, sizeof(area_->mmio.data));
+  if (area_->exit_reason == KVM_EXIT_MMIO) answer_mmio(*area_, value);
 }
 
 // The state between a device's answer and the instruction's end is KVM's own: it is gone through

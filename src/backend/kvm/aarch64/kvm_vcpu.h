@@ -18,18 +18,7 @@ namespace husk::kvm {
 class KvmVcpu {
  public:
   using SnapshotState = contract::aarch64::VcpuState;
-
-  // Outlives the vCPU.
-  class Handle {
-   public:
-    explicit Handle(std::shared_ptr<ExitGate> gate) : gate_(std::move(gate)) {}
-    static void force_exit(std::span<const Handle> batch) {
-      for (const Handle& handle : batch) handle.gate_->request();
-    }
-
-   private:
-    std::shared_ptr<ExitGate> gate_;
-  };
+  using Handle = ExitHandle;
 
   KvmVcpu(uint32_t id, RunArea area) : id_(id), area_(std::move(area)) {}
   KvmVcpu(const KvmVcpu&) = delete;
@@ -63,7 +52,6 @@ class KvmVcpu {
 
  private:
   [[nodiscard]] seam::VcpuExit take_exit();
-  [[nodiscard]] seam::VcpuExit mmio() const;
   [[nodiscard]] seam::VcpuExit system_event() const;
   [[nodiscard]] seam::VcpuExit failed() const;
   // kState: the last exit waits for a device.

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "backend/kvm/common/mmio.h"
 #include "base/log.h"
 
 namespace husk::kvm {
@@ -89,21 +90,15 @@ VcpuExit KvmVcpu::next_io() {
 }
 
 VcpuExit KvmVcpu::mmio() {
-  const auto& mmio = area_->mmio;
-  VcpuExit exit;
-  exit.kind = VcpuExit::Kind::kMmio;
-  exit.phys_addr = mmio.phys_addr;
-  exit.size = static_cast<uint8_t>(std::min<uint32_t>(mmio.len, sizeof(exit.data)));
-  exit.write = mmio.is_write != 0;
+  const VcpuExit exit = mmio_exit(*area_);
   unanswered_ = !exit.write;
-  if (exit.write) std::memcpy(&exit.data, mmio.data, exit.size);
   return exit;
 }
 
 void KvmVcpu::set_read_data(uint64_t value) {
   unanswered_ = false;
   if (area_->exit_reason == KVM_EXIT_MMIO) {
-    std::memcpy(area_->mmio.data, &value, sizeof(value));
+    answer_mmio(*area_, value);
   } else if (io_at_ < io_count_) {
     const auto& io = area_->io;
     std::memcpy(area_.bytes() + io.data_offset + uint64_t{io_at_} * io.size, &value,

@@ -22,18 +22,7 @@ namespace husk::kvm {
 class KvmVcpu {
  public:
   using SnapshotState = contract::x86::VcpuState;
-
-  // Outlives the vCPU.
-  class Handle {
-   public:
-    explicit Handle(std::shared_ptr<ExitGate> gate) : gate_(std::move(gate)) {}
-    static void force_exit(std::span<const Handle> batch) {
-      for (const Handle& handle : batch) handle.gate_->request();
-    }
-
-   private:
-    std::shared_ptr<ExitGate> gate_;
-  };
+  using Handle = ExitHandle;
 
   // What it needs of its VM, which outlives it.
   struct Home {
