@@ -54,7 +54,6 @@ enum Index : uint32_t {
   kAmdSyscfg = 0xc0010010,
   kAmdHwcr = 0xc0010015,
   kAmdPatchLevel = 0xc001020b,
-  kAmdLsCfg = 0xc0011020,
   kAmdDeCfg = 0xc0011029,
   kAmdInterruptPending = 0xc0010055,
   kAmdNbCfg = 0xc001001f,
@@ -118,7 +117,7 @@ bool valid_mtrr(uint32_t index, uint64_t value) {
 // that matters here.
 bool ignored_amd(uint32_t index) {
   return index == kAmdSyscfg || index == kAmdHwcr || index == kAmdPatchLevel ||
-         index == kAmdLsCfg || index == kAmdInterruptPending || index == kAmdNbCfg;
+         index == kAmdInterruptPending || index == kAmdNbCfg;
 }
 
 }  // namespace
