@@ -19,6 +19,7 @@ ARROWS = {
     "boot": MEMORY,
     "platform": MEMORY,
     "virtio": MEMORY,
+    "snapshot": MEMORY | {"api"},
     "oci": BASE,
     "agent/protocol": BASE,
     "agent/guest": BASE | {"agent/protocol"},

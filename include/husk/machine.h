@@ -178,8 +178,12 @@ class Vcpu {
   [[nodiscard]] virtual uint32_t id() const = 0;
   // Executes the guest until it needs something.
   [[nodiscard]] virtual Result<VcpuExit> run() = 0;
+  // Of an x86-64 vCPU, and of an aarch64 one; the other pair answers kUnsupported. An aarch64
+  // vCPU's are its whole, and like its snapshot they are kState while a read waits for its value.
   [[nodiscard]] virtual Result<Registers> regs() const = 0;
   [[nodiscard]] virtual Result<void> set_regs(const Registers& regs) = 0;
+  [[nodiscard]] virtual Result<Arm64Registers> arm64_regs() const = 0;
+  [[nodiscard]] virtual Result<void> set_arm64_regs(const Arm64Registers& regs) = 0;
   // The value that the guest reads, after IoIn or MmioRead and before the next run(); kState
   // otherwise.
   [[nodiscard]] virtual Result<void> set_io_result(uint64_t value) = 0;

@@ -164,7 +164,8 @@ concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t l
 // the guest. From the call to the end of the VM, a vCPU's write of exactly that value and size (1,
 // 2, 4 or 8 bytes) to that address adds 1 to the eventfd, and is no exit; every other access there
 // is one as before. The VM keeps the eventfd alive by itself. Before any vCPU runs;
-// kInvalidArgument for what it cannot watch.
+// kInvalidArgument for what it cannot watch. kUnsupported: on this host there are none after all,
+// of any address and value.
 template <class M>
 concept HasDoorbells = requires(M& vm, uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
   { vm.ring_on_write(gpa, size, value, eventfd) } -> std::same_as<Result<void>>;

@@ -12,8 +12,7 @@
 
 namespace husk::memory {
 
-Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::span<const RegionSpec> specs) {
-  std::unique_ptr<GuestMemory> memory(new GuestMemory);
+Result<void> GuestMemory::lay_out(std::span<const RegionSpec> specs) {
   uint64_t end = 0;
   for (const RegionSpec& spec : specs) {
     const bool aligned = spec.start.value % kPageSize == 0 && spec.size % kPageSize == 0;
@@ -21,12 +20,22 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::span<const RegionS
     if (!aligned || spec.size == 0 || spec.start.value < end || !region_end)
       return fail(ErrorKind::kInvalidArgument, "guest memory",
                   fmt::format("bad region at {:#x}, {} bytes", spec.start.value, spec.size));
-    memory->regions_.push_back(
-        {spec.start, spec.size, nullptr, memory->size_, memory->size_ / kPageSize});
-    memory->size_ += spec.size;
+    regions_.push_back({spec.start, spec.size, nullptr, size_, size_ / kPageSize});
+    size_ += spec.size;
     end = *region_end;
   }
-  if (memory->size_ == 0) return fail(ErrorKind::kInvalidArgument, "guest memory", "is empty");
+  if (size_ == 0) return fail(ErrorKind::kInvalidArgument, "guest memory", "is empty");
+  return {};
+}
+
+void GuestMemory::place(std::byte* host) {
+  for (Region& region : regions_) region.host = host + region.file_offset;
+  dirty_ = std::vector<std::atomic<uint64_t>>((size_ / kPageSize + 63) / 64);
+}
+
+Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::span<const RegionSpec> specs) {
+  std::unique_ptr<GuestMemory> memory(new GuestMemory);
+  HUSK_TRY(memory->lay_out(specs));
   memory->file_ = base::Fd(::memfd_create("husk-guest-memory", MFD_CLOEXEC));
   if (!memory->file_.valid()) return fail_errno("guest memory", "cannot create a memory file");
   if (::ftruncate(memory->file_.get(), static_cast<off_t>(memory->size_)) != 0)
@@ -34,9 +43,19 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::span<const RegionS
   memory->mapping_ =
       HUSK_TRY(base::Mapping::map(memory->size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
                                   memory->file_.get(), 0, "guest memory"));
-  for (Region& region : memory->regions_)
-    region.host = memory->mapping_.data() + region.file_offset;
-  memory->dirty_ = std::vector<std::atomic<uint64_t>>((memory->size_ / kPageSize + 63) / 64);
+  memory->place(memory->mapping_.data());
+  return memory;
+}
+
+Result<std::unique_ptr<GuestMemory>> GuestMemory::over(std::span<const RegionSpec> specs,
+                                                       FileWindow window) {
+  std::unique_ptr<GuestMemory> memory(new GuestMemory);
+  HUSK_TRY(memory->lay_out(specs));
+  if (memory->size_ != window.size())
+    return fail(ErrorKind::kInvalidArgument, "guest memory",
+                fmt::format("{} bytes do not fill a window of {}", memory->size_, window.size()));
+  memory->window_ = std::move(window);
+  memory->place(memory->window_->host());
   return memory;
 }
 
@@ -63,9 +82,12 @@ Result<void> GuestMemory::write(Gpa gpa, std::span<const std::byte> in) {
 }
 
 Result<void> GuestMemory::clear() {
-  if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                  static_cast<off_t>(size_)) != 0)
+  if (window_) {
+    HUSK_TRY(window_->hide(0, size_));
+  } else if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                         static_cast<off_t>(size_)) != 0) {
     return fail_errno("guest memory", "cannot be cleared");
+  }
   for (const Region& region : regions_) host_wrote(region.start, region.size);
   return {};
 }

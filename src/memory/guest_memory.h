@@ -1,4 +1,5 @@
-// The one checked door to guest memory. Owns the guest's RAM (a memfd, mapped) and its dirty log.
+// The one checked door to guest memory. Owns the guest's RAM (a memfd, or a private view of files,
+// mapped) and its dirty log.
 //
 // Every access is bounds-checked and returns an error for what is not RAM; nothing a guest chooses
 // can make it abort. Reads and writes are plain copies, not atomic with respect to running vCPUs,
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -19,6 +21,7 @@
 
 #include "base/fd.h"
 #include "contract/address.h"
+#include "memory/file_window.h"
 
 namespace husk::memory {
 
@@ -31,7 +34,7 @@ struct Region {
   Gpa start;
   uint64_t size = 0;
   std::byte* host = nullptr;
-  uint64_t file_offset = 0;  // of the region's first byte in the memory file
+  uint64_t file_offset = 0;  // of the region's first byte in the memory file, or in the window
   uint64_t first_page = 0;   // index of its first page in the dirty log
 
   [[nodiscard]] bool contains(Gpa gpa, uint64_t length) const {
@@ -62,6 +65,10 @@ class GuestMemory {
   // host as it is touched.
   [[nodiscard]] static Result<std::unique_ptr<GuestMemory>> create(
       std::span<const RegionSpec> specs);
+  // Memory that begins as what the window shows, which is as large as all regions: they lie in it
+  // back to back. Writes stay in this process as long as the window shows files privately.
+  [[nodiscard]] static Result<std::unique_ptr<GuestMemory>> over(std::span<const RegionSpec> specs,
+                                                                 FileWindow window);
 
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
@@ -105,7 +112,10 @@ class GuestMemory {
 
   [[nodiscard]] uint64_t size() const { return size_; }  // bytes of RAM, all regions
   [[nodiscard]] std::span<const Region> regions() const { return regions_; }
+  // What a region's file_offset counts in. -1 for memory over a window, which no one file has.
   [[nodiscard]] int file() const { return file_.get(); }
+  // All regions back to back.
+  [[nodiscard]] std::span<std::byte> bytes() const { return {regions_.front().host, size_}; }
 
   // The host has written these bytes: they are dirty, and the observer learns of it.
   void host_wrote(Gpa gpa, uint64_t length) {
@@ -133,11 +143,14 @@ class GuestMemory {
 
  private:
   GuestMemory() = default;
+  [[nodiscard]] Result<void> lay_out(std::span<const RegionSpec> specs);
+  void place(std::byte* host);
   [[nodiscard]] static std::unexpected<Error> out_of_range(Gpa gpa, uint64_t length);
   void mark_dirty_pages(Gpa gpa, uint64_t length);
 
   base::Fd file_;
   base::Mapping mapping_;
+  std::optional<FileWindow> window_;  // in the place of the two
   std::vector<Region> regions_;
   uint64_t size_ = 0;
   WriteObserver* observer_ = nullptr;

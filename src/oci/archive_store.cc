@@ -4,6 +4,7 @@
 
 #include <unordered_map>
 
+#include "base/temp_file.h"
 #include "base/try.h"
 #include "oci/archive_reader.h"
 #include "oci/blob_store.h"
@@ -11,7 +12,6 @@
 #include "oci/entry_path.h"
 #include "oci/file_source.h"
 #include "oci/limits.h"
-#include "oci/temp_file.h"
 #include "oci/verified_source.h"
 
 namespace husk::oci {
@@ -111,7 +111,7 @@ Result<std::unique_ptr<ByteSource>> ArchiveStore::open(const std::string& name) 
 
 Result<base::Fd> decompress_to_scratch(std::unique_ptr<ByteSource> source,
                                        const std::string& scratch_directory) {
-  base::Fd scratch = HUSK_TRY(open_scratch_file(scratch_directory));
+  base::Fd scratch = HUSK_TRY(base::open_scratch_file(scratch_directory));
   std::vector<std::byte> buffer(size_t{256} << 10);
   uint64_t offset = 0;
   while (const size_t n = HUSK_TRY(source->read(buffer))) {

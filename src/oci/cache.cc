@@ -10,9 +10,9 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "base/temp_file.h"
 #include "base/try.h"
 #include "oci/erofs_writer.h"
-#include "oci/temp_file.h"
 
 namespace husk::oci {
 namespace {
@@ -68,7 +68,7 @@ Result<std::optional<base::Fd>> Cache::find(const Digest& digest) const {
 Result<base::Fd> Cache::add(const Digest& digest,
                             const std::function<Result<void>(int fd)>& build) const {
   const std::string path = path_of(digest);
-  TempFile file = HUSK_TRY(TempFile::create(images_));
+  base::TempFile file = HUSK_TRY(base::TempFile::create(images_));
   HUSK_TRY(build(file.fd()));
   HUSK_TRY(file.publish(path));
   auto entry = HUSK_TRY(find(digest));

@@ -4,12 +4,12 @@
 #include <charconv>
 #include <exception>
 
+#include "base/temp_file.h"
 #include "base/try.h"
 #include "oci/cache.h"
 #include "oci/erofs_writer.h"
 #include "oci/image_source.h"
 #include "oci/merge.h"
-#include "oci/temp_file.h"
 
 namespace husk::oci {
 namespace {
@@ -26,7 +26,7 @@ std::array<uint8_t, 16> uuid_of(const Digest& digest) {
 
 Result<void> build(const ImageSource& image, const Limits& limits, const Cache& cache,
                    const std::string& subject, int fd) {
-  Spool spool(HUSK_TRY(open_scratch_file(cache.images())), cache.images());
+  Spool spool(HUSK_TRY(base::open_scratch_file(cache.images())), cache.images());
   const Tree tree = HUSK_TRY(merge_layers(image, limits, spool, subject));
   return write_root_image(tree, spool, uuid_of(image.digest), fd, cache.path_of(image.digest));
 }

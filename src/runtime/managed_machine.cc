@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "runtime/device_snapshots.h"
+#include "runtime/native_registers.h"
 #include "runtime/standard_devices.h"
 #include "virtio/mmio_transport.h"
 
@@ -37,14 +38,10 @@ class ManagedVcpu final : public machine::Vcpu {
                 "set_debug() is for manual execution; this machine runs its vCPUs itself");
   }
 
-  Result<Registers> regs() const override {
-    MachineRun* run = HUSK_TRY(machine_.paused_run());
-    return run->registers(id_);
-  }
-  Result<void> set_regs(const Registers& regs) override {
-    MachineRun* run = HUSK_TRY(machine_.paused_run());
-    return run->set_registers(id_, regs);
-  }
+  Result<Registers> regs() const override { return get<Registers>(); }
+  Result<void> set_regs(const Registers& regs) override { return set(regs); }
+  Result<Arm64Registers> arm64_regs() const override { return get<Arm64Registers>(); }
+  Result<void> set_arm64_regs(const Arm64Registers& regs) override { return set(regs); }
   Result<VcpuSnapshot> snapshot() const override {
     MachineRun* run = HUSK_TRY(machine_.paused_run());
     return run->capture(id_);
@@ -55,6 +52,20 @@ class ManagedVcpu final : public machine::Vcpu {
   }
 
  private:
+  template <class Wanted>
+  [[nodiscard]] Result<Wanted> get() const {
+    return get_if_native<Wanted>([this]() -> Result<NativeRegisters> {
+      MachineRun* run = HUSK_TRY(machine_.paused_run());
+      return run->registers(id_);
+    });
+  }
+  template <class Given>
+  [[nodiscard]] Result<void> set(const Given& given) {
+    return set_if_native(given, [this](const NativeRegisters& regs) -> Result<void> {
+      MachineRun* run = HUSK_TRY(machine_.paused_run());
+      return run->set_registers(id_, regs);
+    });
+  }
   [[nodiscard]] std::unexpected<Error> managed(const std::string& call) const {
     return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
                 call + " is for manual execution; this machine runs its vCPUs itself");
@@ -143,10 +154,11 @@ Result<void> ManagedMachine::load_kernel(MachineRun& run) {
   request.command_line = config_.kernel_cmdline.value_or("");
   const auto loaded = HUSK_TRY(run.load(request));
   kernel_description_ = loaded.description;
+  base::log(base::LogLevel::kDebug, "booting {}", kernel_description_);
   return {};
 }
 
-Result<std::unique_ptr<MachineRun>> ManagedMachine::build() {
+Result<std::unique_ptr<MachineRun>> ManagedMachine::build(const Preparation& prepare) {
   BoardOptions board;
   board.vcpus = config_.vcpu_count;
   board.debug_exit = extras_.debug_exit;
@@ -154,25 +166,40 @@ Result<std::unique_ptr<MachineRun>> ManagedMachine::build() {
   contract::ByteSink& serial = extras_.serial_output != nullptr ? *extras_.serial_output : dropped_;
   auto run = HUSK_TRY(factory_(board, *memory_, serial));
   HUSK_TRY(attach_devices(run->board()));
-  HUSK_TRY(load_kernel(*run));
+  HUSK_TRY(prepare(*run));
   return run;
 }
 
 Result<void> ManagedMachine::start() {
   HUSK_TRY(machine::check_state(Operation::kStart, state()));
-  host::warn_memory_exceeds_host_half(config_.memory_size);
   if (run_ != nullptr) {
     run_.reset();
     HUSK_TRY(memory_->clear());
   }
+  return launch([this](MachineRun& run) { return load_kernel(run); });
+}
+
+Result<MachineState> ManagedMachine::capture() {
+  MachineRun* run = HUSK_TRY(paused_run());
+  return run->capture_machine();
+}
+
+Result<void> ManagedMachine::start_from(const MachineState& state) {
+  HUSK_TRY(machine::check_state(Operation::kStart, this->state()));
+  if (run_ != nullptr)
+    return fail(ErrorKind::kState, "VM", "has run before; a snapshot is for a new machine");
+  return launch([&](MachineRun& run) { return run.restore_machine(state); });
+}
+
+Result<void> ManagedMachine::launch(const Preparation& prepare) {
+  host::warn_memory_exceeds_host_half(config_.memory_size);
   state_ = VmState::kStarting;
-  auto run = build();
+  auto run = build(prepare);
   if (!run) {
     state_ = VmState::kError;
     return std::unexpected(run.error());
   }
   run_ = std::move(*run);
-  base::log(base::LogLevel::kDebug, "booting {}", kernel_description_);
   state_ = VmState::kRunning;  // first, for the guest may end at once
   const auto started = run_->start([this, run = run_.get()] { finished(*run); });
   if (!started) {

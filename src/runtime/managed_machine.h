@@ -59,6 +59,12 @@ class ManagedMachine final : public machine::VirtualMachine {
   // A device made anew at each start, recorded as `config`.
   [[nodiscard]] Result<void> add_device(const VirtioDeviceConfig& config, DeviceFactory factory);
 
+  // While paused: all but memory.
+  [[nodiscard]] Result<MachineState> capture();
+  // In place of start(): goes on from there, for a machine of the same shape that has not been
+  // started yet and whose memory holds what the captured one's held.
+  [[nodiscard]] Result<void> start_from(const MachineState& state);
+
   // Once it has started. Any thread, for both.
   size_t send_serial(std::span<const std::byte> data);
   [[nodiscard]] MachineEnd& end() { return run_->end(); }
@@ -81,7 +87,10 @@ class ManagedMachine final : public machine::VirtualMachine {
 
   ManagedMachine(machine::VmConfig config, std::unique_ptr<memory::GuestMemory> memory,
                  RunFactory factory);
-  [[nodiscard]] Result<std::unique_ptr<MachineRun>> build();
+  using Preparation = std::function<Result<void>(MachineRun&)>;
+  // From created or stopped to running; `prepare` gives vCPUs and devices their state.
+  [[nodiscard]] Result<void> launch(const Preparation& prepare);
+  [[nodiscard]] Result<std::unique_ptr<MachineRun>> build(const Preparation& prepare);
   [[nodiscard]] Result<void> attach_devices(Board& board);
   [[nodiscard]] Result<void> load_kernel(MachineRun& run);
   void finished(MachineRun& run);

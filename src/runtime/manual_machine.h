@@ -3,7 +3,8 @@
 // nothing else: no board, no kernel.
 //
 // A vCPU begins where a boot loader would leave it: 32-bit protected mode with flat segments and no
-// paging on x86-64, EL1 with the MMU off on aarch64; which instruction is set_regs()'s to say.
+// paging on x86-64, EL1 with the MMU off on aarch64; which instruction is set_regs()'s or
+// set_arm64_regs()'s to say.
 #pragma once
 
 #include <atomic>
@@ -23,6 +24,7 @@
 #include "memory/guest_memory.h"
 #include "registers.h"
 #include "runtime/memory_view.h"
+#include "runtime/native_registers.h"
 #include "runtime/vcpu_state_bytes.h"
 
 namespace husk::runtime {
@@ -39,8 +41,10 @@ class ManualVcpu final : public machine::Vcpu {
   uint32_t id() const override { return id_; }
   // kState when the machine is not running, or is no longer: pause() and stop() end a run().
   Result<machine::VcpuExit> run() override;
-  Result<Registers> regs() const override { return get_registers(vcpu_); }
-  Result<void> set_regs(const Registers& regs) override { return set_registers(vcpu_, regs); }
+  Result<Registers> regs() const override { return get<Registers>(); }
+  Result<void> set_regs(const Registers& regs) override { return set(regs); }
+  Result<Arm64Registers> arm64_regs() const override { return get<Arm64Registers>(); }
+  Result<void> set_arm64_regs(const Arm64Registers& regs) override { return set(regs); }
   Result<void> set_io_result(uint64_t value) override {
     return answer<machine::exits::IoIn>(value, "an IoIn exit");
   }
@@ -59,6 +63,15 @@ class ManualVcpu final : public machine::Vcpu {
   }
 
  private:
+  template <class Wanted>
+  Result<Wanted> get() const {
+    return get_if_native<Wanted>([this] { return get_registers(vcpu_); });
+  }
+  template <class Given>
+  Result<void> set(const Given& given) {
+    return set_if_native(
+        given, [this](const NativeRegisters& regs) { return set_registers(vcpu_, regs); });
+  }
   template <class Exit>
   Result<void> answer(uint64_t value, const char* expected);
   // What the seam's exit leaves in the vCPU's registers.

@@ -43,6 +43,7 @@ class Console : public Device {
   void activate(uint64_t features, std::vector<Queue>& queues, Notifier& notifier) override;
   void reset() override;
   [[nodiscard]] Result<void> notified(uint32_t queue) override;
+  void transfer_state(contract::StateArchive& state) override;
 
  private:
   class Port;

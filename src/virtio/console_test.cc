@@ -333,5 +333,23 @@ TEST_F(ConsoleTest, APortWithoutAnOutputSwallows) {
   EXPECT_EQ(driver.send(kTransmit0, {driver.fill("into the dark")}), 0u);
 }
 
+TEST_F(ConsoleTest, ARestoredConsoleKeepsItsPortsAndWhatNobodyHasReadYet) {
+  introduce();
+  open(1);
+  type(1, "before");
+  auto device = std::make_unique<Console>(std::vector<Console::PortSpec>{
+      {"console", true, &output_[0]}, {"agent", false, &output_[1]}});
+  console_ = device.get();
+  ASSERT_TRUE(driver_->go_on_with(std::move(device), driver_->state()));
+  const auto buffer = driver_->room(64);
+  EXPECT_EQ(driver_->send(kReceive1, {buffer}), 6u);
+  EXPECT_EQ(driver_->text(buffer, 6), "before");
+  driver_->offer(kReceive1, {driver_->room(64)});
+  type(1, "after");
+  EXPECT_EQ(driver_->used(kReceive1), 5u);
+  driver_->send(kTransmit1, {driver_->fill("answer")});
+  EXPECT_EQ(output_[1].text, "answer");
+}
+
 }  // namespace
 }  // namespace husk::virtio

@@ -35,6 +35,9 @@ class Device {
   virtual void reset() = 0;
   // The driver made chains available. An error means that it broke the rules.
   [[nodiscard]] virtual Result<void> notified(uint32_t queue) = 0;
+  // What the device itself remembers beyond its queues, which have been restored by then and, where
+  // the driver had been ready, activated.
+  virtual void transfer_state(contract::StateArchive&) {}
 
   [[nodiscard]] std::mutex& mutex() { return mutex_; }
 

@@ -181,4 +181,8 @@ bool Queue::arm_notification() {
   return load_index(available_ + 2) == next_available_;
 }
 
+void Queue::transfer_state(contract::StateArchive& state) {
+  for (uint16_t* index : {&next_available_, &next_used_, &signalled_used_}) state.value(*index);
+}
+
 }  // namespace husk::virtio

@@ -14,6 +14,7 @@
 #include "husk/error.h"
 
 #include "contract/address.h"
+#include "contract/state_archive.h"
 #include "memory/guest_memory.h"
 
 namespace husk::virtio {
@@ -61,6 +62,9 @@ class Queue {
   [[nodiscard]] bool needs_interrupt();
   // Asks for a notification when more is available; false when there is more already.
   [[nodiscard]] bool arm_notification();
+  // How far it is, for a queue of the same rings. Chains that were popped and not pushed are not in
+  // it: devices give theirs back before.
+  void transfer_state(contract::StateArchive& state);
 
  private:
   Result<void> follow(uint16_t head, Chain& chain);

@@ -37,4 +37,5 @@ run() {
 }
 run seam_contract_test --gtest_brief=1 --gtest_filter='kvm*:Backends/*kvm'
 run kvm_ioctl_test --gtest_brief=1
+run kvm_roundtrips /tmp/roundtrips.json
 exit $failed

@@ -69,6 +69,18 @@ struct PendingEvents {
   bool operator==(const PendingEvents&) const = default;
 };
 
+// The FXSAVE64 image (Intel SDM vol. 1, 10.5.1).
+using FxsaveImage = std::array<uint8_t, 512>;
+
+// Empty registers, every exception masked: FCW 0x037f as FNINIT leaves it (Intel SDM vol. 2,
+// "FINIT/FNINIT"), MXCSR 0x1f80 as a reset does (vol. 3, "Processor State After Reset").
+constexpr FxsaveImage initial_fxsave() {
+  FxsaveImage image{};
+  image[0] = 0x7f, image[1] = 0x03;
+  image[24] = 0x80, image[25] = 0x1f;
+  return image;
+}
+
 struct VcpuState {
   std::array<uint64_t, 16> gpr{};
   uint64_t rip = 0;
@@ -81,8 +93,8 @@ struct VcpuState {
   uint64_t xcr0 = 1;
   std::array<uint64_t, 4> dr{};
   uint64_t dr6 = 0xffff0ff0, dr7 = 0x400;
-  std::vector<Msr> msrs;                          // sorted by index, without EFER
-  alignas(16) std::array<uint8_t, 512> fxsave{};  // the FXSAVE64 image (Intel SDM vol. 1, 10.5.1)
+  std::vector<Msr> msrs;  // sorted by index, without EFER
+  alignas(16) FxsaveImage fxsave = initial_fxsave();
   // The rest of the XSAVE area in its standard format (SDM vol. 1, 13.4.2 and 13.4.3): the header
   // and what is beyond x87 and SSE. Empty: nothing is.
   std::vector<uint8_t> xsave;

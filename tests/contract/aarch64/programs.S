@@ -2,15 +2,7 @@
 // x0 to x3: arguments 0 to 3. x4: where to report, in device space. Only loads and stores of one
 // general register go there, without writeback: of others the processor does not tell KVM what they
 // do (Arm ARM, DDI 0487, ESR_ELx, "ISS encoding for an exception from a Data Abort", ISV).
-.macro program name
-  .global program_\name, program_\name\()_end
-  .section .rodata
-  .balign 4
-  program_\name:
-.endm
-.macro end_program name
-  program_\name\()_end:
-.endm
+#include "program.inc"
 // One that this architecture does not have: no instruction at all.
 .macro no_program name
   program \name

@@ -5,7 +5,7 @@
 
 #include "husk/seam.h"
 
-#include "contract/x86/vcpu_state.h"
+#include "contract/x86/flat_state.h"
 #include "memory/guest_memory.h"
 
 namespace husk::contract_tests {
@@ -42,22 +42,13 @@ inline Result<EntryState> entry_state(memory::GuestMemory& memory, uint64_t rip,
   for (uint64_t i = 0; i < 512 && stored; ++i)
     stored = memory.store<uint64_t>(Gpa{kDirectory + i * 8}, i << 21 | 0x83);
   if (!stored) return std::unexpected(stored.error());
-  constexpr uint16_t kCommon =
-      kSegPresent | kSegNotSystem | kSegWritable | kSegAccessed | kSegGranular;
-  EntryState state;
-  state.segments.fill({0x10, kCommon | kSegBig, 0xffffffff, 0});
-  state.segments[kCs] = {8, kCommon | kSegCode | kSegLong, 0xffffffff, 0};
-  state.tr = {0x18, kSegPresent | 11, 0x67, 0};
-  state.cr0 = 0x80000031;  // PG NE ET PE
+  EntryState state = flat_state(CodeSize::k64);
+  state.cr0 |= 0x80000020;  // PG NE
   state.cr3 = kTables;
   state.cr4 = 0x620;   // PAE OSFXSR OSXMMEXCPT
   state.efer = 0x500;  // LMA LME
   state.rip = rip;
   state.gpr[4] = stack;
-  state.fxsave[0] = 0x7f;  // FCW and MXCSR as after reset
-  state.fxsave[1] = 0x03;
-  state.fxsave[24] = 0x80;
-  state.fxsave[25] = 0x1f;
   return state;
 }
 

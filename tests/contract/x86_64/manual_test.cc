@@ -95,6 +95,8 @@ TEST_P(Manual, RegistersAreTheGuests) {
   auto vcpu = at({0x40, 0xe6, 0x80, 0xeb, 0xfe});
   Registers regs = *vcpu->regs();
   EXPECT_EQ(regs.rip, kCode);
+  EXPECT_THAT(error_of(vcpu->arm64_regs()), HasSubstr("this vCPU has those of x86_64"));
+  EXPECT_THAT(error_of(vcpu->set_arm64_regs({})), HasSubstr("this vCPU has those of x86_64"));
   regs.rax = 0x41;
   regs.rsi = 0x1234;
   ASSERT_TRUE(vcpu->set_regs(regs));

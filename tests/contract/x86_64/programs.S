@@ -1,13 +1,6 @@
 # The guests of the contract suite: a few instructions each, position-independent, 64-bit, no stack.
 # rdi, rsi, rdx, rcx: arguments 0 to 3. rbx: where to report, in device space.
-.macro program name
-  .global program_\name, program_\name\()_end
-  .section .rodata
-  program_\name:
-.endm
-.macro end_program name
-  program_\name\()_end:
-.endm
+#include "program.inc"
 .code64
 
 program spin

@@ -47,12 +47,14 @@ class KvmVcpu {
   // Everything in KVM's list of registers.
   [[nodiscard]] Result<SnapshotState> capture_snapshot();
   // A state's `registers` may be some of those that there are, and its mpidr 0: what it leaves out
-  // stays. The counter is restore_clock()'s.
+  // stays. The counter is restore_clock()'s. kUnsupported: from a host whose counter has another
+  // frequency, or with what else this one cannot have. kState: an SError is pending that the state
+  // has not.
   [[nodiscard]] Result<void> restore_snapshot(const SnapshotState& state);
   [[nodiscard]] static Result<void> write_snapshot_state(const SnapshotState& state,
                                                          std::ostream& out);
   [[nodiscard]] static Result<SnapshotState> read_snapshot_state(std::istream& in);
-  // By the virtual counter and the frequency that this host's counter has.
+  // By the virtual counter and its frequency, this host's where the state does not say it.
   [[nodiscard]] static seam::ClockRef capture_clock_ref(const SnapshotState& state,
                                                         uint64_t host_now);
   uint64_t restore_clock(const seam::ClockRef& ref, uint64_t host_now);

@@ -8,18 +8,16 @@
 
 #include "husk/seam.h"
 
-#include "backend/kvm/common/dax_mapper.h"
-#include "backend/kvm/common/memory_slots.h"
-#include "backend/kvm/common/system.h"
+#include "backend/kvm/common/dirty_ring.h"
+#include "backend/kvm/common/vm_base.h"
 #include "backend/kvm/x86_64/cpuid.h"
 #include "backend/kvm/x86_64/kvm_vcpu.h"
 #include "backend/kvm/x86_64/split_irqchip.h"
 #include "contract/irq_line.h"
-#include "memory/guest_memory.h"
 
 namespace husk::kvm {
 
-class KvmVm final : public memory::WriteObserver {
+class KvmVm final : public VmBase {
  public:
   using Vcpu = KvmVcpu;
 
@@ -36,17 +34,7 @@ class KvmVm final : public memory::WriteObserver {
   }
   [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus,
                                                              const Options& options);
-  ~KvmVm();
-  KvmVm(const KvmVm&) = delete;
-  KvmVm& operator=(const KvmVm&) = delete;
-  // The memory that map_ram() maps: its dirty log asks this VM what vCPUs wrote. Outlives the VM.
-  // Before any vCPU runs.
-  void attach_memory(memory::GuestMemory& memory);
 
-  [[nodiscard]] Result<void> map_ram(std::byte* host, uint64_t gpa, uint64_t length,
-                                     seam::Prot prot);
-  [[nodiscard]] Result<void> unmap_ram(uint64_t gpa, uint64_t length);
-  [[nodiscard]] Result<std::unique_ptr<DaxMapper>> dax_mapper(uint64_t gpa, uint64_t length);
   // Ids in order from 0.
   [[nodiscard]] Result<std::unique_ptr<KvmVcpu>> create_vcpu(uint32_t id);
 
@@ -60,15 +48,7 @@ class KvmVm final : public memory::WriteObserver {
   [[nodiscard]] Result<std::vector<std::byte>> capture_intc();
   [[nodiscard]] Result<void> restore_intc(std::span<const std::byte> state);
 
-  // seam::HasDoorbells
-  [[nodiscard]] Result<void> ring_on_write(uint64_t gpa, uint32_t size, uint64_t value,
-                                           int eventfd);
-
-  [[nodiscard]] static uint64_t host_monotonic_ticks();
-
   // memory::WriteObserver
-  void host_wrote(Gpa, uint64_t) override {}
-  Result<void> track_writes(bool on) override { return slots_.set_logging(on); }
   Result<void> report_writes(memory::GuestMemory& memory) override;
 
  private:
@@ -77,15 +57,11 @@ class KvmVm final : public memory::WriteObserver {
   // Marks what the rings hold; any thread.
   Result<void> harvest();
 
-  System system_;
-  base::Fd vm_;
   uint32_t vcpus_;
   uint32_t created_ = 0;
-  MemorySlots slots_;
   SplitIrqchip irqchip_;
   CpuidEntries cpuid_;
   size_t xsave_size_ = 0;
-  memory::GuestMemory* memory_ = nullptr;
   uint32_t ring_entries_ = 0;
   std::mutex ring_mutex_;
   std::vector<DirtyRing> rings_;

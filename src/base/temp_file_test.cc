@@ -1,13 +1,13 @@
-#include "oci/temp_file.h"
+#include "base/temp_file.h"
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "oci/testing/temp_directory.h"
+#include "base/testing/temp_directory.h"
 
-namespace husk::oci {
+namespace husk::base {
 namespace {
 
 using ::testing::ElementsAre;
@@ -85,4 +85,4 @@ TEST(TempFile, ScratchFilesAreNeverSeen) {
 }
 
 }  // namespace
-}  // namespace husk::oci
+}  // namespace husk::base

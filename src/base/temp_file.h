@@ -6,10 +6,13 @@
 
 #include "base/fd.h"
 
-namespace husk::oci {
+namespace husk::base {
 
 // A nameless read-write file in `directory`.
-[[nodiscard]] Result<base::Fd> open_scratch_file(const std::string& directory);
+[[nodiscard]] Result<Fd> open_scratch_file(const std::string& directory);
+
+// Removes what dead makers of named files left in `directory`; says how many there were.
+unsigned sweep_temp_files(const std::string& directory);
 
 // A file under construction, which gets its name only when it is complete. Move-only.
 class TempFile {
@@ -26,14 +29,14 @@ class TempFile {
   [[nodiscard]] int fd() const { return fd_.get(); }
 
   // Makes the content durable and read-only, then gives it the name `path` (same file system) in
-  // one step. False, and no change, when that name exists.
+  // one step, and makes the name durable. False, and no change, when that name exists.
   [[nodiscard]] Result<bool> publish(const std::string& path);
 
  private:
-  TempFile(base::Fd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+  TempFile(Fd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
 
-  base::Fd fd_;
+  Fd fd_;
   std::string name_;  // of the fallback, else empty
 };
 
-}  // namespace husk::oci
+}  // namespace husk::base

@@ -1,4 +1,4 @@
-#include "oci/temp_file.h"
+#include "base/temp_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 
 #include "base/try.h"
 
-namespace husk::oci {
+namespace husk::base {
 namespace {
 
 constexpr std::string_view kPrefix = ".building-";
@@ -23,8 +23,8 @@ bool lacks_tmpfile(int error) {
   return error == EOPNOTSUPP || error == EISDIR || error == ENOENT || error == EINVAL;
 }
 
-base::Fd open_tmpfile(const std::string& directory) {
-  return base::Fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+Fd open_tmpfile(const std::string& directory) {
+  return Fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
 }
 
 std::string random_name() {
@@ -34,20 +34,8 @@ std::string random_name() {
   return fmt::format("{}{:016x}", kPrefix, number);
 }
 
-// A file whose maker lives is locked; one that can be locked was left behind.
-void sweep(const std::string& directory) {
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string path = it->path();
-    if (!it->path().filename().string().starts_with(kPrefix)) continue;
-    const base::Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    if (fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
-  }
-}
-
 // Locked and still there: a sweeper may have come between the creation and the lock.
-bool is_ours(const base::Fd& fd) {
+bool is_ours(const Fd& fd) {
   struct stat st{};
   return ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd.get(), &st) == 0 &&
          st.st_nlink == 1;
@@ -62,30 +50,54 @@ int link_nameless(int fd, const std::string& path) {
   return ::linkat(fd, "", AT_FDCWD, path.c_str(), AT_EMPTY_PATH);
 }
 
+// A name survives a crash only once its directory is on the disk (fsync(2)).
+Result<void> sync_directory_of(const std::string& path) {
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  const Fd fd = HUSK_TRY(
+      open_file(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY, "a directory"));
+  if (::fsync(fd.get()) != 0) return fail_errno(directory, "cannot write to the disk");
+  return {};
+}
+
 }  // namespace
 
-Result<base::Fd> open_scratch_file(const std::string& directory) {
-  base::Fd fd = open_tmpfile(directory);
+// A file whose maker lives is locked; one that can be locked was left behind.
+unsigned sweep_temp_files(const std::string& directory) {
+  unsigned removed = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string path = it->path();
+    if (!it->path().filename().string().starts_with(kPrefix)) continue;
+    const Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && ::unlink(path.c_str()) == 0)
+      ++removed;
+  }
+  return removed;
+}
+
+Result<Fd> open_scratch_file(const std::string& directory) {
+  Fd fd = open_tmpfile(directory);
   if (fd.valid()) return fd;
   if (!lacks_tmpfile(errno)) return fail_errno(directory, "cannot create a temporary file");
   TempFile named = HUSK_TRY(TempFile::create_named(directory));
-  base::Fd copy(::fcntl(named.fd(), F_DUPFD_CLOEXEC, 0));
+  Fd copy(::fcntl(named.fd(), F_DUPFD_CLOEXEC, 0));
   if (!copy.valid()) return fail_errno(directory, "cannot duplicate a descriptor");
   return copy;  // ~TempFile takes the name away
 }
 
 Result<TempFile> TempFile::create(const std::string& directory) {
-  base::Fd fd = open_tmpfile(directory);
+  Fd fd = open_tmpfile(directory);
   if (fd.valid()) return TempFile(std::move(fd), {});
   if (!lacks_tmpfile(errno)) return fail_errno(directory, "cannot create a temporary file");
   return create_named(directory);
 }
 
 Result<TempFile> TempFile::create_named(const std::string& directory) {
-  sweep(directory);
+  sweep_temp_files(directory);
   for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
     std::string path = directory + "/" + random_name();
-    base::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (fd.valid() && is_ours(fd)) return TempFile(std::move(fd), std::move(path));
     if (!fd.valid() && errno != EEXIST)
       return fail_errno(directory, "cannot create a temporary file");
@@ -102,9 +114,14 @@ Result<bool> TempFile::publish(const std::string& path) {
   if (::fdatasync(fd_.get()) != 0) return fail_errno(path, "cannot write to the disk");
   const int status =
       name_.empty() ? link_nameless(fd_.get(), path) : ::link(name_.c_str(), path.c_str());
-  if (status == 0) return true;
+  if (status == 0) {
+    auto durable = sync_directory_of(path);
+    if (durable) return true;
+    ::unlink(path.c_str());
+    return std::unexpected(std::move(durable.error()));
+  }
   if (errno == EEXIST) return false;
-  return fail_errno(path, "cannot put the image into the cache");
+  return fail_errno(path, "cannot give a finished file its name");
 }
 
-}  // namespace husk::oci
+}  // namespace husk::base
