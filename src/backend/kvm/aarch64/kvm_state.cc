@@ -175,8 +175,8 @@ Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
   // Whatever the last exit asked for belongs to another life.
   unanswered_ = false;
   HUSK_TRY(complete_access());
+  if (get_reg<uint64_t>(fd(), kPcId) != state.pc) forget_stop();
   HUSK_TRY(check_frequency(state, counter_frequency()));
-  forget_stop();
   HUSK_TRY(restore_mpidr(fd(), state.mpidr));
   HUSK_TRY(visit_fields(state, [&](uint64_t id, const auto& field) {
     return set_reg(fd(), id, std::as_bytes(std::span(&field, 1)));
