@@ -20,7 +20,7 @@ guest: setup
 
 # Debian's kernel for aarch64; `make test` and `make aarch64` look at it when it is there.
 guest-arm64: setup
-	tools/fetch_kernel_arm64.sh
+	tools/fetch_kernel.sh arm64
 
 demo: build guest
 	tools/demo.sh
@@ -63,6 +63,7 @@ lab-kvm-arm64: setup
 bench: build guest
 	tools/setup.sh qemu-system-x86
 	python3 bench/boot.py build/release/husk .cache/guest build/bench/boot.json
+	build/release/kvm_roundtrips build/bench/kvm_roundtrips.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
 
 lint: setup

@@ -19,6 +19,7 @@ ARROWS = {
     "boot": MEMORY,
     "platform": MEMORY,
     "virtio": MEMORY,
+    "net": CONTRACT,
     "snapshot": MEMORY | {"api"},
     "oci": BASE,
     "agent/protocol": BASE,
@@ -32,7 +33,7 @@ ARROWS = {
     "soft": SOFT,
     "kvm/common": MEMORY,
     "kvm": MEMORY | {"kvm/common"},
-    "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "oci", "agent/host", "agent/protocol", "api"},
+    "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "net", "oci", "snapshot", "agent/host", "agent/protocol", "api"},
     "cli": MEMORY | {"runtime", "boot", "oci", "api", "agent/host", "agent/protocol"},
 }
 

@@ -1,25 +1,46 @@
 #!/bin/sh
-# Takes Debian's cloud kernel out of its package into .cache/guest: vmlinuz and lib/modules/RELEASE. Cached; unmodified.
+# Takes Debian's cloud kernel out of its package: vmlinuz and lib/modules/RELEASE. Cached; unmodified.
+#   tools/fetch_kernel.sh [amd64]   into .cache/guest
+#   tools/fetch_kernel.sh arm64     into .cache/guest-arm64; needs no root, and the machine's own APT does not learn of arm64
 set -eu
 
 cd "$(dirname "$0")/.."
-target=.cache/guest
+arch=${1:-amd64}
+die() { echo "fetch_kernel: $*" >&2; exit 1; }
+
+case $arch in
+  amd64) target=.cache/guest ;;
+  arm64) target=.cache/guest-arm64 ;;
+  *) die "there is none for $arch: amd64 or arm64" ;;
+esac
 [ -f "$target/vmlinuz" ] && exit 0
 
-package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null |
-  sed -n 's/^ *Depends: \(linux-image-[0-9].*-cloud-amd64\)$/\1/p' | head -n 1)
-if [ -z "$package" ]; then
+if [ "$arch" = arm64 ]; then
+  . tools/lab/arm64_apt.sh
+  arm64_apt_update
+  apt() { arm64_apt "$@"; }
+else
+  apt() { "$@"; }
+fi
+
+# The package of that name depends on the newest kernel's.
+newest() {
+  apt apt-cache depends "linux-image-cloud-$arch" 2>/dev/null |
+    sed -n "s/^ *Depends: \(linux-image-[0-9].*-cloud-$arch\)\$/\1/p" | head -n 1
+}
+package=$(newest)
+if [ -z "$package" ] && [ "$arch" = amd64 ]; then
   root=""
   [ "$(id -u)" = 0 ] || root="sudo"
   $root apt-get update -qq
-  package=$(apt-cache depends linux-image-cloud-amd64 |
-    sed -n 's/^ *Depends: \(linux-image-[0-9].*-cloud-amd64\)$/\1/p' | head -n 1)
+  package=$(newest)
 fi
-[ -n "$package" ] || { echo "fetch_kernel: no package linux-image-cloud-amd64" >&2; exit 1; }
+[ -n "$package" ] || die "no package linux-image-cloud-$arch"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-(cd "$work" && apt-get download -qq "$package" 2>/dev/null && dpkg -x ./*.deb root)
+(cd "$work" && apt apt-get download "$package" >/dev/null 2>&1) || die "$package cannot be downloaded"
+dpkg -x "$work"/*.deb "$work/root"
 release=$(ls "$work/root/lib/modules")
 /sbin/depmod -b "$work/root" "$release"
 mkdir -p "$target/lib"

@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "boot/layout.h"
+#include "contract/x86/flat_state.h"
 
 namespace husk::boot {
 namespace {
@@ -12,7 +13,7 @@ using namespace contract::x86;  // NOLINT(google-build-using-namespace): the nam
 
 constexpr uint16_t kCodeSelector = 0x10, kDataSelector = 0x18, kTaskSelector = 0x20;
 constexpr uint64_t kPresent = 1, kWritable = 2, kLargePage = 0x80;
-constexpr uint64_t kCr0Pe = 1, kCr0Et = 0x10, kCr0Pg = 1u << 31, kCr4Pae = 0x20;
+constexpr uint64_t kCr0Pg = 1u << 31, kCr4Pae = 0x20;
 constexpr uint64_t kEferLme = 0x100, kEferLma = 0x400;
 
 uint64_t descriptor(const Segment& segment) {
@@ -24,29 +25,15 @@ uint64_t descriptor(const Segment& segment) {
          (segment.base >> 24 & 0xff) << 56;
 }
 
-Segment flat(uint16_t selector, bool code, bool wide) {
-  uint16_t attributes = kSegPresent | kSegNotSystem | kSegWritable | kSegAccessed | kSegGranular;
-  if (code) attributes |= kSegCode;
-  attributes |= code && wide ? kSegLong : kSegBig;
-  return {selector, attributes, 0xffffffff, 0};
-}
-
-Result<VcpuState> flat_state(memory::GuestMemory& memory, bool wide) {
-  VcpuState state;
-  const Segment code = flat(kCodeSelector, true, wide);
-  const Segment data = flat(kDataSelector, false, wide);
-  state.segments.fill(data);
-  state.segments[kCs] = code;
-  state.tr = {kTaskSelector, kSegPresent | 11, 0x67, 0};  // a busy TSS, as VM entry wants one
-  const std::array<uint64_t, 5> gdt{0, 0, descriptor(code), descriptor(data), descriptor(state.tr)};
+// Linux reloads its segments from this table: it says what the hidden parts say.
+Result<VcpuState> with_descriptors(memory::GuestMemory& memory, CodeSize size) {
+  VcpuState state =
+      flat_state(size, {.code = kCodeSelector, .data = kDataSelector, .task = kTaskSelector});
+  const std::array<uint64_t, 5> gdt{0, 0, descriptor(state.segments[kCs]),
+                                    descriptor(state.segments[kDs]), descriptor(state.tr)};
   HUSK_TRY(memory.store(Gpa{kGdtAddress}, gdt));
   state.gdtr = {kGdtAddress, sizeof(gdt) - 1};
   state.idtr = {0, 0};
-  state.cr0 = kCr0Pe | kCr0Et;
-  state.fxsave[0] = 0x7f;  // FCW 0x037f, MXCSR 0x1f80: the values after reset
-  state.fxsave[1] = 0x03;
-  state.fxsave[24] = 0x80;
-  state.fxsave[25] = 0x1f;
   return state;
 }
 
@@ -69,7 +56,7 @@ Result<void> write_identity_map(memory::GuestMemory& memory) {
 }  // namespace
 
 Result<VcpuState> long_mode_entry(memory::GuestMemory& memory, uint64_t rip) {
-  VcpuState state = HUSK_TRY(flat_state(memory, true));
+  VcpuState state = HUSK_TRY(with_descriptors(memory, CodeSize::k64));
   HUSK_TRY(write_identity_map(memory));
   state.cr0 |= kCr0Pg;
   state.cr3 = kPageTables;
@@ -80,7 +67,7 @@ Result<VcpuState> long_mode_entry(memory::GuestMemory& memory, uint64_t rip) {
 }
 
 Result<VcpuState> protected_mode_entry(memory::GuestMemory& memory, uint32_t eip) {
-  VcpuState state = HUSK_TRY(flat_state(memory, false));
+  VcpuState state = HUSK_TRY(with_descriptors(memory, CodeSize::k32));
   state.rip = eip;
   return state;
 }

@@ -77,6 +77,7 @@ TEST(EntryState, ProtectedModeIsFlatAndUnpaged) {
     EXPECT_NE(segment.attributes & x86::kSegBig, 0);
   }
   EXPECT_EQ(state.fxsave[0] | state.fxsave[1] << 8, 0x37f);
+  EXPECT_EQ(state.fxsave[24] | state.fxsave[25] << 8, 0x1f80);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/try.h"
+#include "cli/cpu_flag.h"
 #include "cli/exit_codes.h"
 #include "cli/report.h"
 #include "cli/size.h"
@@ -24,7 +25,9 @@ struct BootOptions {
   std::vector<std::string> disks;
   std::string memory = "512M";
   std::string backend = "auto";
+  std::string vsock;
   uint32_t cpus = 1;
+  std::string cpu_model{name(CpuModel::kHost)};
   bool debug_exit = false;
   bool test_device = false;
 };
@@ -68,6 +71,7 @@ Result<machine::VmConfig> configure(const BootOptions& options) {
   if (options.cpus < 1 || options.cpus > kMostCpus)
     return fail(ErrorKind::kInvalidArgument, "--cpus", fmt::format("must be 1 to {}", kMostCpus));
   config.vcpu_count = options.cpus;
+  config.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
   config.kernel_path = options.kernel;
   config.kernel_cmdline = command_line(options);
   if (!options.initrd.empty()) config.initrd_path = options.initrd;
@@ -87,6 +91,11 @@ Result<int> boot(const BootOptions& options) {
   HUSK_TRY(machine.set_extras(std::move(extras)));
   for (const std::string& disk : options.disks) HUSK_TRY(vm->add_virtio_device(parse_disk(disk)));
   HUSK_TRY(vm->add_virtio_device(VirtioDeviceConfig::entropy()));
+  if (!options.vsock.empty()) {
+    VirtioDeviceConfig vsock = VirtioDeviceConfig::vsock();
+    vsock.path = options.vsock;
+    HUSK_TRY(vm->add_virtio_device(vsock));
+  }
 
   HUSK_TRY(vm->start());
   const RawTerminal terminal;
@@ -116,6 +125,8 @@ void add_boot(CLI::App& app, Action& chosen) {
       ->allow_extra_args(false);
   verb->add_option("--memory", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", options->cpus, "Number of vCPUs")->capture_default_str();
+  add_cpu_flag(*verb, options->cpu_model);
+  verb->add_option("--vsock", options->vsock, "Socket that leads to the guest's vsock ports");
   verb->add_option("--backend", options->backend, "What runs the machine")
       ->check(CLI::IsMember(runtime::backend_names()));
   verb->add_flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4");

@@ -30,8 +30,7 @@ uint32_t AcpiPm::read_block(uint64_t block) const {
     case kControl:
       return control_ | kSciEnable;
     case kTimer:
-      return static_cast<uint32_t>(static_cast<unsigned __int128>(clock_()) * kTimerHz /
-                                   kNsPerSecond);
+      return static_cast<uint32_t>(static_cast<unsigned __int128>(now()) * kTimerHz / kNsPerSecond);
     default:
       return 0;
   }
@@ -70,6 +69,17 @@ void AcpiPm::write(uint64_t offset, uint32_t size, uint64_t value) {
   const std::lock_guard lock(mutex_);
   for (uint32_t i = 0; i < size; ++i) write_byte(offset + i, static_cast<uint8_t>(value >> 8 * i));
   update_sci();
+}
+
+void AcpiPm::transfer_state(contract::StateArchive& state) {
+  const std::lock_guard lock(mutex_);
+  uint64_t timer_ns = now();
+  state.version(1);
+  state.value(timer_ns);
+  state.value(status_);
+  state.value(enable_);
+  state.value(control_);
+  if (state.reading()) ahead_ns_ = timer_ns - clock_();
 }
 
 }  // namespace husk::platform

@@ -7,6 +7,7 @@
 #include "contract/io_handler.h"
 #include "contract/irq_line.h"
 #include "contract/machine_event.h"
+#include "contract/state_archive.h"
 
 namespace husk::platform {
 
@@ -25,17 +26,21 @@ class AcpiPm : public contract::IoHandler {
   uint64_t read(uint64_t offset, uint32_t size) override;
   void write(uint64_t offset, uint32_t size, uint64_t value) override;
   void press_power_button();  // any thread
+  // The timer goes on from where it stood. The interrupt line is the controller's state.
+  void transfer_state(contract::StateArchive& state);
 
  private:
   [[nodiscard]] uint32_t read_block(uint64_t block) const;
   void write_byte(uint64_t offset, uint8_t value);
 
+  [[nodiscard]] uint64_t now() const { return clock_() + ahead_ns_; }
   void update_sci();  // with the lock held, so that the line follows the registers
 
   std::mutex mutex_;
   contract::MachineEventSink& events_;
   contract::IrqLine sci_;
   Clock clock_;
+  uint64_t ahead_ns_ = 0;  // of the clock, modulo 2^64: a restored timer counts from another moment
   uint8_t s5_;
   uint16_t status_ = 0, enable_ = 0, control_ = 1;
 };

@@ -87,5 +87,23 @@ TEST_F(Pm, TimerIsExactAfterYears) {
   EXPECT_EQ(pm.read(8, 4), static_cast<uint32_t>(ticks));
 }
 
+TEST_F(Pm, ARestoredTimerGoesOnWhereItStoodAndNotByTheTimeFrozen) {
+  time.advance(3 * kSecond);
+  pm.write(2, 2, 1 << 8);
+  contract::StateArchive saved;
+  pm.transfer_state(saved);
+  const auto bytes = saved.take();
+  time.advance(1000 * kSecond);
+  AcpiPm other(events, sci.line(), FakeTime::clock, 5);
+  contract::StateArchive state(bytes);
+  other.transfer_state(state);
+  ASSERT_TRUE(state.finish("pm"));
+  EXPECT_EQ(other.read(8, 4), 3u * 3'579'545);
+  time.advance(kSecond);
+  EXPECT_EQ(other.read(8, 4), 4u * 3'579'545);
+  other.press_power_button();
+  EXPECT_TRUE(sci.level()) << "enabled before";
+}
+
 }  // namespace
 }  // namespace husk::platform

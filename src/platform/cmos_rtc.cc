@@ -1,6 +1,7 @@
 #include "platform/cmos_rtc.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace husk::platform {
 namespace {
@@ -29,6 +30,7 @@ constexpr uint8_t kInterrupts = kPeriodic | kAlarm | kUpdate, kRequest = 0x80;  
 constexpr uint8_t kValidTime = 0x80;                                            // D
 
 constexpr uint64_t kNsPerSecond = 1'000'000'000, kCrystalHz = 32768;
+constexpr int64_t kFarthestOffsetS = int64_t{1} << 41;  // beyond any century that fits
 constexpr uint64_t kUpdateNs = 244'000;  // how long before the second the flag stands
 // The alarm runs by another clock than the one that the guest reads and the host may set.
 constexpr uint64_t kLongestWaitNs = 60 * kNsPerSecond;
@@ -223,6 +225,20 @@ void CmosRtc::expired() {
   const std::lock_guard lock(mutex_);
   note_events();
   schedule();
+}
+
+void CmosRtc::transfer_state(contract::StateArchive& state) {
+  const std::lock_guard lock(mutex_);
+  state.version(1);
+  for (uint8_t* reg : {&index_, &control_a_, &control_b_, &flags_}) state.value(*reg);
+  state.check(index_ < memory_.size(), "an index beyond the memory");
+  state.value(phase_ns_);
+  state.check(phase_ns_ < kNsPerSecond, "a phase of a second or more");
+  state.value(offset_s_);
+  state.check(std::abs(offset_s_) < kFarthestOffsetS, "a time that no clock shows");
+  state.value(noted_ns_);
+  for (uint8_t& byte : memory_) state.value(byte);
+  if (state.reading() && !state.failed()) schedule();
 }
 
 }  // namespace husk::platform

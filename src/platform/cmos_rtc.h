@@ -9,6 +9,7 @@
 
 #include "contract/alarm.h"
 #include "contract/irq_line.h"
+#include "contract/state_archive.h"
 #include "platform/byte_device.h"
 #include "platform/rtc_time.h"
 
@@ -25,6 +26,8 @@ class CmosRtc : public ByteDevice {
   CmosRtc(contract::AlarmFactory& alarms, contract::IrqLine irq, Clocks clocks);
 
   [[nodiscard]] std::string_view name() const override { return "rtc"; }
+  // The time of day is the host's, also after a restore.
+  void transfer_state(contract::StateArchive& state);
 
  private:
   uint8_t read_byte(uint64_t offset) override;

@@ -216,5 +216,36 @@ TEST_F(Rtc, ReadOnlyRegistersStay) {
   EXPECT_EQ(read(kA), 0x25u);
 }
 
+TEST_F(Rtc, ARestoredClockShowsTheHostsTimeAndKeepsItsInterrupts) {
+  write(kB, 0x12);  // interrupts at each second
+  CmosRtc other(time, line.line(), {FakeTime::clock, FakeTime::clock});
+  time.stall(uint64_t{100} * 365 * 86400 * kSecond);
+  ASSERT_TRUE(testing::copy_state(rtc, other));
+  other.write(0, 1, 9);
+  EXPECT_EQ(other.read(1, 1), 0x24u) << "a hundred years of 365 days later";
+  other.write(0, 1, kC);
+  (void)other.read(1, 1);
+  EXPECT_FALSE(line.level());
+  time.advance(kSecond);
+  EXPECT_TRUE(line.level());
+}
+
+TEST_F(Rtc, RefusesAStateThatCannotBe) {
+  contract::StateArchive saved;
+  rtc.transfer_state(saved);
+  const auto good = saved.take();
+  const auto error_with = [&](size_t at, uint8_t value) {
+    auto bytes = good;
+    bytes[at] = std::byte{value};
+    contract::StateArchive state(bytes);
+    rtc.transfer_state(state);
+    const auto result = state.finish("rtc");
+    return result ? "" : result.error().message();
+  };
+  EXPECT_EQ(error_with(4, 0x80), "rtc: has an index beyond the memory");
+  EXPECT_EQ(error_with(15, 0x7f), "rtc: has a phase of a second or more");
+  EXPECT_EQ(error_with(23, 0x7f), "rtc: has a time that no clock shows");
+}
+
 }  // namespace
 }  // namespace husk::platform

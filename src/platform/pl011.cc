@@ -236,4 +236,15 @@ size_t Pl011::push(std::span<const std::byte> data) {
   return taken.size();
 }
 
+void Pl011::transfer_state(contract::StateArchive& state) {
+  const std::lock_guard lock(mutex_);
+  state.version(1);
+  for (uint16_t* reg : {&cr_, &ibrd_, &imsc_, &ris_}) state.value(*reg);
+  for (uint8_t* reg : {&ilpr_, &fbrd_, &lcr_h_, &ifls_, &dmacr_}) state.value(*reg);
+  state.value(overrun_);
+  state.value(overrun_status_);
+  state.bytes(received_, kFifoSize);
+  state.bytes(held_, kFifoSize);
+}
+
 }  // namespace husk::platform

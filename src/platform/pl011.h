@@ -11,6 +11,7 @@
 #include "contract/byte_channel.h"
 #include "contract/io_handler.h"
 #include "contract/irq_line.h"
+#include "contract/state_archive.h"
 
 namespace husk::platform {
 
@@ -31,6 +32,8 @@ class Pl011 : public contract::IoHandler, public contract::ByteInput {
   // Called without the lock, on a vCPU's thread, when there is room after push() refused something.
   // Set before the first push().
   void set_on_room(std::function<void()> hook) { on_room_ = std::move(hook); }
+  // What was refused is asked for again. The interrupt line is the controller's state.
+  void transfer_state(contract::StateArchive& state);
 
  private:
   uint64_t read_register(uint64_t offset);

@@ -211,4 +211,14 @@ size_t Uart16550::push(std::span<const std::byte> data) {
   return taken.size();
 }
 
+void Uart16550::transfer_state(contract::StateArchive& state) {
+  const std::lock_guard lock(mutex_);
+  state.version(1);
+  for (uint8_t* reg : {&ier_, &lcr_, &mcr_, &scratch_, &fcr_, &modem_changes_}) state.value(*reg);
+  state.value(divisor_);
+  state.value(overrun_);
+  state.value(transmitter_empty_event_);
+  state.bytes(received_, kFifoSize);
+}
+
 }  // namespace husk::platform

@@ -9,6 +9,7 @@
 
 #include "contract/byte_channel.h"
 #include "contract/irq_line.h"
+#include "contract/state_archive.h"
 #include "platform/byte_device.h"
 
 namespace husk::platform {
@@ -27,6 +28,8 @@ class Uart16550 : public ByteDevice, public contract::ByteInput {
   // Called without the lock, on a vCPU's thread, when there is room after push() refused something.
   // Set before the first push().
   void set_on_room(std::function<void()> hook) { on_room_ = std::move(hook); }
+  // What was refused is asked for again. The interrupt line is the controller's state.
+  void transfer_state(contract::StateArchive& state);
 
  private:
   uint8_t read_byte(uint64_t offset) override;

@@ -244,5 +244,20 @@ TEST_F(Uart, WiderAccesses) {
   EXPECT_EQ(uart.read(kLcr, 2), 0x0803u);
 }
 
+TEST_F(Uart, ARestoredPortKeepsItsRegistersAndWhatItHasReceived) {
+  enable_fifo();
+  open_interrupts(1);
+  out(kScratch, 0x5a);
+  type("abc");
+  EXPECT_EQ(in(kData), 'a');
+  Uart16550 other(line.line(), output);
+  ASSERT_TRUE(testing::copy_state(uart, other));
+  EXPECT_EQ(other.read(kScratch, 1), 0x5au);
+  EXPECT_EQ(other.read(kIer, 1), 1u);
+  EXPECT_EQ(other.read(kData, 1), 'b');
+  EXPECT_EQ(other.read(kData, 1), 'c');
+  EXPECT_FALSE(line.level());
+}
+
 }  // namespace
 }  // namespace husk::platform

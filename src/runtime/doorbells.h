@@ -14,22 +14,32 @@
 
 namespace husk::runtime {
 
+// Those of one device's queues.
+template <seam::HasDoorbells Vm>
+Result<void> hang_bells(Vm& vm, const VirtioSlot& slot, DoorbellThread& thread) {
+  using virtio::MmioTransport;
+  for (uint32_t queue = 0; queue < slot.transport->queue_count(); ++queue) {
+    const int bell = HUSK_TRY(
+        thread.add(*slot.transport, MmioTransport::kDoorbell, MmioTransport::kDoorbellSize, queue));
+    HUSK_TRY(vm.ring_on_write(slot.base + MmioTransport::kDoorbell, MmioTransport::kDoorbellSize,
+                              queue, bell));
+  }
+  slot.transport->expect_late_notifications();
+  return {};
+}
+
 // Null: `vm` has no doorbells, or the machine has no devices. All devices are in their slots, which
 // outlive the thread; it does not run yet.
 template <seam::HypervisorVm Vm>
 Result<std::unique_ptr<DoorbellThread>> hang_doorbells(Vm& vm, std::span<const VirtioSlot> slots) {
   std::unique_ptr<DoorbellThread> thread;
   if constexpr (seam::HasDoorbells<Vm>) {
-    using virtio::MmioTransport;
     if (!slots.empty()) thread = HUSK_TRY(DoorbellThread::create());
     for (const VirtioSlot& slot : slots) {
-      slot.transport->expect_late_notifications();
-      for (uint32_t queue = 0; queue < slot.transport->queue_count(); ++queue) {
-        const int bell = HUSK_TRY(thread->add(*slot.transport, MmioTransport::kDoorbell,
-                                              MmioTransport::kDoorbellSize, queue));
-        HUSK_TRY(vm.ring_on_write(slot.base + MmioTransport::kDoorbell,
-                                  MmioTransport::kDoorbellSize, queue, bell));
-      }
+      const auto hung = hang_bells(vm, slot, *thread);
+      if (hung) continue;
+      if (hung.error().kind == ErrorKind::kUnsupported) return nullptr;
+      return std::unexpected(hung.error());
     }
   }
   return thread;

@@ -17,10 +17,12 @@
 #include "husk/types.h"
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "board.h"
 #include "guest.h"
 #include "registers.h"
 #include "runtime/doorbells.h"
+#include "runtime/machine_state.h"
 #include "runtime/run_loop.h"
 #include "runtime/vcpu_state_bytes.h"
 #include "wiring.h"
@@ -46,10 +48,17 @@ class MachineRun {
   virtual void resume() = 0;
 
   // While paused.
-  [[nodiscard]] virtual Result<Registers> registers(uint32_t vcpu) = 0;
-  [[nodiscard]] virtual Result<void> set_registers(uint32_t vcpu, const Registers& registers) = 0;
+  [[nodiscard]] virtual Result<NativeRegisters> registers(uint32_t vcpu) = 0;
+  [[nodiscard]] virtual Result<void> set_registers(uint32_t vcpu,
+                                                   const NativeRegisters& registers) = 0;
   [[nodiscard]] virtual Result<VcpuSnapshot> capture(uint32_t vcpu) = 0;
   [[nodiscard]] virtual Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) = 0;
+  // All but memory.
+  [[nodiscard]] virtual Result<MachineState> capture_machine() = 0;
+
+  // In place of load(), for a machine of the same shape whose memory is the captured one's. After
+  // an error the run is good for nothing.
+  [[nodiscard]] virtual Result<void> restore_machine(const MachineState& state) = 0;
 
  protected:
   MachineEnd end_;
@@ -75,16 +84,20 @@ class MachineRunOn final : public MachineRun {
   bool pause(uint64_t timeout_ns) override;
   void resume() override;
 
-  Result<Registers> registers(uint32_t vcpu) override;
-  Result<void> set_registers(uint32_t vcpu, const Registers& registers) override;
+  Result<NativeRegisters> registers(uint32_t vcpu) override;
+  Result<void> set_registers(uint32_t vcpu, const NativeRegisters& registers) override;
   Result<VcpuSnapshot> capture(uint32_t vcpu) override;
   Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) override;
+  Result<MachineState> capture_machine() override;
+  Result<void> restore_machine(const MachineState& state) override;
 
  private:
   using Vcpu = typename Vm::Vcpu;
 
   MachineRunOn() = default;
   void kick();
+  // Devices whose host's side has threads of its own leave guest memory alone until they go on.
+  void hold_devices();
   // Calls `use` with the vCPU, on its own thread, where it waits for the end of the pause.
   template <class T>
   Result<T> on_vcpu(uint32_t id, const std::function<Result<T>(Vcpu&)>& use);
@@ -93,6 +106,7 @@ class MachineRunOn final : public MachineRun {
   std::unique_ptr<Board> board_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
   std::unique_ptr<DoorbellThread> doorbells_;  // null: every notification is an exit
+  bool restored_ = false;
   std::vector<std::thread> threads_;
   std::atomic<size_t> running_{0};
 };
@@ -102,7 +116,7 @@ Result<std::unique_ptr<MachineRun>> MachineRunOn<Vm>::create(const BoardOptions&
                                                              memory::GuestMemory& memory,
                                                              contract::ByteSink& serial_output) {
   std::unique_ptr<MachineRunOn> run(new MachineRunOn);
-  auto vm = Vm::create(options.vcpus);
+  auto vm = Vm::create(options.vcpus, options.cpu_model);
   if (!vm) return std::unexpected(vm.error());
   run->vm_ = std::move(*vm);
   Vm* raw = run->vm_.get();
@@ -146,6 +160,12 @@ Result<void> MachineRunOn<Vm>::start(std::function<void()> finished) {
   if (!doorbells) return std::unexpected(doorbells.error());
   doorbells_ = std::move(*doorbells);
   if (doorbells_ != nullptr) doorbells_->start();
+  if (restored_) {
+    for (const VirtioSlot& slot : board_->virtio()) {
+      slot.transport->go_on();
+      slot.transport->have_all_queues_looked_at();
+    }
+  }
   running_ = vcpus_.size();
   for (uint32_t id = 0; id < vcpus_.size(); ++id)
     threads_.emplace_back([this, id, finished] {
@@ -153,9 +173,15 @@ Result<void> MachineRunOn<Vm>::start(std::function<void()> finished) {
       if (--running_ != 0) return;
       // What the guest notified before its end is served, as it would have been within an exit.
       if (doorbells_ != nullptr) doorbells_->finish();
+      hold_devices();
       finished();
     });
   return {};
+}
+
+template <seam::HypervisorVm Vm>
+void MachineRunOn<Vm>::hold_devices() {
+  for (const VirtioSlot& slot : board_->virtio()) slot.transport->hold();
 }
 
 // First the vCPUs: then nobody rings any more, and the doorbells' thread ends what it is at.
@@ -164,14 +190,17 @@ bool MachineRunOn<Vm>::pause(uint64_t timeout_ns) {
   const uint64_t start = base::monotonic_ns();
   if (!end_.pause(static_cast<uint32_t>(vcpus_.size()), timeout_ns)) return false;
   const uint64_t spent = base::monotonic_ns() - start;
-  if (doorbells_ == nullptr || doorbells_->park(timeout_ns - std::min(spent, timeout_ns)))
+  if (doorbells_ == nullptr || doorbells_->park(timeout_ns - std::min(spent, timeout_ns))) {
+    hold_devices();
     return true;
+  }
   end_.resume();
   return false;
 }
 
 template <seam::HypervisorVm Vm>
 void MachineRunOn<Vm>::resume() {
+  for (const VirtioSlot& slot : board_->virtio()) slot.transport->go_on();
   if (doorbells_ != nullptr) doorbells_->unpark();
   end_.resume();
 }
@@ -191,12 +220,12 @@ Result<T> MachineRunOn<Vm>::on_vcpu(uint32_t id, const std::function<Result<T>(V
 }
 
 template <seam::HypervisorVm Vm>
-Result<Registers> MachineRunOn<Vm>::registers(uint32_t id) {
-  return on_vcpu<Registers>(id, [](Vcpu& vcpu) { return get_registers(vcpu); });
+Result<NativeRegisters> MachineRunOn<Vm>::registers(uint32_t id) {
+  return on_vcpu<NativeRegisters>(id, [](Vcpu& vcpu) { return get_registers(vcpu); });
 }
 
 template <seam::HypervisorVm Vm>
-Result<void> MachineRunOn<Vm>::set_registers(uint32_t id, const Registers& registers) {
+Result<void> MachineRunOn<Vm>::set_registers(uint32_t id, const NativeRegisters& registers) {
   return on_vcpu<void>(id, [&](Vcpu& vcpu) { return runtime::set_registers(vcpu, registers); });
 }
 
@@ -208,6 +237,41 @@ Result<VcpuSnapshot> MachineRunOn<Vm>::capture(uint32_t id) {
 template <seam::HypervisorVm Vm>
 Result<void> MachineRunOn<Vm>::restore(uint32_t id, const VcpuSnapshot& snapshot) {
   return on_vcpu<void>(id, [&](Vcpu& vcpu) { return restore_vcpu(id, vcpu, snapshot); });
+}
+
+// The clock with the first vCPU: the others' are captured a moment later.
+template <seam::HypervisorVm Vm>
+Result<MachineState> MachineRunOn<Vm>::capture_machine() {
+  MachineState state;
+  for (uint32_t id = 0; id < vcpus_.size(); ++id) {
+    const std::function<Result<VcpuSnapshot>(Vcpu&)> take =
+        [&](Vcpu& vcpu) -> Result<VcpuSnapshot> {
+      const auto captured = HUSK_TRY(vcpu.capture_snapshot());
+      if (id == 0) state.clock = Vcpu::capture_clock_ref(captured, Vm::host_monotonic_ticks());
+      return describe_state(id, vcpu, captured);
+    };
+    state.vcpus.push_back(HUSK_TRY(on_vcpu(id, take)));
+  }
+  state.interrupt_controller = HUSK_TRY(vm_->capture_intc());
+  state.chips = capture_chips(*board_);
+  return state;
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> MachineRunOn<Vm>::restore_machine(const MachineState& state) {
+  if (state.vcpus.size() != vcpus_.size())
+    return fail(ErrorKind::kInvalidArgument, "snapshot",
+                "has " + std::to_string(state.vcpus.size()) + " vCPUs, the machine " +
+                    std::to_string(vcpus_.size()));
+  HUSK_TRY(vm_->restore_intc(state.interrupt_controller));
+  hold_devices();  // until start(): the guest's memory is as it was
+  HUSK_TRY(restore_chips(*board_, state.chips));
+  for (uint32_t id = 0; id < vcpus_.size(); ++id)
+    HUSK_TRY(restore_vcpu(id, *vcpus_[id], state.vcpus[id]));
+  const uint64_t now = Vm::host_monotonic_ticks();
+  for (const auto& vcpu : vcpus_) vcpu->restore_clock(state.clock, now);
+  restored_ = true;
+  return {};
 }
 
 }  // namespace husk::runtime

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "runtime/device_snapshots.h"
+#include "runtime/native_registers.h"
 #include "runtime/standard_devices.h"
 #include "virtio/mmio_transport.h"
 
@@ -16,8 +17,9 @@ using machine::VmState;
 
 namespace {
 
-constexpr size_t kLargestFile = size_t{2} << 30;    // of a kernel or an initrd
-constexpr uint64_t kPauseLimitNs = 10'000'000'000;  // contract, section 4
+constexpr size_t kLargestFile = size_t{2} << 30;      // of a kernel or an initrd
+constexpr uint64_t kPauseLimitNs = 10'000'000'000;    // contract, section 4
+constexpr uint64_t kConnectLimitNs = 10'000'000'000;  // contract, section 4
 
 }  // namespace
 
@@ -30,15 +32,17 @@ class ManagedVcpu final : public machine::Vcpu {
   Result<machine::VcpuExit> run() override { return managed("run()"); }
   Result<void> set_io_result(uint64_t) override { return managed("set_io_result()"); }
   Result<void> set_mmio_result(uint64_t) override { return managed("set_mmio_result()"); }
+  Result<void> set_hypercall_result(uint64_t) override { return managed("set_hypercall_result()"); }
+  Result<DebugStop> debug_stop() const override { return managed("debug_stop()"); }
+  Result<void> set_debug(const DebugOptions&) override {
+    return fail(ErrorKind::kUnsupported, "vCPU " + std::to_string(id_),
+                "set_debug() is for manual execution; this machine runs its vCPUs itself");
+  }
 
-  Result<Registers> regs() const override {
-    MachineRun* run = HUSK_TRY(machine_.paused_run());
-    return run->registers(id_);
-  }
-  Result<void> set_regs(const Registers& regs) override {
-    MachineRun* run = HUSK_TRY(machine_.paused_run());
-    return run->set_registers(id_, regs);
-  }
+  Result<Registers> regs() const override { return get<Registers>(); }
+  Result<void> set_regs(const Registers& regs) override { return set(regs); }
+  Result<Arm64Registers> arm64_regs() const override { return get<Arm64Registers>(); }
+  Result<void> set_arm64_regs(const Arm64Registers& regs) override { return set(regs); }
   Result<VcpuSnapshot> snapshot() const override {
     MachineRun* run = HUSK_TRY(machine_.paused_run());
     return run->capture(id_);
@@ -49,6 +53,20 @@ class ManagedVcpu final : public machine::Vcpu {
   }
 
  private:
+  template <class Wanted>
+  [[nodiscard]] Result<Wanted> get() const {
+    return get_if_native<Wanted>([this]() -> Result<NativeRegisters> {
+      MachineRun* run = HUSK_TRY(machine_.paused_run());
+      return run->registers(id_);
+    });
+  }
+  template <class Given>
+  [[nodiscard]] Result<void> set(const Given& given) {
+    return set_if_native(given, [this](const NativeRegisters& regs) -> Result<void> {
+      MachineRun* run = HUSK_TRY(machine_.paused_run());
+      return run->set_registers(id_, regs);
+    });
+  }
   [[nodiscard]] std::unexpected<Error> managed(const std::string& call) const {
     return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
                 call + " is for manual execution; this machine runs its vCPUs itself");
@@ -75,6 +93,11 @@ Result<std::unique_ptr<ManagedMachine>> ManagedMachine::create(machine::VmConfig
 
 ManagedMachine::~ManagedMachine() = default;
 
+// Its board has nobody to answer them.
+Result<void> ManagedMachine::exit_on_hypercalls(bool) {
+  return fail(ErrorKind::kUnsupported, "VM", "exit_on_hypercalls() is for manual execution");
+}
+
 Result<std::unique_ptr<machine::Vcpu>> ManagedMachine::create_vcpu(uint32_t id) {
   const std::string subject = "vCPU " + std::to_string(id);
   if (id >= config_.vcpu_count)
@@ -93,8 +116,21 @@ Result<void> ManagedMachine::set_extras(MachineExtras extras) {
 
 Result<void> ManagedMachine::add_virtio_device(const VirtioDeviceConfig& device) {
   HUSK_TRY(machine::check_state(Operation::kAddDevice, state()));
+  if (device.device_type == VirtioDeviceType::kVsock) return add_vsock(device);
   DeviceFactory factory = HUSK_TRY(standard_device(device));
   return add_device(device, std::move(factory));
+}
+
+bool ManagedMachine::has_vsock() const {
+  return std::ranges::any_of(devices_, [](const Slot& slot) {
+    return slot.config.device_type == VirtioDeviceType::kVsock;
+  });
+}
+
+// A guest has one CID.
+Result<void> ManagedMachine::add_vsock(const VirtioDeviceConfig& config) {
+  if (has_vsock()) return fail(ErrorKind::kLimit, "VM", "has a vsock already");
+  return add_device(config, [this, config] { return vsock_.make_device(config); });
 }
 
 Result<void> ManagedMachine::add_device(const VirtioDeviceConfig& config, DeviceFactory factory) {
@@ -132,36 +168,66 @@ Result<void> ManagedMachine::load_kernel(MachineRun& run) {
   request.command_line = config_.kernel_cmdline.value_or("");
   const auto loaded = HUSK_TRY(run.load(request));
   kernel_description_ = loaded.description;
+  base::log(base::LogLevel::kDebug, "booting {}", kernel_description_);
   return {};
 }
 
-Result<std::unique_ptr<MachineRun>> ManagedMachine::build() {
+Result<std::unique_ptr<MachineRun>> ManagedMachine::build(const Preparation& prepare) {
   BoardOptions board;
   board.vcpus = config_.vcpu_count;
+  board.cpu_model = config_.cpu_model;
   board.debug_exit = extras_.debug_exit;
   board.test_device = extras_.test_device;
   contract::ByteSink& serial = extras_.serial_output != nullptr ? *extras_.serial_output : dropped_;
   auto run = HUSK_TRY(factory_(board, *memory_, serial));
   HUSK_TRY(attach_devices(run->board()));
-  HUSK_TRY(load_kernel(*run));
+  HUSK_TRY(prepare(*run));
   return run;
 }
 
 Result<void> ManagedMachine::start() {
   HUSK_TRY(machine::check_state(Operation::kStart, state()));
-  host::warn_memory_exceeds_host_half(config_.memory_size);
   if (run_ != nullptr) {
     run_.reset();
     HUSK_TRY(memory_->clear());
   }
+  return launch([this](MachineRun& run) { return load_kernel(run); });
+}
+
+Result<MachineState> ManagedMachine::capture() {
+  MachineRun* run = HUSK_TRY(paused_run());
+  return run->capture_machine();
+}
+
+Result<void> ManagedMachine::start_from(const MachineState& state) {
+  HUSK_TRY(machine::check_state(Operation::kStart, this->state()));
+  if (run_ != nullptr)
+    return fail(ErrorKind::kState, "VM", "has run before; a snapshot is for a new machine");
+  return launch([&](MachineRun& run) { return run.restore_machine(state); });
+}
+
+Result<void> ManagedMachine::start_from(const MachineState& state,
+                                        std::unique_ptr<memory::GuestMemory> memory) {
+  HUSK_TRY(machine::check_state(Operation::kStart, this->state()));
+  const auto same = [](const memory::Region& a, const memory::Region& b) {
+    return a.start == b.start && a.size == b.size;
+  };
+  if (!std::ranges::equal(memory->regions(), memory_->regions(), same))
+    return fail(ErrorKind::kInvalidArgument, "snapshot", "has memory of another layout");
+  view_.show(*memory);
+  memory_ = std::move(memory);
+  return start_from(state);
+}
+
+Result<void> ManagedMachine::launch(const Preparation& prepare) {
+  host::warn_memory_exceeds_host_half(config_.memory_size);
   state_ = VmState::kStarting;
-  auto run = build();
+  auto run = build(prepare);
   if (!run) {
     state_ = VmState::kError;
     return std::unexpected(run.error());
   }
   run_ = std::move(*run);
-  base::log(base::LogLevel::kDebug, "booting {}", kernel_description_);
   state_ = VmState::kRunning;  // first, for the guest may end at once
   const auto started = run_->start([this, run = run_.get()] { finished(*run); });
   if (!started) {
@@ -211,6 +277,14 @@ void ManagedMachine::halt() {
   if (run_ == nullptr) return;
   run_->end().reach(EndReason::kStopped, 0);
   run_->join();
+}
+
+Result<base::Fd> ManagedMachine::connect_vsock(uint32_t port) {
+  if (state() != VmState::kRunning)
+    return fail(ErrorKind::kState, "VM",
+                "expected state running, actual state " + std::string(to_string(state())));
+  if (!has_vsock()) return fail(ErrorKind::kState, "VM", "has no vsock");
+  return vsock_.connect(port, kConnectLimitNs);
 }
 
 size_t ManagedMachine::send_serial(std::span<const std::byte> data) {

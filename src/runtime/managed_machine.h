@@ -15,6 +15,7 @@
 #include "contract/byte_channel.h"
 #include "runtime/machine_run.h"
 #include "runtime/memory_view.h"
+#include "runtime/vsock_link.h"
 #include "virtio/device.h"
 
 namespace husk::runtime {
@@ -44,7 +45,9 @@ class ManagedMachine final : public machine::VirtualMachine {
   uint32_t vcpu_count() const override { return config_.vcpu_count; }
   machine::GuestMemory& memory() override { return view_; }
   Result<std::unique_ptr<machine::Vcpu>> create_vcpu(uint32_t id) override;
-  // Disks, consoles (that nobody listens to: see add_device) and entropy; kUnsupported for others.
+  Result<void> exit_on_hypercalls(bool on) override;
+  // Disks, consoles (that nobody listens to: see add_device), entropy, and one vsock, whose `path`
+  // is where its host's side listens (net/vsock_unix.h); kUnsupported for others.
   Result<void> add_virtio_device(const VirtioDeviceConfig& device) override;
   Result<void> start() override;
   Result<void> pause() override;
@@ -57,6 +60,21 @@ class ManagedMachine final : public machine::VirtualMachine {
   [[nodiscard]] Result<void> set_extras(MachineExtras extras);
   // A device made anew at each start, recorded as `config`.
   [[nodiscard]] Result<void> add_device(const VirtioDeviceConfig& config, DeviceFactory factory);
+
+  // A stream socket to a port of the guest's, which is the caller's. kState: not running or without
+  // a vsock; kNotFound: the guest refused; kTimeout: it has not answered within 10 s. While it
+  // runs, any thread.
+  [[nodiscard]] Result<base::Fd> connect_vsock(uint32_t port);
+
+  // While paused: all but memory.
+  [[nodiscard]] Result<MachineState> capture();
+  // In place of start(): goes on from there, for a machine of the same shape that has not been
+  // started yet and whose memory holds what the captured one's held.
+  [[nodiscard]] Result<void> start_from(const MachineState& state);
+  // The same with memory that was restored elsewhere, which the machine takes in place of its own.
+  [[nodiscard]] Result<void> start_from(const MachineState& state,
+                                        std::unique_ptr<memory::GuestMemory> memory);
+  [[nodiscard]] memory::GuestMemory& guest_memory() { return *memory_; }
 
   // Once it has started. Any thread, for both.
   size_t send_serial(std::span<const std::byte> data);
@@ -80,8 +98,13 @@ class ManagedMachine final : public machine::VirtualMachine {
 
   ManagedMachine(machine::VmConfig config, std::unique_ptr<memory::GuestMemory> memory,
                  RunFactory factory);
-  [[nodiscard]] Result<std::unique_ptr<MachineRun>> build();
+  using Preparation = std::function<Result<void>(MachineRun&)>;
+  // From created or stopped to running; `prepare` gives vCPUs and devices their state.
+  [[nodiscard]] Result<void> launch(const Preparation& prepare);
+  [[nodiscard]] Result<std::unique_ptr<MachineRun>> build(const Preparation& prepare);
   [[nodiscard]] Result<void> attach_devices(Board& board);
+  [[nodiscard]] Result<void> add_vsock(const VirtioDeviceConfig& config);
+  [[nodiscard]] bool has_vsock() const;
   [[nodiscard]] Result<void> load_kernel(MachineRun& run);
   void finished(MachineRun& run);
   // The run, for what may only be done while it is paused.
@@ -93,6 +116,7 @@ class ManagedMachine final : public machine::VirtualMachine {
   MemoryView view_;
   RunFactory factory_;
   std::vector<Slot> devices_;
+  VsockLink vsock_;
   std::set<uint32_t> created_vcpus_;
   std::atomic<machine::VmState> state_{machine::VmState::kCreated};
   DroppedOutput dropped_;

@@ -3,7 +3,8 @@
 // nothing else: no board, no kernel.
 //
 // A vCPU begins where a boot loader would leave it: 32-bit protected mode with flat segments and no
-// paging on x86-64, EL1 with the MMU off on aarch64; which instruction is set_regs()'s to say.
+// paging on x86-64, EL1 with the MMU off on aarch64; which instruction is set_regs()'s or
+// set_arm64_regs()'s to say.
 #pragma once
 
 #include <atomic>
@@ -23,6 +24,7 @@
 #include "memory/guest_memory.h"
 #include "registers.h"
 #include "runtime/memory_view.h"
+#include "runtime/native_registers.h"
 #include "runtime/vcpu_state_bytes.h"
 
 namespace husk::runtime {
@@ -39,14 +41,21 @@ class ManualVcpu final : public machine::Vcpu {
   uint32_t id() const override { return id_; }
   // kState when the machine is not running, or is no longer: pause() and stop() end a run().
   Result<machine::VcpuExit> run() override;
-  Result<Registers> regs() const override { return get_registers(vcpu_); }
-  Result<void> set_regs(const Registers& regs) override { return set_registers(vcpu_, regs); }
+  Result<Registers> regs() const override { return get<Registers>(); }
+  Result<void> set_regs(const Registers& regs) override { return set(regs); }
+  Result<Arm64Registers> arm64_regs() const override { return get<Arm64Registers>(); }
+  Result<void> set_arm64_regs(const Arm64Registers& regs) override { return set(regs); }
   Result<void> set_io_result(uint64_t value) override {
     return answer<machine::exits::IoIn>(value, "an IoIn exit");
   }
   Result<void> set_mmio_result(uint64_t value) override {
     return answer<machine::exits::MmioRead>(value, "an MmioRead exit");
   }
+  Result<void> set_hypercall_result(uint64_t value) override {
+    return answer<machine::exits::Hypercall>(value, "a Hypercall exit");
+  }
+  Result<void> set_debug(const DebugOptions& options) override;
+  Result<DebugStop> debug_stop() const override;
   Result<VcpuSnapshot> snapshot() const override { return capture_vcpu(id_, vcpu_); }
   Result<void> restore(const VcpuSnapshot& snapshot) override {
     last_ = {};
@@ -54,13 +63,25 @@ class ManualVcpu final : public machine::Vcpu {
   }
 
  private:
+  template <class Wanted>
+  Result<Wanted> get() const {
+    return get_if_native<Wanted>([this] { return get_registers(vcpu_); });
+  }
+  template <class Given>
+  Result<void> set(const Given& given) {
+    return set_if_native(
+        given, [this](const NativeRegisters& regs) { return set_registers(vcpu_, regs); });
+  }
   template <class Exit>
   Result<void> answer(uint64_t value, const char* expected);
+  // What the seam's exit leaves in the vCPU's registers.
+  Result<void> complete(machine::VcpuExit& exit) const;
 
   ManualMachine<Vm>& machine_;
   uint32_t id_;
   typename Vm::Vcpu& vcpu_;
   machine::VcpuExit last_ = machine::exits::Unknown{};
+  DebugStop stop_;  // of a Debug exit
 };
 
 template <seam::HypervisorVm Vm>
@@ -73,6 +94,7 @@ class ManualMachine final : public machine::VirtualMachine {
   uint32_t vcpu_count() const override { return config_.vcpu_count; }
   machine::GuestMemory& memory() override { return *view_; }
   Result<std::unique_ptr<machine::Vcpu>> create_vcpu(uint32_t id) override;
+  Result<void> exit_on_hypercalls(bool on) override;
   // There is no board to plug it into.
   Result<void> add_virtio_device(const VirtioDeviceConfig&) override {
     HUSK_TRY(machine::check_state(machine::Operation::kAddDevice, state()));
@@ -121,11 +143,36 @@ Result<machine::VcpuExit> ManualVcpu<Vm>::run() {
       return fail(ErrorKind::kState, "VM",
                   "expected state running, actual state " +
                       std::string(machine::to_string(machine_.state())));
-    const auto exit = mapping::to_machine(vcpu_.step());
+    const seam::VcpuExit stepped = vcpu_.step();
+    auto exit = mapping::to_machine(stepped);
     if (!exit) continue;  // cancelled: the state says whether to go on
+    HUSK_TRY(complete(*exit));
+    stop_ = {stepped.cause, stepped.virt_addr};
     last_ = *exit;
     return last_;
   }
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> ManualVcpu<Vm>::complete(machine::VcpuExit& exit) const {
+  auto* call = std::get_if<machine::exits::Hypercall>(&exit);
+  if (call == nullptr) return {};
+  for (size_t n = 0; const seam::CoreReg reg : kHypercallArguments)
+    call->args[n++] = HUSK_TRY(vcpu_.get_core(reg));
+  return {};
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> ManualVcpu<Vm>::set_debug(const DebugOptions& options) {
+  if constexpr (seam::HasDebug<typename Vm::Vcpu>) return vcpu_.set_debug(options);
+  return fail(ErrorKind::kUnsupported, "vCPU " + std::to_string(id_),
+              "this backend does not stop for a debugger");
+}
+
+template <seam::HypervisorVm Vm>
+Result<DebugStop> ManualVcpu<Vm>::debug_stop() const {
+  if (std::holds_alternative<machine::exits::Debug>(last_)) return stop_;
+  return fail(ErrorKind::kState, "vCPU " + std::to_string(id_), "its last exit was not Debug");
 }
 
 template <seam::HypervisorVm Vm>
@@ -145,7 +192,7 @@ Result<std::unique_ptr<machine::VirtualMachine>> ManualMachine<Vm>::create(
   std::unique_ptr<ManualMachine> made(new ManualMachine);
   made->memory_ = HUSK_TRY(memory::GuestMemory::create(ram_layout(config.memory_size)));
   made->view_ = std::make_unique<MemoryView>(*made->memory_);
-  made->vm_ = HUSK_TRY(Vm::create(config.vcpu_count));
+  made->vm_ = HUSK_TRY(Vm::create(config.vcpu_count, config.cpu_model));
   made->vm_->attach_memory(*made->memory_);
   for (const memory::Region& region : made->memory_->regions())
     HUSK_TRY(made->vm_->map_ram(region.host, region.start.value, region.size,
@@ -170,6 +217,12 @@ Result<std::unique_ptr<machine::Vcpu>> ManualMachine<Vm>::create_vcpu(uint32_t i
   if (!created_.insert(id).second)
     return fail(ErrorKind::kInvalidArgument, subject, "was created before");
   return std::make_unique<ManualVcpu<Vm>>(*this, id, *vcpus_[id]);
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> ManualMachine<Vm>::exit_on_hypercalls(bool on) {
+  if constexpr (seam::HasHypercalls<Vm>) return vm_->exit_on_hypercalls(on);
+  return fail(ErrorKind::kUnsupported, "VM", "this backend answers every hypercall itself");
 }
 
 template <seam::HypervisorVm Vm>

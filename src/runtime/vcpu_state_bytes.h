@@ -13,8 +13,8 @@
 namespace husk::runtime {
 
 template <seam::HypervisorVcpu Vcpu>
-Result<VcpuSnapshot> capture_vcpu(uint32_t id, Vcpu& vcpu) {
-  const auto state = HUSK_TRY(vcpu.capture_snapshot());
+Result<VcpuSnapshot> describe_state(uint32_t id, Vcpu& vcpu,
+                                    const typename Vcpu::SnapshotState& state) {
   std::ostringstream out;
   HUSK_TRY(Vcpu::write_snapshot_state(state, out));
   auto snapshot = HUSK_TRY(describe_vcpu(id, vcpu, state));
@@ -22,6 +22,11 @@ Result<VcpuSnapshot> capture_vcpu(uint32_t id, Vcpu& vcpu) {
   const auto bytes = std::as_bytes(std::span(text));
   snapshot.extra_state.assign(bytes.begin(), bytes.end());
   return snapshot;
+}
+
+template <seam::HypervisorVcpu Vcpu>
+Result<VcpuSnapshot> capture_vcpu(uint32_t id, Vcpu& vcpu) {
+  return describe_state(id, vcpu, HUSK_TRY(vcpu.capture_snapshot()));
 }
 
 // kInvalidArgument: another vCPU's; kCorrupt: not a state.

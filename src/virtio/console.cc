@@ -25,6 +25,7 @@ enum Event : uint16_t {
   kPortName = 7,
 };
 constexpr size_t kControlLimit = 256;  // messages that wait for a guest that takes none
+constexpr size_t kControlTextLimit = 1024;
 constexpr size_t kOutputPiece = 4096;
 
 // Port 0 has queues 0 and 1; the control queues are 2 and 3; port n has 2n + 2 and 2n + 3.
@@ -60,6 +61,7 @@ class Console::Port : public contract::ByteInput {
     if (pending.size() < kInputLimit) tell_room();
   }
   [[nodiscard]] uint32_t index() const { return index_; }
+  void transfer_state(contract::StateArchive& state);
 
   PortSpec spec;
   std::deque<std::byte> pending;
@@ -113,7 +115,7 @@ void Console::signal(uint32_t queue) {
 }
 
 void Console::from_host(const std::function<Result<void>()>& step) {
-  if (queues_ == nullptr) return;
+  if (queues_ == nullptr || held_) return;
   if (step()) return;
   queues_ = nullptr;
   notifier_->needs_reset();
@@ -249,6 +251,38 @@ void Console::resize(size_t index, uint16_t rows, uint16_t columns) {
   port.size = {rows, columns};
   announce_size(port);
   from_host([&] { return give_control(); });
+}
+
+// What the host pushed meanwhile waits in its ports.
+void Console::go_on() {
+  held_ = false;
+  for (const auto& port : ports_) from_host([&] { return give_input(*port); });
+  from_host([&] { return give_control(); });
+}
+
+// What the new host has pushed by now comes behind what the old one had.
+void Console::Port::transfer_state(contract::StateArchive& state) {
+  state.value(guest_ready);
+  state.value(guest_open);
+  std::deque<std::byte> pushed;
+  if (state.reading()) pushed.swap(pending);
+  state.bytes(pending, kInputLimit);
+  pending.insert(pending.end(), pushed.begin(), pushed.end());
+}
+
+// A terminal's size is the host's to tell anew.
+void Console::transfer_state(contract::StateArchive& state) {
+  state.version(1);
+  state.value(multiport_);
+  for (const auto& port : ports_) port->transfer_state(state);
+  control_out_.resize(state.count(control_out_.size(), kControlLimit));
+  for (auto& [control, text] : control_out_) {
+    state.value(control.port);
+    state.check(control.port < ports_.size(), "a port that is not there");
+    state.value(control.event);
+    state.value(control.value);
+    state.bytes(text, kControlTextLimit);
+  }
 }
 
 }  // namespace husk::virtio

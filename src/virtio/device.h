@@ -18,6 +18,7 @@ class Notifier {
  public:
   virtual ~Notifier() = default;
   virtual void used_buffer() = 0;
+  virtual void config_changed() = 0;
   virtual void needs_reset() = 0;
 };
 
@@ -33,8 +34,15 @@ class Device {
   // The driver is ready: `queues` has one entry a queue, not ready() where the driver set none up.
   virtual void activate(uint64_t features, std::vector<Queue>& queues, Notifier& notifier) = 0;
   virtual void reset() = 0;
+  // Between the two the machine is paused: whatever its host's side does, the device leaves guest
+  // memory alone.
+  virtual void hold() {}
+  virtual void go_on() {}
   // The driver made chains available. An error means that it broke the rules.
   [[nodiscard]] virtual Result<void> notified(uint32_t queue) = 0;
+  // What the device itself remembers beyond its queues, which have been restored by then and, where
+  // the driver had been ready, activated.
+  virtual void transfer_state(contract::StateArchive&) {}
 
   [[nodiscard]] std::mutex& mutex() { return mutex_; }
 

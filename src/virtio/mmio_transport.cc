@@ -79,6 +79,16 @@ uint32_t MmioTransport::interrupt_status() {
   return interrupt_status_;
 }
 
+void MmioTransport::hold() {
+  const std::lock_guard lock(device_->mutex());
+  device_->hold();
+}
+
+void MmioTransport::go_on() {
+  const std::lock_guard lock(device_->mutex());
+  device_->go_on();
+}
+
 void MmioTransport::needs_reset() {
   status_ |= kStatusNeedsReset;
   if ((status_ & kStatusDriverOk) != 0) raise(kCauseConfig);
@@ -215,6 +225,11 @@ void MmioTransport::write_status(uint32_t value) {
 }
 
 void MmioTransport::activate() {
+  if (!make_queues()) return needs_reset();
+  device_->activate(driver_features_, queues_, *this);
+}
+
+bool MmioTransport::make_queues() {
   queues_.clear();
   queues_.resize(setups_.size());
   for (size_t i = 0; i < setups_.size(); ++i) {
@@ -227,12 +242,11 @@ void MmioTransport::activate() {
     if (!queue) {
       base::log(base::LogLevel::kDebug, "virtio device {}: {}", device_->id(),
                 queue.error().message());
-      needs_reset();
-      return;
+      return false;
     }
     queues_[i] = *queue;
   }
-  device_->activate(driver_features_, queues_, *this);
+  return true;
 }
 
 void MmioTransport::reset() {
@@ -246,6 +260,50 @@ void MmioTransport::reset() {
   setups_.assign(setups_.size(), {});
   queues_.clear();
   acknowledge(~0u);
+}
+
+void MmioTransport::transfer_registers(contract::StateArchive& state) {
+  state.value(status_);
+  state.value(interrupt_status_);
+  for (uint32_t* select : {&device_features_select_, &driver_features_select_, &queue_select_})
+    state.value(*select);
+  state.value(driver_features_);
+  for (QueueSetup& setup : setups_) {
+    state.value(setup.size);
+    state.value(setup.ready);
+    for (uint64_t* area : {&setup.descriptors, &setup.driver, &setup.device}) state.value(*area);
+  }
+}
+
+// A driver that was ready finds its device ready, by the steps that it took itself.
+void MmioTransport::transfer_state(contract::StateArchive& state) {
+  const std::lock_guard lock(device_->mutex());
+  uint32_t id = device_->id(), queues = queue_count();
+  state.version(1);
+  state.value(id);
+  state.check(id == device_->id(), "another kind of device");
+  state.value(queues);
+  state.check(queues == queue_count(), "another number of queues");
+  transfer_registers(state);
+  bool running = !queues_.empty() && (status_ & kStatusNeedsReset) == 0;
+  state.value(running);
+  if (state.reading() && running) reactivate(state);
+  if (state.failed()) return;
+  if (running) {
+    for (Queue& queue : queues_) queue.transfer_state(state);
+  }
+  device_->transfer_state(state);
+}
+
+void MmioTransport::reactivate(contract::StateArchive& state) {
+  state.check((driver_features_ & ~offered()) == 0, "features that this device has not");
+  state.check(make_queues(), "a queue that cannot be");
+  if (!state.failed()) device_->activate(driver_features_, queues_, *this);
+}
+
+void MmioTransport::have_all_queues_looked_at() {
+  const std::lock_guard lock(device_->mutex());
+  for (uint32_t queue = 0; queue < queues_.size(); ++queue) notify(queue);
 }
 
 }  // namespace husk::virtio

@@ -28,10 +28,20 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   // gone on to a reset: what it had made available by then is looked at first. Before the guest
   // runs.
   void expect_late_notifications() { late_notifications_ = true; }
+  // The machine is paused, runs again: see Device.
+  void hold();
+  void go_on();
   // Does not change.
   [[nodiscard]] uint32_t queue_count() const { return static_cast<uint32_t>(setups_.size()); }
 
+  // Between a restore and the guest's next instruction, have_all_queues_looked_at() makes up for
+  // notifications that were on their way when the state was taken. The interrupt line is the
+  // controller's state.
+  void transfer_state(contract::StateArchive& state);
+  void have_all_queues_looked_at();
+
   void used_buffer() override { raise(1); }
+  void config_changed() override { raise(2); }
   void needs_reset() override;
 
  private:
@@ -47,6 +57,10 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   void write_queue_register(uint64_t offset, uint32_t value);
   void notify(uint32_t queue);
   void activate();
+  // False: the driver made a queue that cannot be.
+  [[nodiscard]] bool make_queues();
+  void transfer_registers(contract::StateArchive& state);
+  void reactivate(contract::StateArchive& state);
   void reset();
   // These three without the device's lock: a guest's interrupt handler does not wait for requests
   // that another thread serves.

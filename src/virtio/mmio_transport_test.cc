@@ -307,5 +307,59 @@ TEST_F(Transport, OtherWidthsAndOddOffsetsAreNothing) {
   EXPECT_EQ(transport.read(DeviceDriver::kStatus, 4), 0u);
 }
 
+TEST_F(Transport, ARestoredDeviceGoesOnWhereTheFirstOneWas) {
+  driver.start(1);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(driver.send(0, {driver.room(8)}));
+  ASSERT_TRUE(driver.go_on_with(std::make_unique<Rng>(), driver.state()));
+  EXPECT_EQ(driver.read(DeviceDriver::kInterruptStatus), 1u);
+  driver.write(DeviceDriver::kInterruptAck, 1);
+  EXPECT_EQ(driver.send(0, {driver.room(8)}), 8u);
+  EXPECT_EQ(driver.read(DeviceDriver::kInterruptStatus), 1u);
+}
+
+TEST_F(Transport, ANotificationThatTheSnapshotCaughtOnItsWayIsMadeUpFor) {
+  driver.start(1);
+  driver.offer(0, {driver.room(8)});
+  ASSERT_TRUE(driver.go_on_with(std::make_unique<Rng>(), driver.state()));
+  EXPECT_FALSE(driver.used(0));
+  driver.transport().have_all_queues_looked_at();
+  EXPECT_EQ(driver.used(0), 8u);
+}
+
+TEST_F(Transport, ADeviceBeforeItsDriverIsRestoredAsThat) {
+  driver.negotiate(kFeatureVersion1);
+  ASSERT_TRUE(driver.go_on_with(std::make_unique<Rng>(), driver.state()));
+  driver.transport().have_all_queues_looked_at();
+  driver.start_agreed(1);
+  EXPECT_EQ(driver.send(0, {driver.room(8)}), 8u);
+}
+
+TEST_F(Transport, ABrokenDeviceStaysBrokenUntilItsReset) {
+  driver.start(1);
+  driver.offer(0, {{DeviceDriver::kRam, 8, true}});
+  driver.notify(0);
+  ASSERT_TRUE(driver.broken());
+  ASSERT_TRUE(driver.go_on_with(std::make_unique<Rng>(), driver.state()));
+  EXPECT_TRUE(driver.broken());
+  driver.notify(0);
+  driver.start(1);
+  EXPECT_EQ(driver.send(0, {driver.room(8)}), 8u);
+}
+
+// Whatever a state says, the worst is an error.
+TEST_F(Transport, RefusesStatesThatCannotBe) {
+  driver.start(1);
+  const auto good = driver.state();
+  int refused = 0;
+  for (size_t i = 0; i < good.size(); ++i) {
+    auto bytes = good;
+    bytes[i] ^= std::byte{0xff};
+    if (!driver.go_on_with(std::make_unique<Rng>(), bytes)) ++refused;
+    driver.transport().have_all_queues_looked_at();
+  }
+  EXPECT_GT(refused, 20) << "version, kind, queues, features, rings outside RAM";
+  EXPECT_FALSE(driver.go_on_with(std::make_unique<Rng>(), std::span(good).first(good.size() - 1)));
+}
+
 }  // namespace
 }  // namespace husk::virtio

@@ -14,6 +14,7 @@
 #include "husk/error.h"
 
 #include "contract/address.h"
+#include "contract/state_archive.h"
 #include "memory/guest_memory.h"
 
 namespace husk::virtio {
@@ -55,12 +56,17 @@ class Queue {
   [[nodiscard]] bool ready() const { return memory_ != nullptr; }
   // The next chain, or nothing when the driver has made none available.
   [[nodiscard]] Result<std::optional<Chain>> pop();
+  // Undoes the last pop(): its chain, which was not used, is the next again.
+  void put_back() { --next_available_; }
   // Gives a chain back, `written` bytes of its writable part filled.
   [[nodiscard]] Result<void> push(const Chain& chain, uint32_t written);
   // Whether the driver wants an interrupt for what was pushed since the last call.
   [[nodiscard]] bool needs_interrupt();
   // Asks for a notification when more is available; false when there is more already.
   [[nodiscard]] bool arm_notification();
+  // How far it is, for a queue of the same rings. Chains that were popped and not pushed are not in
+  // it: devices give theirs back before.
+  void transfer_state(contract::StateArchive& state);
 
  private:
   Result<void> follow(uint16_t head, Chain& chain);

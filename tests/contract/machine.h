@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "husk/cpu_model.h"
+
 #include "arch.h"
 #include "programs.h"
 
@@ -26,10 +28,10 @@ class Machine {
  public:
   using Vcpu = typename Vm::Vcpu;
 
-  explicit Machine(uint32_t count = 1) {
+  explicit Machine(uint32_t count = 1, CpuModel model = CpuModel::kHost) {
     const std::array<memory::RegionSpec, 1> ram{{{Gpa{kRamBase}, kRamSize}}};
     memory = std::move(*memory::GuestMemory::create(ram));
-    auto made = Vm::create(count);
+    auto made = Vm::create(count, model);
     if (!made) {
       ADD_FAILURE() << made.error().message();
       std::abort();
@@ -80,7 +82,7 @@ class Machine {
   }
 
   std::unique_ptr<memory::GuestMemory> memory;
-  typename decltype(Vm::create(1))::value_type vm;
+  typename decltype(Vm::create(1, CpuModel::kHost))::value_type vm;
   std::vector<std::unique_ptr<Vcpu>> vcpus;
 };
 

@@ -158,10 +158,26 @@ TYPED_TEST_P(State, AnInterruptControllersStateComesBackAndNonsenseDoesNot) {
   EXPECT_FALSE(machine.vm->restore_intc(std::span(*state).subspan(1)));
 }
 
+// Nobody here carries a guest's guest: what is one, or may have one, is refused.
+TYPED_TEST_P(State, AHypervisorsStateIsRefused) {
+  Machine<TypeParam> machine;
+  machine.load(PROGRAM(store), {kData, 7});
+  const auto plain = entry_state(*machine.memory, kCode, kStack);
+  ASSERT_TRUE(plain);
+  for (const EntryState& state : hypervisors(*plain)) {
+    const auto restored = machine.vcpu().restore_snapshot(state);
+    ASSERT_FALSE(restored);
+    EXPECT_EQ(restored.error().kind, ErrorKind::kUnsupported);
+    EXPECT_NE(restored.error().message().find("nested virtualization"), std::string::npos);
+  }
+  EXPECT_EQ(machine.report(), 7U) << "and nothing is lost by it";
+}
+
 REGISTER_TYPED_TEST_SUITE_P(State, CoreRegistersAreWhatTheGuestHas, RegistersThatAreNoneAreRefused,
                             EveryVcpuKnowsWhichItIs, VcpusAreMadeInOrderAndNoMoreThanThereAre,
                             ASnapshotGoesOnInAnotherVm, ASnapshotWaitsForTheDevicesAnswer,
                             AStateThatIsCutOrForeignIsRefused, TimeGoesOnOverASnapshot,
-                            AnInterruptControllersStateComesBackAndNonsenseDoesNot);
+                            AnInterruptControllersStateComesBackAndNonsenseDoesNot,
+                            AHypervisorsStateIsRefused);
 
 }  // namespace husk::contract_tests

@@ -88,8 +88,6 @@ void GuestWorld::fill_state() {
   state_.cr4 = 0x10620;  // FSGSBASE OSXMMEXCPT OSFXSR PAE
   state_.efer = 0xd01;   // NXE LMA LME SCE
   state_.rip = kCode;
-  state_.fxsave[0] = 0x7f, state_.fxsave[1] = 0x03;
-  state_.fxsave[24] = 0x80, state_.fxsave[25] = 0x1f;
 }
 
 }  // namespace husk::cpu_diff

@@ -32,8 +32,12 @@ class Doorbell : public ::testing::Test {
  protected:
   void SetUp() override {
     if (const auto vm = kvm::KvmVm::create(1); !vm) GTEST_SKIP() << vm.error().message();
+    if (kvm::System::open()->check(KVM_CAP_IOEVENTFD) == 0) GTEST_SKIP() << "no doorbells";
   }
-  ~Doorbell() override { on_ioctl = nullptr; }
+  ~Doorbell() override {
+    on_ioctl = nullptr;
+    absent_capability = kNoCapability;
+  }
 };
 
 uint64_t taken(const base::Fd& eventfd) {
@@ -133,6 +137,16 @@ TEST_F(BareDoorbell, WhatCannotRingIsRefused) {
   EXPECT_FALSE(machine_->vm->ring_on_write(kDevice, 4, 7, bell_.get())) << "there is one";
 }
 
+TEST_F(BareDoorbell, AKvmWithoutThemIsOneAndSaysWhatItLacks) {
+  absent_capability = KVM_CAP_IOEVENTFD;
+  const auto vm = kvm::KvmVm::create(1);
+  ASSERT_TRUE(vm) << vm.error().message();
+  const auto hung = (*vm)->ring_on_write(kDevice, 4, 7, bell_.get());
+  ASSERT_FALSE(hung);
+  EXPECT_EQ(hung.error().kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(hung.error().message(), HasSubstr("KVM_CAP_IOEVENTFD"));
+}
+
 // Notes what the driver had said when it was last looked at.
 class Noting : public virtio::Device {
  public:
@@ -203,6 +217,15 @@ TEST_F(MachineDoorbell, NotificationsOfAQueueAreServedWithoutExits) {
   if (const auto mmio = statistic(vcpu, "mmio_exits")) {
     EXPECT_EQ(*mmio, 11U) << "the set-up's";
   }
+}
+
+TEST_F(MachineDoorbell, OnAKvmWithoutThemEachNotificationIsAnExit) {
+  absent_capability = KVM_CAP_IOEVENTFD;
+  runtime::ManagedMachine& machine = make();
+  ASSERT_TRUE(machine.start());
+  EXPECT_EQ(machine.wait().reason(), runtime::EndReason::kPowerOff);
+  EXPECT_EQ(notes_.notifications, kRings);
+  EXPECT_EQ(notes_.left, 1U);
 }
 
 TEST_F(MachineDoorbell, WithoutItsBellsAMachineDoesNotStart) {

@@ -1,12 +1,5 @@
-# Guests of the doorbell tests; what the macros are for, tests/contract/x86_64/programs.S says.
-.macro program name
-  .global program_\name, program_\name\()_end
-  .section .rodata
-  program_\name:
-.endm
-.macro end_program name
-  program_\name\()_end:
-.endm
+# Guests of the doorbell tests, by the registers of tests/contract/x86_64/programs.S.
+#include "program.inc"
 
 # rsi to device space at rdi, rdx times; then reports it at rbx, and does it again.
 .code64

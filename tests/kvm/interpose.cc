@@ -9,8 +9,11 @@
 #include <cstdarg>
 #include <cstdlib>
 
+#include "backend/kvm/common/kvm_api.h"
+
 namespace husk::kvm_tests {
 std::function<int(int fd, unsigned long request)> on_ioctl;
+unsigned long absent_capability = kNoCapability;
 std::atomic<uint64_t> allocations{0}, locks{0}, ioctls{0};
 }  // namespace husk::kvm_tests
 
@@ -30,6 +33,9 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
       return -1;
     }
   }
+  if (request == KVM_CHECK_EXTENSION &&
+      reinterpret_cast<unsigned long>(argument) == absent_capability)
+    return 0;
   return static_cast<int>(::syscall(SYS_ioctl, fd, request, argument));
 }
 

@@ -11,6 +11,10 @@ namespace husk::kvm_tests {
 // Called before every ioctl. A number other than 0: the call is not made and fails with it.
 extern std::function<int(int fd, unsigned long request)> on_ioctl;
 
+// KVM_CHECK_EXTENSION denies this capability; kNoCapability: none.
+constexpr unsigned long kNoCapability = ~0UL;
+extern unsigned long absent_capability;
+
 // Of all threads, since the program's start.
 extern std::atomic<uint64_t> allocations, locks, ioctls;
 

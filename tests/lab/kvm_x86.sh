@@ -2,6 +2,8 @@
 # Runs inside the x86 lab: the backend's own tests, the contract, and Husk as users have it, on a real KVM. The files are
 # where tools/lab/kvm_x86.sh put them.
 export HUSK_GUEST_DIR=/husk/guest HUSK_CACHE=/tmp/cache HUSK_FORCE_EXIT_ROUNDS="${1:-500}"
+# TCG's VMRUN takes a guest's DR7 from the VMCB and arms nothing by it.
+export HUSK_NO_DEBUG_POINTS="the lab's processor has no breakpoints in guests"
 failed=0
 
 # expect STATUS TEXT COMMAND...: that exit status, and TEXT in what it prints.
@@ -27,6 +29,12 @@ expect 8 '^2$' husk run --memory 256M --cpus 2 oci:/husk/demo sh -c 'nproc; exit
 expect 0 'kvm-clock' husk run --memory 256M oci:/husk/demo cat /sys/devices/system/clocksource/clocksource0/current_clocksource
 # Notifications that KVM took itself, of a whole run's disk, consoles and entropy.
 expect 0 'doorbells: [1-9][0-9]* rings' husk --debug run --memory 256M oci:/husk/demo true
+# The processor that was asked for, and nothing above it: AVX cannot even be switched on.
+expect 0 'cpu x86-64-v2 *yes' husk doctor
+expect 0 'sse4_2' husk run --cpu x86-64-v2 --memory 256M oci:/husk/demo grep -m1 ^flags /proc/cpuinfo
+expect 0 '^none$' husk run --cpu x86-64-v2 --memory 256M oci:/husk/demo \
+  sh -c 'grep -m1 ^flags /proc/cpuinfo | grep -o -w -E "avx|avx2|xsave|aes|smep|rdtscp" || echo none'
+expect 125 'x86_64 has no riscv' husk run --cpu riscv --memory 256M oci:/husk/demo true
 expect 127 'no-such' husk run --memory 256M oci:/husk/demo no-such-command
 
 run() {
@@ -35,4 +43,5 @@ run() {
 }
 run seam_contract_test --gtest_brief=1 --gtest_filter='kvm*:Backends/*kvm'
 run kvm_ioctl_test --gtest_brief=1
+run kvm_roundtrips /tmp/roundtrips.json
 exit $failed

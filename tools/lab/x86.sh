@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs a program on a machine with a real /dev/kvm, wherever this is: QEMU's TCG with AMD's SVM and nested paging, and
 # Debian's own cloud kernel. What it prints comes out; its status is the lab's. See common.sh for usage and statuses.
+# LAB_MONITOR names a Unix socket for QEMU's monitor, for whoever wants to look into a machine that hangs.
 set -eu
 
 LAB_CALLER=$PWD
@@ -17,7 +18,7 @@ lab_qemu() {
   lab_initrd=$1
   shift
   "$@" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,+svm,+npt -M q35 -smp "${LAB_CPUS:-2}" -m 2048 -nographic -no-reboot \
-    -nic none -kernel .cache/guest/vmlinuz -initrd "$lab_initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off"
+    -nic none ${LAB_MONITOR:+-monitor unix:$LAB_MONITOR,server,nowait} -kernel .cache/guest/vmlinuz -initrd "$lab_initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check"
 }
 
 lab_main "$@"

@@ -7,6 +7,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "husk/cpu_model.h"
+
+#include "contract/x86/cpuid.h"
+
 namespace husk::contract::x86 {
 
 // General registers are indexed by their encoding: rax rcx rdx rbx rsp rbp rsi rdi r8..r15.
@@ -69,6 +73,18 @@ struct PendingEvents {
   bool operator==(const PendingEvents&) const = default;
 };
 
+// The FXSAVE64 image (Intel SDM vol. 1, 10.5.1).
+using FxsaveImage = std::array<uint8_t, 512>;
+
+// Empty registers, every exception masked: FCW 0x037f as FNINIT leaves it (Intel SDM vol. 2,
+// "FINIT/FNINIT"), MXCSR 0x1f80 as a reset does (vol. 3, "Processor State After Reset").
+constexpr FxsaveImage initial_fxsave() {
+  FxsaveImage image{};
+  image[0] = 0x7f, image[1] = 0x03;
+  image[24] = 0x80, image[25] = 0x1f;
+  return image;
+}
+
 struct VcpuState {
   std::array<uint64_t, 16> gpr{};
   uint64_t rip = 0;
@@ -81,8 +97,8 @@ struct VcpuState {
   uint64_t xcr0 = 1;
   std::array<uint64_t, 4> dr{};
   uint64_t dr6 = 0xffff0ff0, dr7 = 0x400;
-  std::vector<Msr> msrs;                          // sorted by index, without EFER
-  alignas(16) std::array<uint8_t, 512> fxsave{};  // the FXSAVE64 image (Intel SDM vol. 1, 10.5.1)
+  std::vector<Msr> msrs;  // sorted by index, without EFER
+  alignas(16) FxsaveImage fxsave = initial_fxsave();
   // The rest of the XSAVE area in its standard format (SDM vol. 1, 13.4.2 and 13.4.3): the header
   // and what is beyond x87 and SSE. Empty: nothing is.
   std::vector<uint8_t> xsave;
@@ -90,6 +106,11 @@ struct VcpuState {
   uint32_t tsc_khz = 0;
   std::array<uint8_t, 1024> lapic{};  // the xAPIC register page's first KiB, as KVM_GET_LAPIC's
   PendingEvents events;
+  // What CPUID has shown the guest, this vCPU's topology included, and as which model. It goes on
+  // being shown wherever the state is restored, and who cannot do that refuses the state. Empty:
+  // nothing yet, as in a loader's entry state.
+  CpuModel cpu_model = CpuModel::kHost;
+  CpuidTable cpuid;
 };
 
 }  // namespace husk::contract::x86

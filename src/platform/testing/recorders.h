@@ -10,6 +10,7 @@
 #include "contract/interrupt.h"
 #include "contract/irq_line.h"
 #include "contract/machine_event.h"
+#include "contract/state_archive.h"
 
 namespace husk::platform::testing {
 
@@ -65,5 +66,16 @@ class ByteRecorder : public contract::ByteSink {
 
   std::string text;
 };
+
+// By way of a snapshot.
+template <class Chip>
+Result<void> copy_state(Chip& from, Chip& to) {
+  contract::StateArchive saved;
+  from.transfer_state(saved);
+  const auto bytes = saved.take();
+  contract::StateArchive archive(bytes);
+  to.transfer_state(archive);
+  return archive.finish("chip");
+}
 
 }  // namespace husk::platform::testing

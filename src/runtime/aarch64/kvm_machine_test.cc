@@ -102,6 +102,35 @@ TEST_F(KvmMachine, AResetEndsTheRun) {
   EXPECT_EQ(vm.wait().reason(), EndReason::kReset);
 }
 
+TEST_F(KvmMachine, RegistersOfAPausedVcpuCanBeSet) {
+  ManagedMachine& vm = make(count());
+  ASSERT_TRUE(vm.start());
+  ASSERT_TRUE(counts());
+  ASSERT_TRUE(vm.pause());
+  const auto vcpu = vm.create_vcpu(0).value();
+  Arm64Registers registers = vcpu->arm64_regs().value();
+  EXPECT_EQ(registers.x[2], kCounter);
+  registers.x[2] = kCounter + 8;
+  registers.x[20] = 20;
+  registers.sp = 0x1230;
+  registers.v[31] = {1, 2};
+  registers.fpsr = 4;
+  ASSERT_TRUE(vcpu->set_arm64_regs(registers));
+  EXPECT_EQ(vcpu->arm64_regs().value(), registers);
+  const uint64_t before = counter();
+  ASSERT_TRUE(vm.resume());
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(counter(), before) << "it counts elsewhere now";
+  ASSERT_TRUE(vm.pause());
+  const Arm64Registers after = vcpu->arm64_regs().value();
+  EXPECT_GT(after.x[5], registers.x[5]);
+  EXPECT_EQ(after.x[20], 20u);
+  EXPECT_EQ(after.v[31], registers.v[31]);
+  registers.fpcr = uint64_t{1} << 32;
+  EXPECT_FALSE(vcpu->set_arm64_regs(registers));
+  ASSERT_TRUE(vm.stop());
+}
+
 TEST_F(KvmMachine, PausesWithAVcpuThatIsOffAndGoesBackToASnapshot) {
   ManagedMachine& vm = make(count(), 2);
   ASSERT_TRUE(vm.start());
@@ -112,14 +141,16 @@ TEST_F(KvmMachine, PausesWithAVcpuThatIsOffAndGoesBackToASnapshot) {
   EXPECT_EQ(counter(), still);
 
   const auto vcpu = vm.create_vcpu(0).value();
-  const auto registers = vcpu->regs();
-  ASSERT_FALSE(registers) << "they are x86-64's";
-  EXPECT_EQ(registers.error().kind, ErrorKind::kUnsupported);
+  const auto foreign = vcpu->regs();
+  ASSERT_FALSE(foreign) << "they are x86-64's";
+  EXPECT_EQ(foreign.error().kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(foreign.error().message(), HasSubstr("those of aarch64"));
   const VcpuSnapshot snapshot = vcpu->snapshot().value();
   EXPECT_EQ(snapshot.arch, CpuArch::kAarch64);
   ASSERT_TRUE(snapshot.arm64_regs);
   EXPECT_FALSE(snapshot.is_placeholder());
   EXPECT_EQ(snapshot.arm64_regs->x[2], kCounter);
+  EXPECT_EQ(vcpu->arm64_regs().value(), *snapshot.arm64_regs);
   const uint64_t then = snapshot.arm64_regs->x[5];
   EXPECT_LE(then - still, 1u) << "counted, perhaps not told yet";
 

@@ -2,11 +2,6 @@
 
 namespace husk::runtime {
 
-std::unexpected<Error> no_such_registers() {
-  return fail(ErrorKind::kUnsupported, "registers",
-              "are x86-64's; those of an aarch64 vCPU are in its snapshot");
-}
-
 Arm64Registers public_registers(const contract::aarch64::VcpuState& state) {
   Arm64Registers registers;
   registers.x = state.x;
@@ -17,6 +12,19 @@ Arm64Registers public_registers(const contract::aarch64::VcpuState& state) {
   registers.fpsr = state.fpsr;
   for (size_t n = 0; n < state.v.size(); ++n) registers.v[n] = {state.v[n].low, state.v[n].high};
   return registers;
+}
+
+Result<void> put_registers(const Arm64Registers& registers, contract::aarch64::VcpuState& state) {
+  if ((registers.fpcr | registers.fpsr) >> 32 != 0)
+    return fail(ErrorKind::kInvalidArgument, "registers", "FPCR and FPSR have 32 bits");
+  state.x = registers.x;
+  state.sp = registers.sp;
+  state.pc = registers.pc;
+  state.pstate = registers.pstate;
+  state.fpcr = static_cast<uint32_t>(registers.fpcr);
+  state.fpsr = static_cast<uint32_t>(registers.fpsr);
+  for (size_t n = 0; n < state.v.size(); ++n) state.v[n] = {registers.v[n][0], registers.v[n][1]};
+  return {};
 }
 
 }  // namespace husk::runtime

@@ -31,14 +31,16 @@ class RingableVm {
   using Place = std::pair<uint64_t, uint64_t>;  // address, value
   static inline std::map<Place, Bell> bells;    // of the last VM
   static inline size_t limit = 0;
+  static inline bool supported = true;
 
-  static Result<std::unique_ptr<RingableVm>> create(uint32_t vcpus) {
+  static Result<std::unique_ptr<RingableVm>> create(uint32_t vcpus, CpuModel model) {
     bells.clear();
     auto vm = std::make_unique<RingableVm>();
-    vm->vm_ = HUSK_TRY(soft::SoftVm::create(vcpus));
+    vm->vm_ = HUSK_TRY(soft::SoftVm::create(vcpus, model));
     return vm;
   }
   Result<void> ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
+    if (!supported) return fail(ErrorKind::kUnsupported, "bells", "none here");
     if (bells.size() == limit) return fail(ErrorKind::kLimit, "bells", "no more");
     bells[{gpa, value}] = {size, eventfd};
     return {};
@@ -97,6 +99,7 @@ class RunWithDoorbells : public ::testing::Test {
 
   void SetUp() override {
     RingableVm::limit = 100;
+    RingableVm::supported = true;
     BoardOptions options;
     options.vcpus = 2;
     run_ = *MachineRunOn<RingableVm>::create(options, *memory_, serial_);
@@ -263,6 +266,17 @@ TEST_F(RunWithDoorbells, APausedMachineCanEnd) {
   ASSERT_TRUE(run_->pause(kLong));
   run_->end().reach(EndReason::kStopped, 0);
   finished_.wait();
+}
+
+TEST_F(RunWithDoorbells, WhereTheHostHasNoneANotificationIsAnExit) {
+  RingableVm::supported = false;
+  start();
+  EXPECT_TRUE(RingableVm::bells.empty());
+  drive(1);
+  write(1, 0x50, 1);
+  EXPECT_EQ(notified(), 1U) << "served by the writer's thread";
+  ASSERT_TRUE(run_->pause(kLong));
+  run_->resume();
 }
 
 TEST_F(RunWithDoorbells, ABellThatCannotBeHungIsAnErrorAndNothingRuns) {

@@ -143,6 +143,9 @@ TEST_F(Managed, VcpusAreHandlesToWhatIsPaused) {
   EXPECT_EQ(registers.rbx, kCounter);
   EXPECT_GE(registers.rip, boot::testing::kLoadAddress);
   EXPECT_LT(registers.rip, boot::testing::kLoadAddress + kSpin.size());
+  ASSERT_FALSE(vcpu->arm64_regs());
+  EXPECT_EQ(vcpu->arm64_regs().error().kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(error_of(vcpu->set_arm64_regs({})), HasSubstr("this vCPU has those of x86_64"));
 
   const VcpuSnapshot snapshot = vcpu->snapshot().value();
   EXPECT_FALSE(snapshot.is_placeholder());
@@ -275,8 +278,53 @@ TEST_F(Managed, HypervisorRefusesWhatItCannotGive) {
   config.memory_size = 4095;
   EXPECT_THAT(error_of(hypervisor_->create_vm(config)), HasSubstr("memory_size"));
   config.memory_size = kMemory;
+  config.cpu_model = CpuModel::kX86_64V3;
+  EXPECT_THAT(error_of(hypervisor_->create_vm(config)), HasSubstr("x86-64-v3: it has no AVX"));
+  config.cpu_model = CpuModel::kX86_64V2;
+  EXPECT_EQ(error_of(hypervisor_->create_vm(config)), "no error");
+  config.cpu_model = CpuModel::kHost;
   config.arch = CpuArch::kAarch64;
   EXPECT_THAT(error_of(hypervisor_->create_vm(config)), HasSubstr("aarch64"));
+}
+
+class Moved : public Managed {
+ protected:
+  // A new machine that goes on where the present one is paused.
+  Result<void> move() {
+    auto& from = *vm_->as<ManagedMachine>();
+    const auto state = from.capture();
+    if (!state) return std::unexpected(state.error());
+    std::vector<std::byte> memory(from.memory().size());
+    EXPECT_TRUE(from.memory().dump_all(memory));
+    const auto old_vm = std::move(vm_);
+    ManagedMachine& to = make(kSpin, from.vcpu_count());
+    EXPECT_TRUE(to.memory().write(machine::GuestAddress{0}, memory));
+    return to.start_from(*state);
+  }
+};
+
+TEST_F(Moved, GoesOnWhereTheOtherMachineWas) {
+  ManagedMachine& vm = make(kSpin, 2);
+  ASSERT_TRUE(vm.start());
+  ASSERT_TRUE(counts());
+  ASSERT_TRUE(vm.pause());
+  const uint32_t before = counter();
+  const auto moved = move();
+  ASSERT_TRUE(moved) << error_of(moved);
+  EXPECT_EQ(vm_->state(), VmState::kRunning);
+  EXPECT_GE(counter(), before);
+  EXPECT_TRUE(counts());
+  EXPECT_TRUE(vm_->stop());
+}
+
+TEST_F(Moved, RefusesAMachineOfAnotherShape) {
+  ManagedMachine& vm = make(kSpin);
+  ASSERT_TRUE(vm.add_virtio_device(VirtioDeviceConfig::entropy()));
+  ASSERT_TRUE(vm.start());
+  ASSERT_TRUE(vm.pause());
+  const auto moved = move();
+  EXPECT_EQ(error_of(moved), "snapshot: has a virtio-0, which this machine has not");
+  EXPECT_EQ(vm_->state(), VmState::kError);
 }
 
 }  // namespace

@@ -57,6 +57,16 @@ class Board {
   [[nodiscard]] contract::IrqLine next_virtio_line() const;
   [[nodiscard]] std::span<const VirtioSlot> virtio() const { return virtio_; }
 
+  // Every device with a state of its own; the interrupt controllers' is the VM's to tell.
+  template <class Visit>
+  void each_chip(Visit&& visit) {
+    visit("serial-0", *serial_);
+    visit("rtc", *rtc_);
+    visit("acpi-pm", *power_);
+    for (size_t slot = 0; slot < virtio_.size(); ++slot)
+      visit("virtio-" + std::to_string(slot), *virtio_[slot].transport);
+  }
+
   // Writes the ACPI tables and the kernel; the state for the boot vCPU.
   [[nodiscard]] Result<boot::LoadedKernel> load(boot::KernelRequest request);
 

@@ -8,20 +8,4 @@ std::array<uint64_t Registers::*, 16> registers_by_encoding() {
           &R::r8,  &R::r9,  &R::r10, &R::r11, &R::r12, &R::r13, &R::r14, &R::r15};
 }
 
-contract::x86::VcpuState flat_state() {
-  using namespace contract::x86;  // NOLINT(google-build-using-namespace)
-  constexpr uint16_t kFlat =
-      kSegPresent | kSegNotSystem | kSegWritable | kSegAccessed | kSegGranular | kSegBig;
-  VcpuState state;
-  state.segments.fill({0x10, kFlat, 0xffffffff, 0});
-  state.segments[kCs] = {8, kFlat | kSegCode, 0xffffffff, 0};
-  state.tr = {0x18, kSegPresent | 11, 0x67, 0};  // a busy TSS, as VM entry wants one
-  state.cr0 = 0x11;                              // ET PE
-  state.fxsave[0] = 0x7f;                        // FCW 0x037f, MXCSR 0x1f80: as after reset
-  state.fxsave[1] = 0x03;
-  state.fxsave[24] = 0x80;
-  state.fxsave[25] = 0x1f;
-  return state;
-}
-
 }  // namespace husk::runtime

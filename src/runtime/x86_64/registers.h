@@ -6,12 +6,20 @@
 #include "husk/seam.h"
 #include "husk/types.h"
 
-#include "contract/x86/vcpu_state.h"
+#include "contract/x86/flat_state.h"
 
 namespace husk::runtime {
 
+using NativeRegisters = Registers;
+
 // The general registers by the seam's numbers: x0 to x15 in the order of their encodings.
 [[nodiscard]] std::array<uint64_t Registers::*, 16> registers_by_encoding();
+
+// RBX RCX RDX RSI RDI RBP: KVM's hypercalls use the first four (Linux,
+// Documentation/virt/kvm/x86/hypercalls.rst), the others are Linux's own convention for more.
+constexpr std::array<seam::CoreReg, 6> kHypercallArguments{
+    seam::CoreReg::x(3), seam::CoreReg::x(1), seam::CoreReg::x(2),
+    seam::CoreReg::x(6), seam::CoreReg::x(7), seam::CoreReg::x(5)};
 
 template <seam::HypervisorVcpu Vcpu>
 Result<Registers> get_registers(Vcpu& vcpu) {
@@ -42,10 +50,9 @@ Result<void> set_registers(Vcpu& vcpu, const Registers& registers) {
 }
 
 // Where a boot loader leaves a processor: 32-bit protected mode, flat segments, no paging.
-[[nodiscard]] contract::x86::VcpuState flat_state();
 template <seam::HypervisorVcpu Vcpu>
 Result<void> make_flat(Vcpu& vcpu) {
-  return vcpu.restore_snapshot(flat_state());
+  return vcpu.restore_snapshot(contract::x86::flat_state(contract::x86::CodeSize::k32));
 }
 
 // A snapshot with all but the state itself.

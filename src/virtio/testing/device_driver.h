@@ -2,6 +2,7 @@
 // queues, sends buffers and hands back what the device wrote.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,27 +37,38 @@ class DeviceDriver {
   static constexpr uint32_t kAcknowledge = 1, kDriver = 2, kDriverOk = 4, kFeaturesOk = 8,
                             kNeedsReset = 0x40;
   static constexpr uint16_t kSize = 16;
+  static constexpr uint64_t kRam = 0x100000;
 
   explicit DeviceDriver(std::unique_ptr<Device> device)
       : memory_(std::move(
             *memory::GuestMemory::create(std::vector<memory::RegionSpec>{{Gpa{0}, kRam}}))),
-        transport_(
-            std::move(device), *memory_,
-            contract::IrqLine([](void* self, uint32_t,
-                                 bool level) { static_cast<DeviceDriver*>(self)->line_ = level; },
-                              this, 0)) {}
+        transport_(make_transport(std::move(device))) {}
 
   [[nodiscard]] uint32_t read(uint64_t reg) {
-    return static_cast<uint32_t>(transport_.read(reg, 4));
+    return static_cast<uint32_t>(transport_->read(reg, 4));
   }
-  void write(uint64_t reg, uint64_t value) { transport_.write(reg, 4, value); }
+  void write(uint64_t reg, uint64_t value) { transport_->write(reg, 4, value); }
   [[nodiscard]] uint64_t config(uint64_t offset, uint32_t size) {
-    return transport_.read(kConfig + offset, size);
+    return transport_->read(kConfig + offset, size);
   }
   [[nodiscard]] bool line() const { return line_; }
   [[nodiscard]] bool broken() { return (read(kStatus) & kNeedsReset) != 0; }
   memory::GuestMemory& memory() { return *memory_; }
-  MmioTransport& transport() { return transport_; }
+  MmioTransport& transport() { return *transport_; }
+
+  [[nodiscard]] std::vector<std::byte> state() {
+    contract::StateArchive archive;
+    transport_->transfer_state(archive);
+    return archive.take();
+  }
+  // The driver goes on over the same memory with another device, which is given `state`.
+  [[nodiscard]] Result<void> go_on_with(std::unique_ptr<Device> device,
+                                        std::span<const std::byte> state) {
+    transport_ = make_transport(std::move(device));
+    contract::StateArchive archive(state);
+    transport_->transfer_state(archive);
+    return archive.finish("device");
+  }
 
   [[nodiscard]] uint64_t offered() {
     write(kDeviceFeaturesSel, 0);
@@ -89,7 +101,11 @@ class DeviceDriver {
   }
   // What remains to be done after negotiate().
   void start_agreed(uint32_t queues) {
-    for (uint32_t queue = 0; queue < queues; ++queue) set_up_queue(queue);
+    for (uint32_t queue = 0; queue < queues; ++queue) {
+      const std::array<std::byte, 0x1000> zeroes{};  // what a driver before it left there
+      (void)memory_->write(Gpa{ring(queue)}, zeroes);
+      set_up_queue(queue);
+    }
     rings_.assign(queues, {});
     next_buffer_ = kBuffers;
     write(kStatus, kAcknowledge | kDriver | kFeaturesOk | kDriverOk);
@@ -145,6 +161,14 @@ class DeviceDriver {
   }
 
  private:
+  [[nodiscard]] std::unique_ptr<MmioTransport> make_transport(std::unique_ptr<Device> device) {
+    return std::make_unique<MmioTransport>(
+        std::move(device), *memory_,
+        contract::IrqLine([](void* self, uint32_t,
+                             bool level) { static_cast<DeviceDriver*>(self)->line_ = level; },
+                          this, 0));
+  }
+
   struct Descriptor {
     uint64_t address;
     uint32_t length;
@@ -153,7 +177,7 @@ class DeviceDriver {
   struct Ring {
     uint16_t next_descriptor = 0, available = 0, used = 0;
   };
-  static constexpr uint64_t kRam = 0x100000, kBuffers = 0x20000;
+  static constexpr uint64_t kBuffers = 0x20000;
 
   Buffer take(uint32_t length, bool writable) {
     const Buffer buffer{next_buffer_, length, writable};
@@ -163,7 +187,7 @@ class DeviceDriver {
 
   std::unique_ptr<memory::GuestMemory> memory_;
   bool line_ = false;
-  MmioTransport transport_;
+  std::unique_ptr<MmioTransport> transport_;
   std::vector<Ring> rings_;
   uint64_t next_buffer_ = kBuffers;
 };

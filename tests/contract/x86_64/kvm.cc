@@ -1,14 +1,15 @@
 #include "all_suites.h"
 #include "backend/kvm/x86_64/kvm_vm.h"
 #include "backend/kvm/x86_64/probe.h"
+#include "cpu_model_suite.h"
 
 namespace husk::contract_tests {
 
 // As KvmVm, with writes noted in rings, which are so small that they fill up.
 struct KvmWithRings {
   using Vcpu = kvm::KvmVcpu;
-  static Result<std::unique_ptr<kvm::KvmVm>> create(uint32_t vcpus) {
-    return kvm::KvmVm::create(vcpus, {.dirty_ring_entries = 1024});
+  static Result<std::unique_ptr<kvm::KvmVm>> create(uint32_t vcpus, CpuModel model) {
+    return kvm::KvmVm::create(vcpus, {.dirty_ring_entries = 1024, .cpu_model = model});
   }
 };
 
@@ -24,6 +25,7 @@ std::string limits<KvmWithRings>() {
 }
 
 INSTANTIATE_TYPED_TEST_SUITE_P(kvm_with_rings, Memory, KvmWithRings);
+INSTANTIATE_TYPED_TEST_SUITE_P(kvm, CpuModels, kvm::KvmVm);
 
 }  // namespace husk::contract_tests
 

@@ -6,9 +6,8 @@
 #include <sstream>
 
 #include "backend/kvm/aarch64/one_reg.h"
+#include "backend/kvm/aarch64/smccc_filter.h"
 #include "backend/kvm/common/calls.h"
-#include "backend/kvm/common/doorbell.h"
-#include "base/clock.h"
 #include "base/try.h"
 #include "contract/aarch64/gic_codec.h"
 
@@ -16,13 +15,14 @@ namespace husk::kvm {
 
 static_assert(seam::HypervisorVm<KvmVm>);
 static_assert(seam::HasDoorbells<KvmVm>);
+static_assert(seam::HasDebug<KvmVcpu>);
+static_assert(seam::HasHypercalls<KvmVm>);
 
 namespace {
 
 constexpr Capability kNeeded[] = {
     {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
     {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
-    {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
     {KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG"},
     {KVM_CAP_DEVICE_CTRL, "KVM_CAP_DEVICE_CTRL"},
     {KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP"},
@@ -52,15 +52,7 @@ void want_unexplained_accesses(const System& system, int vm) {
 }  // namespace
 
 KvmVm::KvmVm(System system, base::Fd vm, Gic gic, uint32_t vcpus)
-    : system_(std::move(system)),
-      vm_(std::move(vm)),
-      gic_(std::move(gic)),
-      vcpus_(vcpus),
-      slots_(vm_.get(), static_cast<uint32_t>(std::max(system_.check(KVM_CAP_NR_MEMSLOTS), 32))) {}
-
-KvmVm::~KvmVm() {
-  if (memory_ != nullptr) memory_->set_observer(nullptr);
-}
+    : VmBase(std::move(system), std::move(vm)), gic_(std::move(gic)), vcpus_(vcpus) {}
 
 Result<void> KvmVm::require(const System& system) { return system.require(kNeeded); }
 
@@ -68,7 +60,14 @@ uint32_t KvmVm::most_vcpus(const System& system) {
   return static_cast<uint32_t>(std::clamp(system.check(KVM_CAP_MAX_VCPUS), 1, kMostVcpus));
 }
 
-Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus) {
+Result<void> KvmVm::can_show(CpuModel model) {
+  if (model == CpuModel::kHost) return {};
+  return fail(ErrorKind::kUnsupported, System::kDevice,
+              fmt::format("cannot show a guest {}: that is no processor of aarch64", name(model)));
+}
+
+Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus, CpuModel cpu_model) {
+  HUSK_TRY(can_show(cpu_model));
   System system = HUSK_TRY(System::open());
   HUSK_TRY(require(system));
   if (vcpus == 0 || vcpus > most_vcpus(system))
@@ -80,32 +79,11 @@ Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus) {
   return std::unique_ptr<KvmVm>(new KvmVm(std::move(system), std::move(fd), std::move(gic), vcpus));
 }
 
-void KvmVm::attach_memory(memory::GuestMemory& memory) {
-  memory_ = &memory;
-  memory.set_observer(this);
-}
-
-Result<void> KvmVm::map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot) {
-  const bool writable =
-      (static_cast<uint8_t>(prot) & static_cast<uint8_t>(seam::Prot::kWrite)) != 0;
-  return slots_.map(host, Gpa{gpa}, length, writable);
-}
-
-Result<void> KvmVm::unmap_ram(uint64_t gpa, uint64_t length) {
-  return slots_.unmap(Gpa{gpa}, length);
-}
-
-Result<std::unique_ptr<DaxMapper>> KvmVm::dax_mapper(uint64_t gpa, uint64_t length) {
-  auto window = HUSK_TRY(memory::FileWindow::create(length));
-  HUSK_TRY(slots_.map(window.host(), Gpa{gpa}, length, true));
-  return std::make_unique<DaxMapper>(std::move(window));
-}
-
 // The host's own kind of processor, without what a state would have to carry besides: no SVE, no
 // counters, no pointer authentication.
 Result<void> KvmVm::initialize(int vcpu, uint32_t id) const {
   kvm_vcpu_init init{};
-  HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_ARM_PREFERRED_TARGET), &init));
+  HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_ARM_PREFERRED_TARGET), &init));
   init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
   if (id != 0) init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
   HUSK_TRY(call(vcpu, HUSK_KVM_CALL(KVM_ARM_VCPU_INIT), &init));
@@ -116,14 +94,23 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   if (id != mpidrs_.size() || id >= vcpus_)
     return fail(ErrorKind::kInvalidArgument, "vCPU " + std::to_string(id),
                 "ids go from 0 in order, below " + std::to_string(vcpus_));
-  base::Fd fd(HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_CREATE_VCPU), id)));
+  base::Fd fd(HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_CREATE_VCPU), id)));
   HUSK_TRY(initialize(fd.get(), id));
   const uint64_t mpidr = HUSK_TRY(get_reg<uint64_t>(fd.get(), kMpidrEl1));
-  RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system_.run_area_size()));
-  auto vcpu = std::make_unique<KvmVcpu>(id, std::move(area));
+  RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system().run_area_size()));
+  auto vcpu = std::make_unique<KvmVcpu>(system(), id, std::move(area));
   mpidrs_.push_back(mpidr & contract::aarch64::kMpidrAffinity);
   if (mpidrs_.size() == vcpus_) HUSK_TRY(gic_.start());
   return vcpu;
+}
+
+// KVM's filter only grows.
+Result<void> KvmVm::exit_on_hypercalls(bool on) {
+  if (on == hypercalls_exit_) return {};
+  if (!on) return fail(ErrorKind::kUnsupported, "hypercalls", "KVM cannot take them back");
+  HUSK_TRY(forward_hypercalls(vm_fd()));
+  hypercalls_exit_ = true;
+  return {};
 }
 
 contract::IrqLine KvmVm::irq_line(uint32_t spi) {
@@ -145,16 +132,6 @@ Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
   std::istringstream in(std::string(reinterpret_cast<const char*>(state.data()), state.size()));
   const auto gic = HUSK_TRY(contract::aarch64::read_gic_state(in));
   return gic_.restore(gic, mpidrs_);
-}
-
-Result<void> KvmVm::ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
-  return kvm::ring_on_write(vm_.get(), Gpa{gpa}, size, value, eventfd);
-}
-
-uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }
-
-Result<void> KvmVm::report_writes(memory::GuestMemory& memory) {
-  return slots_.collect_log([&](Gpa page, uint64_t length) { memory.mark_dirty(page, length); });
 }
 
 }  // namespace husk::kvm

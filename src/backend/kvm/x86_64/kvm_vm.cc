@@ -1,25 +1,27 @@
 #include "backend/kvm/x86_64/kvm_vm.h"
 
 #include <fmt/core.h>
+#include <linux/kvm_para.h>
 
 #include <algorithm>
 
 #include "backend/kvm/common/calls.h"
-#include "backend/kvm/common/doorbell.h"
-#include "base/clock.h"
+#include "backend/kvm/x86_64/cpuid.h"
 #include "base/try.h"
+#include "contract/x86/cpu_model.h"
 
 namespace husk::kvm {
 
 static_assert(seam::HypervisorVm<KvmVm>);
 static_assert(seam::HasDoorbells<KvmVm>);
+static_assert(seam::HasDebug<KvmVcpu>);
+static_assert(seam::HasHypercalls<KvmVm>);
 
 namespace {
 
 constexpr Capability kNeeded[] = {
     {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
     {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
-    {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
     {KVM_CAP_SPLIT_IRQCHIP, "KVM_CAP_SPLIT_IRQCHIP"},
     {KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI"},
     {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"},
@@ -40,17 +42,15 @@ constexpr unsigned long kTssAddress = 0xfffbd000, kIdentityMap = 0xfffbc000;
 }  // namespace
 
 KvmVm::KvmVm(System system, base::Fd vm, uint32_t vcpus)
-    : system_(std::move(system)),
-      vm_(std::move(vm)),
-      vcpus_(vcpus),
-      slots_(vm_.get(), static_cast<uint32_t>(std::max(system_.check(KVM_CAP_NR_MEMSLOTS), 32))),
-      irqchip_(vm_.get()) {}
-
-KvmVm::~KvmVm() {
-  if (memory_ != nullptr) memory_->set_observer(nullptr);
-}
+    : VmBase(std::move(system), std::move(vm)), vcpus_(vcpus), irqchip_(vm_fd()) {}
 
 Result<void> KvmVm::require(const System& system) { return system.require(kNeeded); }
+
+Result<void> KvmVm::can_show(CpuModel model) {
+  const System system = HUSK_TRY(System::open());
+  const auto supported = HUSK_TRY(supported_cpuid(system));
+  return contract::x86::require_model(supported, model, System::kDevice);
+}
 
 // xAPIC ids end at 254; 255 is all of them.
 uint32_t KvmVm::most_vcpus(const System& system) {
@@ -74,50 +74,31 @@ Result<void> KvmVm::set_up(const Options& options) {
     kvm_enable_cap ring{};
     ring.cap = KVM_CAP_DIRTY_LOG_RING;
     ring.args[0] = options.dirty_ring_entries * sizeof(kvm_dirty_gfn);
-    HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_ENABLE_CAP), &ring));
+    HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_ENABLE_CAP), &ring));
     ring_entries_ = options.dirty_ring_entries;
   }
-  cpuid_ = HUSK_TRY(supported_cpuid(system_));
-  xsave_size_ = static_cast<size_t>(std::max(system_.check(KVM_CAP_XSAVE2), 0));
-  HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_SET_TSS_ADDR), kTssAddress));
+  const auto supported = HUSK_TRY(supported_cpuid(system()));
+  HUSK_TRY(contract::x86::require_model(supported, options.cpu_model, System::kDevice));
+  cpu_model_ = options.cpu_model;
+  cpuid_ = contract::x86::shown_cpuid(supported, cpu_model_);
+  xsave_size_ = static_cast<size_t>(std::max(system().check(KVM_CAP_XSAVE2), 0));
+  HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_SET_TSS_ADDR), kTssAddress));
   unsigned long long identity = kIdentityMap;
-  HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_SET_IDENTITY_MAP_ADDR), &identity));
+  HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_SET_IDENTITY_MAP_ADDR), &identity));
   kvm_enable_cap split{};
   split.cap = KVM_CAP_SPLIT_IRQCHIP;
   split.args[0] = SplitIrqchip::kPins;
-  HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_ENABLE_CAP), &split));
+  HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_ENABLE_CAP), &split));
   return {};
-}
-
-void KvmVm::attach_memory(memory::GuestMemory& memory) {
-  memory_ = &memory;
-  memory.set_observer(this);
-}
-
-Result<void> KvmVm::map_ram(std::byte* host, uint64_t gpa, uint64_t length, seam::Prot prot) {
-  const bool writable =
-      (static_cast<uint8_t>(prot) & static_cast<uint8_t>(seam::Prot::kWrite)) != 0;
-  return slots_.map(host, Gpa{gpa}, length, writable);
-}
-
-Result<void> KvmVm::unmap_ram(uint64_t gpa, uint64_t length) {
-  return slots_.unmap(Gpa{gpa}, length);
-}
-
-Result<std::unique_ptr<DaxMapper>> KvmVm::dax_mapper(uint64_t gpa, uint64_t length) {
-  auto window = HUSK_TRY(memory::FileWindow::create(length));
-  HUSK_TRY(slots_.map(window.host(), Gpa{gpa}, length, true));
-  return std::make_unique<DaxMapper>(std::move(window));
 }
 
 Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   if (id != created_ || id >= vcpus_)
     return fail(ErrorKind::kInvalidArgument, "vCPU " + std::to_string(id),
                 "ids go from 0 in order, below " + std::to_string(vcpus_));
-  base::Fd fd(HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_CREATE_VCPU), id)));
-  auto cpuid = cpuid_block(guest_cpuid(cpuid_, id, vcpus_));
-  HUSK_TRY(call(fd.get(), HUSK_KVM_CALL(KVM_SET_CPUID2), cpuid.data()));
-  RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system_.run_area_size()));
+  base::Fd fd(HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_CREATE_VCPU), id)));
+  auto cpuid = HUSK_TRY(ShownCpuid::show(fd.get(), cpu_model_, guest_cpuid(cpuid_, id, vcpus_)));
+  RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system().run_area_size()));
   if (ring_entries_ != 0) {
     auto ring = HUSK_TRY(DirtyRing::create(area.fd(), ring_entries_));
     const std::lock_guard lock(ring_mutex_);
@@ -126,12 +107,28 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   KvmVcpu::Home home;
   if (ring_entries_ != 0) home.harvest = [this] { return harvest(); };
   home.irqchip = &irqchip_;
+  home.system = &system();
+  home.memory = [this](uint64_t gpa) { return slots().find(Gpa{gpa}); };
   home.xsave_size = xsave_size_;
-  auto vcpu = std::make_unique<KvmVcpu>(home, id, std::move(area));
+  auto vcpu = std::make_unique<KvmVcpu>(home, id, std::move(area), std::move(cpuid));
   if (id == 0)
     irqchip_.set_kick([handle = vcpu->exit_token()] { KvmVcpu::Handle::force_exit({&handle, 1}); });
   ++created_;
   return vcpu;
+}
+
+// All that KVM lets out (api.rst, KVM_CAP_EXIT_HYPERCALL).
+Result<void> KvmVm::exit_on_hypercalls(bool on) {
+  constexpr uint32_t kMapGpaRange = 1u << KVM_HC_MAP_GPA_RANGE;
+  const int offered = system().check(KVM_CAP_EXIT_HYPERCALL);
+  if (offered <= 0 || (static_cast<uint32_t>(offered) & kMapGpaRange) == 0)
+    return fail(ErrorKind::kUnsupported, "hypercalls",
+                "this KVM answers all of them itself (no KVM_CAP_EXIT_HYPERCALL)");
+  kvm_enable_cap enable{};
+  enable.cap = KVM_CAP_EXIT_HYPERCALL;
+  enable.args[0] = on ? kMapGpaRange : 0;
+  HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_ENABLE_CAP), &enable));
+  return {};
 }
 
 void KvmVm::set_irq(uint32_t gsi, bool level) {
@@ -159,30 +156,24 @@ Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
   return irqchip_.controller()->restore(state);
 }
 
-Result<void> KvmVm::ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
-  return kvm::ring_on_write(vm_.get(), Gpa{gpa}, size, value, eventfd);
-}
-
-uint64_t KvmVm::host_monotonic_ticks() { return base::monotonic_ns(); }
-
 // Entries are told before KVM may use them again, and may be told twice, never lost.
 Result<void> KvmVm::harvest() {
-  if (memory_ == nullptr) return {};
+  if (attached() == nullptr) return {};
   const std::lock_guard lock(ring_mutex_);
   uint32_t found = 0;
   for (DirtyRing& ring : rings_) {
     found += ring.harvest([this](uint32_t slot, uint64_t page) {
-      slots_.mark_entry(slot, page,
-                        [this](Gpa gpa, uint64_t length) { memory_->mark_dirty(gpa, length); });
+      slots().mark_entry(slot, page,
+                         [this](Gpa gpa, uint64_t length) { attached()->mark_dirty(gpa, length); });
     });
   }
-  if (found != 0) HUSK_TRY(call(vm_.get(), HUSK_KVM_CALL(KVM_RESET_DIRTY_RINGS)));
+  if (found != 0) HUSK_TRY(call(vm_fd(), HUSK_KVM_CALL(KVM_RESET_DIRTY_RINGS)));
   return {};
 }
 
 Result<void> KvmVm::report_writes(memory::GuestMemory& memory) {
   if (ring_entries_ != 0) return harvest();
-  return slots_.collect_log([&](Gpa page, uint64_t length) { memory.mark_dirty(page, length); });
+  return VmBase::report_writes(memory);
 }
 
 }  // namespace husk::kvm

@@ -6,49 +6,47 @@
 #include <mutex>
 #include <vector>
 
+#include "husk/cpu_model.h"
 #include "husk/seam.h"
 
-#include "backend/kvm/common/dax_mapper.h"
-#include "backend/kvm/common/memory_slots.h"
-#include "backend/kvm/common/system.h"
-#include "backend/kvm/x86_64/cpuid.h"
+#include "backend/kvm/common/dirty_ring.h"
+#include "backend/kvm/common/vm_base.h"
 #include "backend/kvm/x86_64/kvm_vcpu.h"
 #include "backend/kvm/x86_64/split_irqchip.h"
 #include "contract/irq_line.h"
-#include "memory/guest_memory.h"
+#include "contract/x86/cpuid.h"
 
 namespace husk::kvm {
 
-class KvmVm final : public memory::WriteObserver {
+class KvmVm final : public VmBase {
  public:
   using Vcpu = KvmVcpu;
 
   // kUnsupported, naming it, when this KVM lacks something that the VM is built on.
   [[nodiscard]] static Result<void> require(const System& system);
   [[nodiscard]] static uint32_t most_vcpus(const System& system);
+  // kUnsupported, naming the first feature that this KVM does not show guests.
+  [[nodiscard]] static Result<void> can_show(CpuModel model);
   struct Options {
     // How writes are noted while they are tracked: 0, in bitmaps of whole slots; else in a ring of
     // that many entries (a power of two) for each vCPU, whose cost goes with what was written.
     uint32_t dirty_ring_entries = 0;
+    CpuModel cpu_model = CpuModel::kHost;
   };
-  [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus) {
-    return create(vcpus, Options{});
+  [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus,
+                                                             CpuModel cpu_model = CpuModel::kHost) {
+    Options options;
+    options.cpu_model = cpu_model;
+    return create(vcpus, options);
   }
   [[nodiscard]] static Result<std::unique_ptr<KvmVm>> create(uint32_t vcpus,
                                                              const Options& options);
-  ~KvmVm();
-  KvmVm(const KvmVm&) = delete;
-  KvmVm& operator=(const KvmVm&) = delete;
-  // The memory that map_ram() maps: its dirty log asks this VM what vCPUs wrote. Outlives the VM.
-  // Before any vCPU runs.
-  void attach_memory(memory::GuestMemory& memory);
 
-  [[nodiscard]] Result<void> map_ram(std::byte* host, uint64_t gpa, uint64_t length,
-                                     seam::Prot prot);
-  [[nodiscard]] Result<void> unmap_ram(uint64_t gpa, uint64_t length);
-  [[nodiscard]] Result<std::unique_ptr<DaxMapper>> dax_mapper(uint64_t gpa, uint64_t length);
   // Ids in order from 0.
   [[nodiscard]] Result<std::unique_ptr<KvmVcpu>> create_vcpu(uint32_t id);
+
+  // seam::HasHypercalls: KVM_HC_MAP_GPA_RANGE; KVM answers all others.
+  [[nodiscard]] Result<void> exit_on_hypercalls(bool on);
 
   void set_irq(uint32_t gsi, bool level);
   [[nodiscard]] contract::IrqLine irq_line(uint32_t gsi);
@@ -57,15 +55,7 @@ class KvmVm final : public memory::WriteObserver {
   [[nodiscard]] Result<std::vector<std::byte>> capture_intc();
   [[nodiscard]] Result<void> restore_intc(std::span<const std::byte> state);
 
-  // seam::HasDoorbells
-  [[nodiscard]] Result<void> ring_on_write(uint64_t gpa, uint32_t size, uint64_t value,
-                                           int eventfd);
-
-  [[nodiscard]] static uint64_t host_monotonic_ticks();
-
   // memory::WriteObserver
-  void host_wrote(Gpa, uint64_t) override {}
-  Result<void> track_writes(bool on) override { return slots_.set_logging(on); }
   Result<void> report_writes(memory::GuestMemory& memory) override;
 
  private:
@@ -74,15 +64,12 @@ class KvmVm final : public memory::WriteObserver {
   // Marks what the rings hold; any thread.
   Result<void> harvest();
 
-  System system_;
-  base::Fd vm_;
   uint32_t vcpus_;
   uint32_t created_ = 0;
-  MemorySlots slots_;
   SplitIrqchip irqchip_;
-  CpuidEntries cpuid_;
+  CpuModel cpu_model_ = CpuModel::kHost;
+  contract::x86::CpuidTable cpuid_;  // the model's, without a topology
   size_t xsave_size_ = 0;
-  memory::GuestMemory* memory_ = nullptr;
   uint32_t ring_entries_ = 0;
   std::mutex ring_mutex_;
   std::vector<DirtyRing> rings_;

@@ -9,6 +9,7 @@
 #include "backend/kvm/x86_64/kvm_vm.h"
 #include "base/clock.h"
 #include "base/try.h"
+#include "contract/x86/flat_state.h"
 
 namespace husk::kvm {
 namespace {
@@ -33,26 +34,14 @@ constexpr std::array<uint8_t, 24> kProgram{
     0xc8,         0x48, 0xff, 0xc9, 0x75, 0xf5,          0xe6,
     0x80,         0xeb, 0xe8};
 
-Segment flat(uint16_t selector, uint16_t attributes) {
-  constexpr uint16_t kCommon = kSegPresent | kSegNotSystem | kSegWritable | kSegAccessed;
-  return {selector, static_cast<uint16_t>(kCommon | kSegGranular | attributes), 0xffffffff, 0};
-}
-
 VcpuState entry() {
-  VcpuState state;
-  state.segments.fill(flat(0x10, kSegBig));
-  state.segments[kCs] = flat(8, kSegCode | kSegLong);
-  state.tr = {0x18, kSegPresent | 11, 0x67, 0};
-  state.cr0 = 0x80000011;  // PG ET PE
+  VcpuState state = flat_state(CodeSize::k64);
+  state.cr0 |= 0x80000000;  // PG
   state.cr3 = kPml4;
   state.cr4 = 0x20;    // PAE
   state.efer = 0x500;  // LMA LME
   state.rip = kCode;
   state.gpr[kRdi] = kData;
-  state.fxsave[0] = 0x7f;
-  state.fxsave[1] = 0x03;
-  state.fxsave[24] = 0x80;
-  state.fxsave[25] = 0x1f;
   return state;
 }
 
@@ -90,9 +79,7 @@ Result<std::string> probe() {
                 fmt::format("executes only {:.1f} million instructions a second: a software KVM, "
                             "slower than the built-in CPU",
                             static_cast<double>(speed) / 1e6));
-  const System system = HUSK_TRY(System::open());
-  const CpuidEntries supported = HUSK_TRY(supported_cpuid(system));
-  HUSK_TRY(require_baseline(supported));
+  HUSK_TRY(KvmVm::can_show(CpuModel::kX86_64V2));
   return fmt::format("{}; {} million instructions a second in the probe", System::kDevice,
                      speed / 1'000'000);
 }

@@ -340,6 +340,7 @@ void Cpu::write_kvmclock(uint64_t msr_value) {
 // struct pvclock_wall_clock: the time of day at which the system time was zero.
 void Cpu::write_wall_clock(uint64_t gpa) {
   kvm_wall_clock = gpa;
+  if (gpa == 0) return;  // none, as KVM has it; a restored state says so
   const uint64_t boot_ns = base::realtime_ns() - env.tsc();
   const uint32_t clock[3] = {2, static_cast<uint32_t>(boot_ns / 1'000'000'000),
                              static_cast<uint32_t>(boot_ns % 1'000'000'000)};
