@@ -49,8 +49,8 @@ TYPED_TEST_SUITE_P(Debug);
   if (const std::string why = limits<TypeParam>(); !why.empty()) GTEST_SKIP() << why
 
 // A lab whose processor does not do what the architecture says tells why, and is not asked.
-#define HUSK_NEEDS_POINTS() \
-  if (const char* why = std::getenv("HUSK_NO_DEBUG_POINTS"); why != nullptr) GTEST_SKIP() << why
+#define HUSK_NEEDS_BREAKPOINTS() \
+  if (const char* why = std::getenv("HUSK_NO_BREAKPOINTS"); why != nullptr) GTEST_SKIP() << why
 
 constexpr uint64_t kNopAt = kCode + kSteps[2];
 
@@ -82,7 +82,7 @@ TYPED_TEST_P(Debug, ASnapshotMayBeTakenWhereAStepEnds) {
 }
 
 TYPED_TEST_P(Debug, BreakpointsStopBeforeTheirInstruction) {
-  HUSK_NEEDS_POINTS();
+  HUSK_NEEDS_BREAKPOINTS();
   this->machine.load(PROGRAM(steps), {kData});
   HUSK_ASK(break_at(kNopAt));
   for (uint64_t round = 1; round < 5; ++round) {
@@ -95,7 +95,7 @@ TYPED_TEST_P(Debug, BreakpointsStopBeforeTheirInstruction) {
 }
 
 TYPED_TEST_P(Debug, ABreakpointIsMetAtEachTurnOfALoop) {
-  HUSK_NEEDS_POINTS();
+  HUSK_NEEDS_BREAKPOINTS();
   this->machine.load(PROGRAM(spin));
   HUSK_ASK(break_at(kCode));
   for (uint64_t round = 0; round < 100; ++round) {
@@ -105,7 +105,7 @@ TYPED_TEST_P(Debug, ABreakpointIsMetAtEachTurnOfALoop) {
 }
 
 TYPED_TEST_P(Debug, AMovedProgramCounterMeetsItsBreakpoint) {
-  HUSK_NEEDS_POINTS();
+  HUSK_NEEDS_BREAKPOINTS();
   this->machine.load(PROGRAM(steps), {kData});
   HUSK_ASK({.points = {{DebugKind::kExecute, 1, kNopAt}, {DebugKind::kExecute, 1, kCode}}});
   this->expect_stop(DebugCause::kBreakpoint, kCode);
@@ -118,7 +118,7 @@ TYPED_TEST_P(Debug, AMovedProgramCounterMeetsItsBreakpoint) {
 }
 
 TYPED_TEST_P(Debug, BreakpointsAndStepsGoTogether) {
-  HUSK_NEEDS_POINTS();
+  HUSK_NEEDS_BREAKPOINTS();
   this->machine.load(PROGRAM(steps), {kData});
   DebugOptions options = break_at(kNopAt);
   HUSK_ASK(options);
@@ -129,7 +129,7 @@ TYPED_TEST_P(Debug, BreakpointsAndStepsGoTogether) {
 }
 
 TYPED_TEST_P(Debug, WatchpointsStopAtWrites) {
-  HUSK_NEEDS_POINTS();
+  HUSK_NEEDS_BREAKPOINTS();
   HUSK_NEEDS_HARDWARE();
   this->machine.load(PROGRAM(steps), {kData});
   HUSK_ASK({.points = {{DebugKind::kWrite, 8, kData}, {DebugKind::kAccess, 8, kData + 8}}});
@@ -145,7 +145,7 @@ TYPED_TEST_P(Debug, WatchpointsStopAtWrites) {
 }
 
 TYPED_TEST_P(Debug, WatchpointsTellReadsFromWrites) {
-  HUSK_NEEDS_POINTS();
+  HUSK_NEEDS_BREAKPOINTS();
   HUSK_NEEDS_HARDWARE();
   this->machine.load(PROGRAM(load), {kData});
   EXPECT_EQ(this->machine.report(), 0U);
@@ -159,6 +159,7 @@ TYPED_TEST_P(Debug, WatchpointsTellReadsFromWrites) {
 }
 
 TYPED_TEST_P(Debug, ADebuggersBreakInstructionStops) {
+  HUSK_NEEDS_BREAKPOINTS();
   HUSK_NEEDS_HARDWARE();
   this->machine.load(PROGRAM(steps), {kData});
   HUSK_ASK({.software_breakpoints = true});
@@ -173,6 +174,7 @@ TYPED_TEST_P(Debug, ADebuggersBreakInstructionStops) {
 }
 
 TYPED_TEST_P(Debug, TheGuestsOwnBreakInstructionIsItsOwn) {
+  HUSK_NEEDS_BREAKPOINTS();
   HUSK_NEEDS_HARDWARE();
   this->machine.load(PROGRAM(trap), {kData, 111, 222});
   EXPECT_EQ(this->machine.report(), 111U) << "the handler's";
@@ -188,7 +190,7 @@ TYPED_TEST_P(Debug, TheGuestsOwnBreakInstructionIsItsOwn) {
 }
 
 TYPED_TEST_P(Debug, TheGuestsDebugRegistersAreItsOwn) {
-  HUSK_NEEDS_POINTS();
+  HUSK_NEEDS_BREAKPOINTS();
   if (!kHasDebugRegisters) GTEST_SKIP() << "what a guest sees of its own is not tested here";
   this->machine.load(PROGRAM(debug_registers));
   auto state = this->machine.vcpu().capture_snapshot();
@@ -206,7 +208,7 @@ TYPED_TEST_P(Debug, TheGuestsDebugRegistersAreItsOwn) {
 }
 
 TYPED_TEST_P(Debug, PointsThatCannotBeAreRefusedAndChangeNothing) {
-  HUSK_NEEDS_POINTS();
+  HUSK_NEEDS_BREAKPOINTS();
   if constexpr (seam::HasDebug<typename TypeParam::Vcpu>) {
     this->machine.load(PROGRAM(steps), {kData});
     HUSK_ASK(break_at(kNopAt));
@@ -227,7 +229,7 @@ TYPED_TEST_P(Debug, PointsThatCannotBeAreRefusedAndChangeNothing) {
 
 #undef HUSK_ASK
 #undef HUSK_NEEDS_HARDWARE
-#undef HUSK_NEEDS_POINTS
+#undef HUSK_NEEDS_BREAKPOINTS
 
 REGISTER_TYPED_TEST_SUITE_P(Debug, StepsAreOneInstruction, ASnapshotMayBeTakenWhereAStepEnds,
                             BreakpointsStopBeforeTheirInstruction,

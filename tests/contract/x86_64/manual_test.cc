@@ -113,7 +113,7 @@ TEST_P(Manual, ATripleFaultIsAShutdown) {
 }
 
 TEST_P(Manual, StopsForADebugger) {
-  if (const char* why = std::getenv("HUSK_NO_DEBUG_POINTS");
+  if (const char* why = std::getenv("HUSK_NO_BREAKPOINTS");
       why != nullptr && GetParam()->name == "kvm")
     GTEST_SKIP() << why;
   // again: inc eax; nop; out 80h,al; jmp again
