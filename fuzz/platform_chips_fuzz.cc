@@ -15,7 +15,6 @@
 #include "platform/fast_a20.h"
 #include "platform/i8042.h"
 #include "platform/pc_layout.h"
-#include "platform/pit8254.h"
 #include "platform/reset_port.h"
 #include "platform/test_device.h"
 #include "platform/testing/fake_time.h"
@@ -30,12 +29,8 @@ using husk::fuzz::require;
 
 class Fixture {
  public:
-  Fixture() : chipset_(sink_) {
-    attach(ports_, kPicMaster, 2, chipset_.pic().master_port());
-    attach(ports_, kPicSlave, 2, chipset_.pic().slave_port());
-    attach(ports_, kPicElcr, 2, chipset_.pic().elcr_port());
-    attach(ports_, kPitPorts, 4, pit_.ports());
-    attach(ports_, kSystemControl, 1, pit_.system_control());
+  Fixture() {
+    require(chipset_.attach(ports_, mmio_).has_value());
     attach(ports_, kI8042Data, 1, keyboard_data_);
     attach(ports_, kI8042Command, 1, keyboard_command_);
     attach(ports_, kRtcPorts, 2, rtc_);
@@ -46,7 +41,6 @@ class Fixture {
     attach(ports_, kDebugExitPort, DebugExit::kPorts, debug_exit_);
     attach(ports_, TestScratch::kBase, TestScratch::kPorts, scratch_);
     attach(ports_, TestIrqLines::kBase, TestIrqLines::kPorts, lines_);
-    attach(mmio_, IoApic::kBase, IoApic::kSize, chipset_.ioapic());
     uart_.set_on_room([this] { (void)uart_.push(std::as_bytes(std::span("more", 4))); });
   }
 
@@ -146,14 +140,13 @@ class Fixture {
   testing::ByteRecorder uart_text_;
   testing::FakeTime time_;
   Bus ports_, mmio_;
-  Chipset chipset_;
+  Chipset chipset_{sink_, time_, testing::FakeTime::clock};
   husk::contract::IrqLine gsi(uint32_t number) {
     return {[](void* chips, uint32_t pin, bool level) {
               static_cast<Chipset*>(chips)->set_line(pin, level);
             },
             &chipset_, number};
   }
-  Pit8254 pit_{time_, gsi(kPitGsi), testing::FakeTime::clock};
   Uart16550 uart_{gsi(kCom1Gsi), uart_text_};
   CmosRtc rtc_{time_, gsi(kRtcGsi), {testing::FakeTime::clock, testing::FakeTime::clock}};
   AcpiPm power_{events_, gsi(kSciGsi), testing::FakeTime::clock, kS5SleepType};
@@ -162,7 +155,7 @@ class Fixture {
   FastA20 fast_a20_{events_};
   DebugExit debug_exit_{events_};
   TestScratch scratch_;
-  TestIrqLines lines_{chipset_};
+  TestIrqLines lines_{[this](uint32_t number) { return gsi(number); }};
 };
 
 }  // namespace

@@ -33,7 +33,7 @@ ARROWS = {
     "soft": SOFT,
     "kvm/common": MEMORY,
     "kvm": MEMORY | {"kvm/common"},
-    "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "net", "oci", "agent/host", "agent/protocol", "api"},
+    "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "net", "oci", "snapshot", "agent/host", "agent/protocol", "api"},
     "cli": MEMORY | {"runtime", "boot", "oci", "api", "agent/host", "agent/protocol"},
 }
 

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "husk/cpu_model.h"
 #include "husk/error.h"
 
 namespace husk::lifecycle {
@@ -79,6 +80,8 @@ struct VmConfig {
   std::optional<std::vector<std::byte>> machine_id;  // persistent, opaque, the driver's
   std::optional<std::filesystem::path> efi_variable_store;
   bool rosetta = false;  // translate programs of the other architecture
+  // What the guest is shown of a processor: a part of what it is, which its snapshots record.
+  CpuModel cpu_model = CpuModel::kHost;
 
   // kInvalidArgument for the first of these that fails: name not empty, at most 128 bytes, of ASCII
   // letters, digits, '-', '_' and '.', not starting with '.' or '-'; cpus and memory_mb at least 1;

@@ -20,6 +20,8 @@
 #include <variant>
 #include <vector>
 
+#include "husk/cpu_model.h"
+#include "husk/debug.h"
 #include "husk/error.h"
 #include "husk/host.h"
 #include "husk/types.h"
@@ -43,12 +45,19 @@ struct VmConfig {
   std::optional<std::string> kernel_cmdline;
   std::optional<std::string> initrd_path;
   bool enable_rosetta = false;  // a share that translates foreign programs
+  CpuModel cpu_model = CpuModel::kHost;
+  // The guest shall be able to run guests of its own. Every hypervisor here refuses it
+  // (kUnsupported): none carries the state of a guest's guest through a snapshot.
+  bool nested_virtualization = false;
+  // The interrupt controllers and the timer of an x86-64 machine are the kernel's, not the board's.
+  // kUnsupported from create_vm() where no kernel can keep them; elsewhere they always are.
+  bool kernel_irqchip = false;
 
   class Builder;
   [[nodiscard]] static Builder builder();
 
-  // kInvalidArgument, naming the field: no vCPU, or memory that is not a positive multiple of 4
-  // KiB.
+  // kInvalidArgument, naming the field: no vCPU, memory that is not a positive multiple of 4 KiB,
+  // or a processor that the architecture does not know or that cannot address so much.
   [[nodiscard]] Result<void> validate() const;
 
   bool operator==(const VmConfig&) const = default;
@@ -66,6 +75,9 @@ class VmConfig::Builder {
   Builder& cmdline(std::string text);
   Builder& initrd(std::string path);
   Builder& rosetta(bool enabled);
+  Builder& cpu_model(CpuModel model);
+  Builder& nested_virtualization(bool enabled);
+  Builder& kernel_irqchip(bool enabled);
   [[nodiscard]] Result<VmConfig> build() const;  // validated
 
  private:
@@ -120,6 +132,9 @@ struct MmioWrite {
   uint64_t data = 0;
   bool operator==(const MmioWrite&) const = default;
 };
+// Answered by set_hypercall_result(). Only after VirtualMachine::exit_on_hypercalls(). On x86-64 nr
+// is RAX and the arguments are RBX, RCX, RDX, RSI, RDI, RBP, of which KVM's hypercalls use four; on
+// aarch64 nr is X0 and the arguments are X1 to X6 (SMCCC).
 struct Hypercall {
   uint64_t nr = 0;
   std::array<uint64_t, 6> args{};
@@ -131,7 +146,7 @@ struct SystemReset {
 struct Shutdown {
   bool operator==(const Shutdown&) const = default;
 };
-struct Debug {
+struct Debug {  // what Vcpu::set_debug() asked for; debug_stop() says why
   bool operator==(const Debug&) const = default;
 };
 struct Unknown {
@@ -180,6 +195,15 @@ class Vcpu {
   // otherwise.
   [[nodiscard]] virtual Result<void> set_io_result(uint64_t value) = 0;
   [[nodiscard]] virtual Result<void> set_mmio_result(uint64_t value) = 0;
+  // What the guest's hypercall returns, after Hypercall and before the next run(); kState
+  // otherwise.
+  [[nodiscard]] virtual Result<void> set_hypercall_result(uint64_t value) = 0;
+  // Makes run() return Debug for what the options name, instead of what they named before. After
+  // one at a breakpoint the next run() goes on past it. kInvalidArgument for points that cannot be,
+  // kUnsupported for what this hypervisor lacks, and in managed execution.
+  [[nodiscard]] virtual Result<void> set_debug(const DebugOptions& options) = 0;
+  // Why the last run() returned Debug; kState when it returned something else.
+  [[nodiscard]] virtual Result<DebugStop> debug_stop() const = 0;
   [[nodiscard]] virtual Result<VcpuSnapshot> snapshot() const = 0;
   [[nodiscard]] virtual Result<void> restore(const VcpuSnapshot& snapshot) = 0;
 };
@@ -198,6 +222,10 @@ class VirtualMachine {
   // kInvalidArgument for an id that is not below vcpu_count() or was created before. The vCPU does
   // not outlive the machine.
   [[nodiscard]] virtual Result<std::unique_ptr<Vcpu>> create_vcpu(uint32_t id) = 0;
+  // Makes run() return Hypercall for those that this hypervisor lets out: all on the built-in CPU,
+  // KVM_HC_MAP_GPA_RANGE on KVM for x86-64. Before the first run(). kUnsupported where it lets none
+  // out, and in managed execution.
+  [[nodiscard]] virtual Result<void> exit_on_hypercalls(bool on) = 0;
   // Only before the first start.
   [[nodiscard]] virtual Result<void> add_virtio_device(const VirtioDeviceConfig& device) = 0;
 
@@ -206,6 +234,14 @@ class VirtualMachine {
   [[nodiscard]] virtual Result<void> pause() = 0;
   [[nodiscard]] virtual Result<void> resume() = 0;
   [[nodiscard]] virtual Result<void> stop() = 0;
+
+  // While the guest runs or is paused, until it stops: each signal to `eventfd` raises the
+  // interrupt `gsi`. With `resample` (else -1) the line stays up until the guest has ended the
+  // interrupt, which `resample` is signalled for; without, the signal is an edge. Both stay the
+  // caller's. kUnsupported, with the reason, where the hypervisor cannot; there, taking it away is
+  // no error.
+  [[nodiscard]] virtual Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample);
+  [[nodiscard]] virtual Result<void> unregister_irqfd(uint32_t gsi, int eventfd);
 
   [[nodiscard]] virtual Result<std::vector<DeviceSnapshot>> snapshot_devices() const = 0;
   // The devices must be those of the snapshot; every mismatch is in the error's text.

@@ -32,9 +32,10 @@ lifecycle::VmState to_lifecycle(machine::VmState state, const GuestReport& repor
 [[nodiscard]] machine::VmState to_machine(const lifecycle::VmState& state);
 
 // Empty for what a machine handles itself and never reports: cancellation, and aarch64's virtual
-// timer and undecoded exceptions.
+// timer and undecoded exceptions. A hypercall's arguments are in the vCPU's registers, so they are
+// 0 here.
 [[nodiscard]] std::optional<machine::VcpuExit> to_machine(const seam::VcpuExit& exit);
-// Empty for what the seam cannot say: hypercall, system reset, debug.
-[[nodiscard]] std::optional<seam::VcpuExit> to_seam(const machine::VcpuExit& exit);
+// A hypercall keeps its number, not its arguments.
+[[nodiscard]] seam::VcpuExit to_seam(const machine::VcpuExit& exit);
 
 }  // namespace husk::mapping

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "husk/debug.h"
 #include "husk/error.h"
 
 namespace husk::seam {
@@ -48,7 +49,8 @@ struct CoreReg {
 enum class SysReg : uint8_t { kMpidrEl1 };
 
 // Why step() returned. Trivially copyable. For a read (kIo or kMmio with write == false) the value
-// is handed back with set_read_data() before the next step().
+// is handed back with set_read_data() before the next step(). So is a hypercall's result, which the
+// backend puts where the guest looks for it; until then the vCPU is within that instruction.
 struct VcpuExit {
   enum class Kind : uint8_t {
     kCanceled,         // force_exit, or a host signal: nothing happened, step again when ready
@@ -56,21 +58,24 @@ struct VcpuExit {
     kVtimerActivated,  // aarch64 without an in-kernel timer
     kIo,               // x86 port access
     kMmio,             // access to guest-physical space that is not RAM
-    kHalt,      // the vCPU can never wake by itself: its last instruction stopped it for good
-    kShutdown,  // triple fault
-    kPowerOff,  // the guest asks for it by firmware that the backend is (PSCI's SYSTEM_OFF)
-    kReset,     // as kPowerOff: SYSTEM_RESET
-    kUnknown,   // raw: the backend's own number
+    kHalt,       // the vCPU can never wake by itself: its last instruction stopped it for good
+    kShutdown,   // triple fault
+    kPowerOff,   // the guest asks for it by firmware that the backend is (PSCI's SYSTEM_OFF)
+    kReset,      // as kPowerOff: SYSTEM_RESET
+    kHypercall,  // data: its number; its arguments are in registers. See HasHypercalls
+    kDebug,      // cause, and virt_addr: a watchpoint's address, or the next instruction's
+    kUnknown,    // raw: the backend's own number
   };
   Kind kind = Kind::kCanceled;
   bool write = false;
-  uint8_t size = 0;        // bytes: 1, 2, 4 (and 8 for kMmio)
-  uint16_t port = 0;       // kIo
-  uint32_t raw = 0;        // kUnknown
-  uint64_t phys_addr = 0;  // kMmio, kException
-  uint64_t virt_addr = 0;  // kException
-  uint64_t syndrome = 0;   // kException
-  uint64_t data = 0;       // a write's value
+  uint8_t size = 0;                      // bytes: 1, 2, 4 (and 8 for kMmio)
+  DebugCause cause = DebugCause::kStep;  // kDebug
+  uint16_t port = 0;                     // kIo
+  uint32_t raw = 0;                      // kUnknown
+  uint64_t phys_addr = 0;                // kMmio, kException
+  uint64_t virt_addr = 0;                // kException, kDebug
+  uint64_t syndrome = 0;                 // kException
+  uint64_t data = 0;                     // a write's value; kHypercall
 };
 static_assert(std::is_trivially_copyable_v<VcpuExit>);
 
@@ -164,6 +169,48 @@ concept HypervisorVm = requires(M& vm, std::byte* host, uint64_t gpa, uint64_t l
 template <class M>
 concept HasDoorbells = requires(M& vm, uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {
   { vm.ring_on_write(gpa, size, value, eventfd) } -> std::same_as<Result<void>>;
+};
+
+// What a vCPU may offer besides: stops for a debugger, which are kDebug exits. The options replace
+// those that were set before; the default ones end all of it. After an exit at a breakpoint the
+// next step() executes the instruction there, unless the program counter was moved.
+// kInvalidArgument for points that cannot be; kUnsupported, naming it, for what this backend or its
+// processor lacks: what was set before stays then.
+template <class V>
+concept HasDebug = requires(V& vcpu, const DebugOptions& options) {
+  { vcpu.set_debug(options) } -> std::same_as<Result<void>>;
+};
+
+// What a VM may offer besides: hypercalls of its guest's kernel become exits, so that somebody
+// above answers them. Without that, the backend answers: those that it does not know with the
+// architecture's "not supported". Before any vCPU runs. kUnsupported, with the reason, where the
+// backend answers all of them itself. Which ones become exits is the backend's to say.
+template <class M>
+concept HasHypercalls = requires(M& vm, bool on) {
+  { vm.exit_on_hypercalls(on) } -> std::same_as<Result<void>>;
+};
+
+// What a VM may offer besides: a signal to an eventfd raises an interrupt, without a thread of this
+// process. Without `resample` (-1) that is an edge; with it the line stays up until the guest has
+// ended the interrupt, which `resample` is signalled for, and goes up again with the next signal.
+// kInvalidArgument for an interrupt that the VM has not, kUnsupported, with the reason, for what it
+// cannot do as it was made. The VM keeps the eventfds alive; who unregisters what is not registered
+// gets no error. From any thread, whether or not vCPUs run.
+template <class M>
+concept HasIrqfds = requires(M& vm, uint32_t gsi, int eventfd, int resample) {
+  { vm.register_irqfd(gsi, eventfd, resample) } -> std::same_as<Result<void>>;
+  { vm.unregister_irqfd(gsi, eventfd) } -> std::same_as<Result<void>>;
+};
+
+// Who keeps the board's interrupt controllers and timer, of a VM that can: the board itself, so
+// that only local APICs are the VM's, or the VM.
+enum class Irqchip : uint8_t { kSplit, kKernel };
+
+// A VM for which that is a choice, one of M::create()'s options.
+template <class M>
+concept HasIrqchipChoice = requires(const M& vm, typename M::Options options) {
+  { options.irqchip } -> std::same_as<Irqchip&>;
+  { vm.irqchip() } -> std::same_as<Irqchip>;
 };
 
 }  // namespace husk::seam

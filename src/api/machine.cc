@@ -9,6 +9,8 @@ namespace husk::machine {
 namespace {
 
 constexpr uint64_t kPage = 4096;
+// The models' physical addresses have 39 bits (docs/cpu-models.md), or what the host has if less.
+constexpr uint64_t kMostForModels = uint64_t{256} << 30;
 
 struct Rule {
   std::string_view verb;
@@ -57,6 +59,14 @@ Result<void> VmConfig::validate() const {
   if (memory_size == 0 || memory_size % kPage != 0)
     return fail(ErrorKind::kInvalidArgument, "memory_size",
                 "must be a positive multiple of 4096 bytes");
+  const auto models = cpu_models(arch);
+  if (std::ranges::find(models, cpu_model) == models.end())
+    return fail(
+        ErrorKind::kInvalidArgument, "cpu_model",
+        std::string(name(cpu_model)) + " is no processor of " + std::string(host::name(arch)));
+  if (cpu_model != CpuModel::kHost && memory_size > kMostForModels)
+    return fail(ErrorKind::kInvalidArgument, "memory_size",
+                "a processor like " + std::string(name(cpu_model)) + " has at most 256 GiB");
   return {};
 }
 
@@ -99,9 +109,30 @@ VmConfig::Builder& VmConfig::Builder::rosetta(bool enabled) {
   return *this;
 }
 
+VmConfig::Builder& VmConfig::Builder::cpu_model(CpuModel model) {
+  config_.cpu_model = model;
+  return *this;
+}
+
+VmConfig::Builder& VmConfig::Builder::nested_virtualization(bool enabled) {
+  config_.nested_virtualization = enabled;
+  return *this;
+}
+
+VmConfig::Builder& VmConfig::Builder::kernel_irqchip(bool enabled) {
+  config_.kernel_irqchip = enabled;
+  return *this;
+}
+
 Result<VmConfig> VmConfig::Builder::build() const {
   HUSK_TRY(config_.validate());
   return config_;
 }
+
+Result<void> VirtualMachine::register_irqfd(uint32_t, int, int) {
+  return fail(ErrorKind::kUnsupported, "irqfd", "this machine has no interrupts by number");
+}
+
+Result<void> VirtualMachine::unregister_irqfd(uint32_t, int) { return {}; }
 
 }  // namespace husk::machine

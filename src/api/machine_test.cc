@@ -44,27 +44,41 @@ TEST(MachineConfig, DefaultsOfTheBuilder) {
   EXPECT_EQ(config->memory_size, host::default_vm_memory_size());
   EXPECT_EQ(config->arch, host::native_arch());
   EXPECT_FALSE(config->kernel_path || config->kernel_cmdline || config->initrd_path ||
-               config->enable_rosetta);
+               config->enable_rosetta || config->nested_virtualization);
 }
 
 TEST(MachineConfig, BuilderSetsEveryField) {
   const auto config = VmConfig::builder()
                           .vcpus(3)
                           .memory_bytes(8192)
-                          .arch(CpuArch::kAarch64)
+                          .arch(CpuArch::kX86_64)
                           .kernel("k")
                           .cmdline("c")
                           .initrd("i")
                           .rosetta(true)
+                          .cpu_model(CpuModel::kX86_64V2)
+                          .nested_virtualization(true)
                           .build();
   ASSERT_TRUE(config);
-  EXPECT_EQ(*config, (VmConfig{3, 8192, CpuArch::kAarch64, "k", "c", "i", true}));
+  EXPECT_EQ(*config,
+            (VmConfig{3, 8192, CpuArch::kX86_64, "k", "c", "i", true, CpuModel::kX86_64V2, true}));
 }
 
 TEST(MachineConfig, RefusesWhatNoMachineHas) {
   EXPECT_EQ(VmConfig::builder().vcpus(0).build().error().subject, "vcpu_count");
   EXPECT_EQ(VmConfig::builder().memory_bytes(0).build().error().subject, "memory_size");
   EXPECT_EQ(VmConfig::builder().memory_bytes(4097).build().error().subject, "memory_size");
+}
+
+TEST(MachineConfig, RefusesAProcessorOfAnotherArchitectureOrTooSmall) {
+  auto config = VmConfig::builder().arch(CpuArch::kAarch64).cpu_model(CpuModel::kX86_64V2);
+  EXPECT_EQ(config.build().error().message(), "cpu_model: x86-64-v2 is no processor of aarch64");
+  EXPECT_TRUE(config.cpu_model(CpuModel::kHost).build());
+  constexpr uint64_t kMost = uint64_t{256} << 30;
+  EXPECT_TRUE(config.memory_bytes(kMost + 4096).build());
+  config.arch(CpuArch::kX86_64).cpu_model(CpuModel::kX86_64V3);
+  EXPECT_EQ(config.build().error().subject, "memory_size");
+  EXPECT_TRUE(config.memory_bytes(kMost).build());
 }
 
 // A machine with nothing in it, to look down on.
@@ -74,6 +88,7 @@ class EmptyMachine : public VirtualMachine {
   [[nodiscard]] uint32_t vcpu_count() const override { return 1; }
   [[nodiscard]] GuestMemory& memory() override { std::abort(); }
   [[nodiscard]] Result<std::unique_ptr<Vcpu>> create_vcpu(uint32_t) override { return refuse(); }
+  [[nodiscard]] Result<void> exit_on_hypercalls(bool) override { return refuse(); }
   [[nodiscard]] Result<void> add_virtio_device(const VirtioDeviceConfig&) override {
     return refuse();
   }

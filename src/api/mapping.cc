@@ -23,13 +23,13 @@ std::optional<std::string> text_of(const std::optional<std::filesystem::path>& p
   return path ? std::optional(path->string()) : std::nullopt;
 }
 
-std::optional<seam::VcpuExit> bare(Kind kind) {
+seam::VcpuExit bare(Kind kind) {
   seam::VcpuExit exit;
   exit.kind = kind;
   return exit;
 }
 
-std::optional<seam::VcpuExit> port_exit(uint16_t port, uint8_t size, bool write, uint64_t data) {
+seam::VcpuExit port_exit(uint16_t port, uint8_t size, bool write, uint64_t data) {
   seam::VcpuExit exit;
   exit.kind = Kind::kIo;
   exit.port = port;
@@ -39,7 +39,7 @@ std::optional<seam::VcpuExit> port_exit(uint16_t port, uint8_t size, bool write,
   return exit;
 }
 
-std::optional<seam::VcpuExit> mmio_exit(uint64_t addr, uint8_t size, bool write, uint64_t data) {
+seam::VcpuExit mmio_exit(uint64_t addr, uint8_t size, bool write, uint64_t data) {
   seam::VcpuExit exit;
   exit.kind = Kind::kMmio;
   exit.phys_addr = addr;
@@ -69,6 +69,7 @@ Result<machine::VmConfig> to_machine(const lifecycle::VmConfig& config) {
   result.kernel_cmdline = config.cmdline;
   result.initrd_path = text_of(config.initramfs);
   result.enable_rosetta = config.rosetta;
+  result.cpu_model = config.cpu_model;
   return result;
 }
 
@@ -122,6 +123,10 @@ std::optional<machine::VcpuExit> to_machine(const seam::VcpuExit& exit) {
       return exits::Shutdown{};
     case Kind::kReset:
       return exits::SystemReset{};
+    case Kind::kHypercall:
+      return exits::Hypercall{exit.data, {}};
+    case Kind::kDebug:
+      return exits::Debug{};
     case Kind::kUnknown:
       return exits::Unknown{std::bit_cast<int32_t>(exit.raw)};
     case Kind::kCanceled:
@@ -132,8 +137,7 @@ std::optional<machine::VcpuExit> to_machine(const seam::VcpuExit& exit) {
   return std::nullopt;
 }
 
-std::optional<seam::VcpuExit> to_seam(const machine::VcpuExit& exit) {
-  using Exit = std::optional<seam::VcpuExit>;
+seam::VcpuExit to_seam(const machine::VcpuExit& exit) {
   return std::visit(
       Overloaded{
           [](const exits::Halt&) { return bare(Kind::kHalt); },
@@ -144,11 +148,16 @@ std::optional<seam::VcpuExit> to_seam(const machine::VcpuExit& exit) {
           [](const exits::MmioWrite& io) { return mmio_exit(io.addr, io.size, true, io.data); },
           [](const exits::MmioRead& io) { return mmio_exit(io.addr, io.size, false, 0); },
           [](const exits::Unknown& unknown) {
-            Exit result = bare(Kind::kUnknown);
-            result->raw = std::bit_cast<uint32_t>(unknown.code);
+            seam::VcpuExit result = bare(Kind::kUnknown);
+            result.raw = std::bit_cast<uint32_t>(unknown.code);
             return result;
           },
-          [](const auto&) { return Exit(); },
+          [](const exits::Hypercall& call) {
+            seam::VcpuExit result = bare(Kind::kHypercall);
+            result.data = call.nr;
+            return result;
+          },
+          [](const exits::Debug&) { return bare(Kind::kDebug); },
       },
       exit);
 }

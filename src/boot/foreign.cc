@@ -1,20 +1,13 @@
 #include "boot/foreign.h"
 
 #include <array>
-#include <string_view>
+#include <cstring>
 
 #include "boot/decompress.h"
 #include "boot/file_view.h"
 
 namespace husk::boot {
 namespace {
-
-struct Foreign {
-  uint64_t offset;
-  std::string_view magic;
-  ErrorKind kind;
-  std::string_view why;
-};
 
 // Linux, Documentation/arch/arm64/booting.rst and Documentation/arch/riscv/boot-image-header.rst;
 // the EFI zboot header of drivers/firmware/efi/libstub; the rest are what people pass by mistake.
@@ -23,21 +16,21 @@ constexpr std::array kKnown{
     Foreign{56, "RSC\x05", ErrorKind::kUnsupported, "a kernel for riscv, this machine is x86-64"},
     Foreign{4, "zimg", ErrorKind::kUnsupported,
             "a kernel in an EFI zboot wrapper, for another machine"},
-    Foreign{0, "070701", ErrorKind::kInvalidArgument,
-            "not a kernel but a cpio archive, an initrd perhaps"},
+    kCpioArchive,
     Foreign{0,
             "\x7f"
             "EL",
             ErrorKind::kCorrupt, "truncated ELF file"},
-    Foreign{0, "MZ", ErrorKind::kUnsupported, "an EFI or DOS program, not a (whole) Linux kernel"},
+    kEfiProgram,
 };
 
 }  // namespace
 
-std::unexpected<Error> not_a_kernel(const std::string& name, std::span<const std::byte> file) {
+std::unexpected<Error> foreign_file(const std::string& name, std::span<const std::byte> file,
+                                    std::span<const Foreign> known, const char* otherwise) {
   if (file.empty()) return fail(ErrorKind::kCorrupt, name, "not a kernel: the file is empty");
   const FileView view(file);
-  for (const Foreign& foreign : kKnown) {
+  for (const Foreign& foreign : known) {
     const auto bytes = view.slice(foreign.offset, foreign.magic.size());
     if (bytes && std::memcmp(bytes->data(), foreign.magic.data(), foreign.magic.size()) == 0)
       return fail(foreign.kind, name, std::string(foreign.why));
@@ -47,8 +40,11 @@ std::unexpected<Error> not_a_kernel(const std::string& name, std::span<const std
     return fail(ErrorKind::kUnsupported, name,
                 std::string("not a kernel but a ") + compression_name(compression) +
                     " file: unpack it first");
-  return fail(ErrorKind::kInvalidArgument, name,
-              "not a kernel: neither bzImage, ELF nor Multiboot");
+  return fail(ErrorKind::kInvalidArgument, name, otherwise);
+}
+
+std::unexpected<Error> not_a_kernel(const std::string& name, std::span<const std::byte> file) {
+  return foreign_file(name, file, kKnown, "not a kernel: neither bzImage, ELF nor Multiboot");
 }
 
 }  // namespace husk::boot

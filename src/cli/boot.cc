@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "base/try.h"
+#include "cli/cpu_flag.h"
 #include "cli/exit_codes.h"
+#include "cli/machine_options.h"
 #include "cli/report.h"
 #include "cli/size.h"
 #include "cli/terminal.h"
@@ -25,7 +27,9 @@ struct BootOptions {
   std::string memory = "512M";
   std::string backend = "auto";
   std::string vsock;
+  bool kernel_irqchip = false;
   uint32_t cpus = 1;
+  std::string cpu_model{name(CpuModel::kHost)};
   bool debug_exit = false;
   bool test_device = false;
 };
@@ -69,6 +73,8 @@ Result<machine::VmConfig> configure(const BootOptions& options) {
   if (options.cpus < 1 || options.cpus > kMostCpus)
     return fail(ErrorKind::kInvalidArgument, "--cpus", fmt::format("must be 1 to {}", kMostCpus));
   config.vcpu_count = options.cpus;
+  config.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
+  config.kernel_irqchip = options.kernel_irqchip;
   config.kernel_path = options.kernel;
   config.kernel_cmdline = command_line(options);
   if (!options.initrd.empty()) config.initrd_path = options.initrd;
@@ -122,9 +128,11 @@ void add_boot(CLI::App& app, Action& chosen) {
       ->allow_extra_args(false);
   verb->add_option("--memory", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", options->cpus, "Number of vCPUs")->capture_default_str();
+  add_cpu_flag(*verb, options->cpu_model);
   verb->add_option("--vsock", options->vsock, "Socket that leads to the guest's vsock ports");
   verb->add_option("--backend", options->backend, "What runs the machine")
       ->check(CLI::IsMember(runtime::backend_names()));
+  add_kernel_irqchip(*verb, options->kernel_irqchip);
   verb->add_flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4");
   verb->add_flag("--test-device", options->test_device, "QEMU's pc-testdev ports");
   verb->callback([options, &chosen] { chosen = [options] { return run(*options); }; });

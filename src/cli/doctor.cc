@@ -1,4 +1,5 @@
-// husk doctor: which backends this host can use, and why not the others.
+// husk doctor: which backends this host can use, which processors they can show guests, and why
+// not the others.
 #include <fmt/core.h>
 
 #include "cli/verbs.h"
@@ -6,6 +7,14 @@
 
 namespace husk::cli {
 namespace {
+
+// One line for each model that guests can be shown, or why they cannot.
+void print_models(const runtime::Backend& backend) {
+  for (const CpuModel model : cpu_models(host::native_arch())) {
+    const auto shown = backend.can_show(model);
+    fmt::print("      --cpu {:9}  {}\n", name(model), shown ? "yes" : shown.error().message());
+  }
+}
 
 int doctor() {
   bool chosen = false;
@@ -15,6 +24,7 @@ int doctor() {
     chosen = chosen || probed.has_value();
     fmt::print("{:5} {:13} {}\n", backend->name, verdict,
                probed ? *probed : probed.error().message());
+    print_models(*backend);
   }
   return 0;
 }

@@ -8,7 +8,9 @@
 
 #include "base/log.h"
 #include "base/try.h"
+#include "cli/cpu_flag.h"
 #include "cli/exit_codes.h"
+#include "cli/machine_options.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/size.h"
@@ -25,6 +27,7 @@ constexpr uint64_t kLeastMemory = uint64_t{96} << 20;
 struct RunOptions {
   runtime::ContainerOptions container;
   std::string memory = "512M";
+  std::string cpu_model{name(CpuModel::kHost)};
   std::string entrypoint;
   CLI::Option* entrypoint_given = nullptr;
   std::vector<std::string> words;  // the image and the command
@@ -90,6 +93,7 @@ Result<void> resolve(RunOptions& options) {
   container.memory_bytes = HUSK_TRY(parse_memory(options.memory, kLeastMemory));
   if (container.vcpus < 1 || container.vcpus > 64)
     return fail(ErrorKind::kInvalidArgument, "--cpus", "must be 1 to 64");
+  container.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
   if (container.terminal && ::isatty(STDIN_FILENO) == 0)
     return fail(ErrorKind::kInvalidArgument, "-t", "standard input is not a terminal");
   if (options.entrypoint_given->count() != 0) container.entrypoint = options.entrypoint;
@@ -165,6 +169,7 @@ void add_run(CLI::App& app, Action& chosen) {
   auto& container = options->container;
   verb->add_option("--memory,-m", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", container.vcpus, "Number of vCPUs")->capture_default_str();
+  add_cpu_flag(*verb, options->cpu_model);
   verb->add_option("--env,-e", container.environment, "Set a variable: KEY=VALUE")
       ->allow_extra_args(false);
   verb->add_option("--workdir,-w", container.working_directory,
@@ -174,8 +179,10 @@ void add_run(CLI::App& app, Action& chosen) {
       verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");
   verb->add_option("--kernel", container.kernel, "Guest kernel instead of the default one");
   verb->add_option("--vsock", container.vsock, "Socket that leads to the guest's vsock ports");
+  verb->add_flag("--cold", container.cold, "Boot the kernel in place of restoring a booted one");
   verb->add_option("--backend", container.backend, "What runs the machine")
       ->check(CLI::IsMember(runtime::backend_names()));
+  add_kernel_irqchip(*verb, container.kernel_irqchip);
   verb->add_option("--name", container.name, "Name of the machine");
   verb->add_flag("-i,--interactive", container.input, "Keep standard input open");
   verb->add_flag("-t,--tty", container.terminal, "Give the command a terminal");

@@ -1,62 +1,45 @@
 #include "platform/chipset.h"
 
-#include <cstring>
-#include <type_traits>
+#include "base/try.h"
+#include "contract/x86/irqchip_codec.h"
+#include "platform/pc_layout.h"
 
 namespace husk::platform {
-namespace {
 
-constexpr uint32_t kVersion = 1;
+Chipset::Chipset(contract::InterruptSink& sink, contract::AlarmFactory& alarms,
+                 Pit8254::Clock clock)
+    : pic_(sink),
+      ioapic_(sink),
+      pit_(alarms,
+           {[](void* self, uint32_t gsi, bool level) {
+              static_cast<Chipset*>(self)->set_line(gsi, level);
+            },
+            this, kPitGsi},
+           clock) {}
 
-template <class Visit>
-void visit_all(Pic8259& pic, IoApic& ioapic, Visit&& visit) {
-  pic.visit_state(visit);
-  ioapic.visit_state(visit);
+Result<void> Chipset::attach(Bus& ports, Bus& mmio) {
+  HUSK_TRY(ports.attach(kPicMaster, 2, pic_.master_port()));
+  HUSK_TRY(ports.attach(kPicSlave, 2, pic_.slave_port()));
+  HUSK_TRY(ports.attach(kPicElcr, 2, pic_.elcr_port()));
+  HUSK_TRY(ports.attach(kPitPorts, 4, pit_.ports()));
+  HUSK_TRY(ports.attach(kSystemControl, 1, pit_.system_control()));
+  return mmio.attach(IoApic::kBase, IoApic::kSize, ioapic_);
 }
-
-}  // namespace
 
 void Chipset::set_line(uint32_t gsi, bool level) {
   if (gsi < 16) pic_.set_line(gsi, level);
-  ioapic_.set_pin(gsi == 0 ? 2 : gsi, level);
+  ioapic_.set_pin(gsi == kPitGsi ? 2 : gsi, level);
 }
 
 std::vector<std::byte> Chipset::capture() const {
-  std::vector<std::byte> out;
-  const auto put = [&](const auto& value) {
-    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
-    out.insert(out.end(), bytes, bytes + sizeof(value));
-  };
-  put(kVersion);
-  auto& self =
-      const_cast<Chipset&>(*this);  // the visitor serves both directions; here it only reads
-  visit_all(self.pic_, self.ioapic_, put);
-  return out;
+  return contract::x86::write_irqchip_state({pic_.capture(), ioapic_.capture(), pit_.capture()});
 }
 
 Result<void> Chipset::restore(std::span<const std::byte> state) {
-  if (state.size() != capture().size())
-    return fail(ErrorKind::kCorrupt, "interrupt controller state", "has the wrong size");
-  const auto get = [&](auto& value) {
-    std::memcpy(&value, state.data(), sizeof(value));
-    state = state.subspan(sizeof(value));
-  };
-  uint32_t version = 0;
-  get(version);
-  if (version != kVersion)
-    return fail(ErrorKind::kCorrupt, "interrupt controller state", "has an unknown version");
-  // Nothing is taken over before all of it is known to be good: the first pass only looks.
-  bool good = true;
-  size_t at = 0;
-  visit_all(pic_, ioapic_, [&](const auto& value) {
-    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>)
-      good = good && std::to_integer<uint8_t>(state[at]) <= 1;
-    at += sizeof(value);
-  });
-  if (!good)
-    return fail(ErrorKind::kCorrupt, "interrupt controller state", "has an impossible value");
-  visit_all(pic_, ioapic_, get);
-  pic_.drive();
+  const auto read = HUSK_TRY(contract::x86::read_irqchip_state(state));
+  ioapic_.restore(read.ioapic);
+  pit_.restore(read.pit);
+  pic_.restore(read.pics);
   return {};
 }
 

@@ -2,14 +2,25 @@
 
 #include <gtest/gtest.h>
 
+#include "platform/pc_layout.h"
+#include "platform/testing/fake_time.h"
 #include "platform/testing/recorders.h"
 
 namespace husk::platform {
 namespace {
 
-TEST(ChipsetTest, TimerIsPinTwoAndIrqZero) {
-  testing::SinkRecorder sink;
-  Chipset chipset(sink);
+using testing::FakeTime;
+
+constexpr uint64_t kMs = 1'000'000;
+
+class ChipsetTest : public ::testing::Test {
+ protected:
+  FakeTime time;
+  testing::SinkRecorder sink, other_sink;
+  Chipset chipset{sink, time, FakeTime::clock}, other{other_sink, time, FakeTime::clock};
+};
+
+TEST_F(ChipsetTest, TimerIsPinTwoAndIrqZero) {
   chipset.ioapic().write(0, 4, 0x14);
   chipset.ioapic().write(0x10, 4, 0x55);
   chipset.pic().master_port().write(1, 1, 0);
@@ -20,9 +31,7 @@ TEST(ChipsetTest, TimerIsPinTwoAndIrqZero) {
   EXPECT_TRUE(sink.extint);
 }
 
-TEST(ChipsetTest, StateGoesRoundAndImpossibleOnesAreRefused) {
-  testing::SinkRecorder sink;
-  Chipset chipset(sink), other(sink);
+TEST_F(ChipsetTest, StateGoesRoundAndImpossibleOnesAreRefused) {
   chipset.ioapic().write(0, 4, 0x2a);
   chipset.ioapic().write(0x10, 4, 0x8077);
   chipset.pic().master_port().write(0, 1, 0x0b);
@@ -48,19 +57,15 @@ TEST(ChipsetTest, StateGoesRoundAndImpossibleOnesAreRefused) {
   EXPECT_FALSE(other.restore(bad));
 }
 
-TEST(ChipsetTest, RestoredRequestsAskAtOnce) {
-  testing::SinkRecorder sink, fresh;
-  Chipset chipset(sink), other(fresh);
+TEST_F(ChipsetTest, RestoredRequestsAskAtOnce) {
   chipset.pic().master_port().write(1, 1, 0);
   chipset.set_line(4, true);
   ASSERT_TRUE(sink.extint);
   ASSERT_TRUE(other.restore(chipset.capture()));
-  EXPECT_TRUE(fresh.extint);
+  EXPECT_TRUE(other_sink.extint);
 }
 
-TEST(ChipsetTest, LinesFromSixteenAreTheIoApicsAlone) {
-  testing::SinkRecorder sink;
-  Chipset chipset(sink);
+TEST_F(ChipsetTest, LinesFromSixteenAreTheIoApicsAlone) {
   for (auto* port : {&chipset.pic().master_port(), &chipset.pic().slave_port()})
     port->write(1, 1, 0);
   chipset.ioapic().write(0, 4, 0x10 + 2 * 20);
@@ -68,6 +73,36 @@ TEST(ChipsetTest, LinesFromSixteenAreTheIoApicsAlone) {
   chipset.set_line(20, true);
   EXPECT_EQ(sink.take().size(), 1u);
   EXPECT_FALSE(sink.extint);
+}
+
+TEST_F(ChipsetTest, TheTimerIsAmongTheChips) {
+  chipset.pic().master_port().write(1, 1, 0);
+  chipset.pit().ports().write(3, 1, 0x30);  // mode 0
+  chipset.pit().ports().write(0, 1, 1193 & 0xff);
+  chipset.pit().ports().write(0, 1, 1193 >> 8);
+  ASSERT_TRUE(other.restore(chipset.capture()));
+  EXPECT_FALSE(other_sink.extint);
+  time.advance(2 * kMs);
+  EXPECT_TRUE(sink.extint);
+  EXPECT_TRUE(other_sink.extint);
+}
+
+TEST_F(ChipsetTest, EveryChipAnswersOnItsBus) {
+  Bus ports, mmio;
+  ASSERT_TRUE(chipset.attach(ports, mmio));
+  EXPECT_FALSE(other.attach(ports, mmio)) << "the places are taken";
+  ports.write(kPicMaster + 1, 1, 0x5a);
+  EXPECT_EQ(ports.read(kPicMaster + 1, 1), 0x5au);
+  ports.write(kPicSlave + 1, 1, 0xa5);
+  EXPECT_EQ(ports.read(kPicSlave + 1, 1), 0xa5u);
+  ports.write(kPicElcr, 2, 0x0e20);
+  EXPECT_EQ(ports.read(kPicElcr, 2), 0x0e20u);
+  ports.write(kSystemControl, 1, 2);
+  EXPECT_EQ(ports.read(kSystemControl, 1) & 0x0f, 2u);
+  ports.write(kPitPorts + 3, 1, 0xe8);  // read back the status of counter 2
+  EXPECT_NE(ports.read(kPitPorts + 2, 1), 0xffu);
+  mmio.write(IoApic::kBase, 4, 1);
+  EXPECT_EQ(mmio.read(IoApic::kBase + 0x10, 4), 0x170020u);
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
 // The I/O APIC (Intel 82093AA data sheet, with version 0x20's EOI register).
 #pragma once
 
-#include <array>
 #include <mutex>
 #include <span>
 #include <vector>
 
 #include "contract/interrupt.h"
 #include "contract/io_handler.h"
+#include "contract/x86/irqchip_state.h"
 
 namespace husk::platform {
 
@@ -16,9 +16,9 @@ namespace husk::platform {
 class IoApic : public contract::IoHandler {
  public:
   static constexpr uint64_t kBase = 0xfec00000, kSize = 0x1000;
-  static constexpr size_t kPins = 24;
+  static constexpr size_t kPins = contract::x86::kIoApicPins;
 
-  explicit IoApic(contract::InterruptSink& sink) : sink_(sink) { entries_.fill(kMasked); }
+  explicit IoApic(contract::InterruptSink& sink) : sink_(sink) {}
 
   [[nodiscard]] std::string_view name() const override { return "ioapic"; }
   uint64_t read(uint64_t offset, uint32_t size) override;
@@ -26,18 +26,13 @@ class IoApic : public contract::IoHandler {
   void set_pin(uint32_t pin, bool level);
   void end_of_interrupt(uint8_t vector);
 
-  // Registers and lines; see Chipset for the versioned envelope.
-  template <class Visit>
-  void visit_state(Visit&& visit) {
-    const std::lock_guard lock(mutex_);
-    visit(select_);
-    visit(id_);
-    visit(lines_);
-    for (uint64_t& entry : entries_) visit(entry);
-  }
+  using State = contract::x86::IoApicState;
+  [[nodiscard]] State capture() const;
+  void restore(const State& state);
 
  private:
-  static constexpr uint64_t kMasked = 1u << 16, kLevel = 1u << 15, kRemoteIrr = 1u << 14;
+  static constexpr uint64_t kMasked = State::kMasked, kLevel = State::kLevel,
+                            kRemoteIrr = State::kRemoteIrr;
 
   [[nodiscard]] uint32_t read_indirect() const;
   void write_indirect(uint32_t value, std::vector<contract::InterruptMessage>& out);
@@ -46,10 +41,9 @@ class IoApic : public contract::IoHandler {
   void acknowledge(uint8_t vector, std::vector<contract::InterruptMessage>& out);
   void send(std::span<const contract::InterruptMessage> messages);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   contract::InterruptSink& sink_;
-  uint32_t select_ = 0, id_ = 0, lines_ = 0;
-  std::array<uint64_t, kPins> entries_{};
+  State state_;
 };
 
 }  // namespace husk::platform

@@ -4,7 +4,6 @@ namespace husk::platform {
 namespace {
 
 constexpr uint8_t kCascade = 2;
-constexpr uint8_t kElcrFixed[2] = {0x07, 0x21};  // IRQ 0, 1, 2, 8 and 13 are always edge-triggered
 
 }  // namespace
 
@@ -114,8 +113,14 @@ void Pic8259::update() {
   sink_.set_extint(master.pending() >= 0);
 }
 
-void Pic8259::drive() {
+Pic8259::State Pic8259::capture() const {
   const std::lock_guard lock(mutex_);
+  return {chips_[0], chips_[1]};
+}
+
+void Pic8259::restore(const State& state) {
+  const std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < chips_.size(); ++i) chips_[i] = Chip{state[i]};
   update();
 }
 
@@ -182,7 +187,8 @@ uint8_t Pic8259::ElcrPort::read_byte(uint64_t offset) {
 
 void Pic8259::ElcrPort::write_byte(uint64_t offset, uint8_t value) {
   const std::lock_guard lock(pic_.mutex_);
-  pic_.chips_[offset].select_levels(value & static_cast<uint8_t>(~kElcrFixed[offset]));
+  pic_.chips_[offset].select_levels(value &
+                                    static_cast<uint8_t>(~contract::x86::kPicAlwaysEdge[offset]));
   pic_.update();
 }
 

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "contract/interrupt.h"
+#include "contract/x86/irqchip_state.h"
 #include "platform/byte_device.h"
 
 namespace husk::platform {
@@ -26,39 +27,13 @@ class Pic8259 {
   // gone.
   uint8_t acknowledge();
 
-  // After a restore: drives INTR as the state wants it.
-  void drive();
-
-  template <class Visit>
-  void visit_state(Visit&& visit) {
-    const std::lock_guard lock(mutex_);
-    for (Chip& chip : chips_) {
-      visit(chip.lines);
-      visit(chip.requested);
-      visit(chip.in_service);
-      visit(chip.mask);
-      visit(chip.level);
-      visit(chip.base);
-      visit(chip.init_step);
-      visit(chip.needs_icw4);
-      visit(chip.auto_eoi);
-      visit(chip.rotate_on_auto_eoi);
-      visit(chip.read_in_service);
-      visit(chip.poll);
-      visit(chip.special_mask);
-      visit(chip.lowest);
-    }
-  }
+  // The first is the master.
+  using State = std::array<contract::x86::PicState, 2>;
+  [[nodiscard]] State capture() const;
+  void restore(const State& state);  // drives INTR as the state wants it
 
  private:
-  struct Chip {
-    uint8_t lines = 0, requested = 0, in_service = 0, mask = 0xff, level = 0, base = 0;
-    uint8_t init_step = 0;  // the next ICW, 0 when initialised
-    uint8_t lowest = 7;     // the input of lowest priority
-    bool needs_icw4 = false, auto_eoi = false, rotate_on_auto_eoi = false, read_in_service = false,
-         poll = false;
-    bool special_mask = false;
-
+  struct Chip : contract::x86::PicState {
     [[nodiscard]] int pending() const;  // the input to serve, -1 for none
     void take(int input);
     void command(uint8_t value);
@@ -99,7 +74,7 @@ class Pic8259 {
   void write_chip(size_t chip, uint64_t offset, uint8_t value);
   void update();  // with the lock held: cascades and drives INTR
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   contract::InterruptSink& sink_;
   std::array<Chip, 2> chips_;
   ChipPort master_port_, slave_port_;

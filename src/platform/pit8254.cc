@@ -1,20 +1,9 @@
 #include "platform/pit8254.h"
 
-#include <algorithm>
+#include "platform/pit8254_ticks.h"
 
 namespace husk::platform {
 namespace {
-
-constexpr uint64_t kFrequency = 1'193'182;
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
-
-uint64_t ns_to_ticks(uint64_t ns) {
-  return static_cast<uint64_t>(static_cast<unsigned __int128>(ns) * kFrequency / kNsPerSecond);
-}
-uint64_t ticks_to_ns(uint64_t ticks) {
-  return static_cast<uint64_t>(
-      (static_cast<unsigned __int128>(ticks) * kNsPerSecond + kFrequency - 1) / kFrequency);
-}
 
 uint32_t from_bcd(uint32_t value) {
   return (value >> 12 & 15) * 1000 + (value >> 8 & 15) * 100 + (value >> 4 & 15) * 10 +
@@ -150,6 +139,7 @@ void Pit8254::command(uint8_t value) {
   const bool gate = counter.gate;
   counter = Counter{};
   counter.gate = gate;
+  counter.programmed = true;
   counter.access = access;
   counter.mode = value >> 1 & 7;
   if (counter.mode > 5) counter.mode -= 4;  // 6 and 7 are 2 and 3

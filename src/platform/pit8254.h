@@ -9,6 +9,7 @@
 
 #include "contract/alarm.h"
 #include "contract/irq_line.h"
+#include "contract/x86/irqchip_state.h"
 #include "platform/byte_device.h"
 
 namespace husk::platform {
@@ -25,21 +26,18 @@ class Pit8254 {
   contract::IoHandler& ports() { return ports_; }                    // four, at 0x40
   contract::IoHandler& system_control() { return system_control_; }  // one, at 0x61
 
- private:
-  struct Counter {
-    uint64_t start_ns = 0;
-    uint64_t held_ticks = 0;       // passed when the gate fell
-    uint32_t reload = 0x10000;     // what it counts from
-    uint32_t triggered = 0x10000;  // modes 1 and 5: what it will count from after the gate's edge
-    uint16_t latch = 0;
-    uint8_t mode = 3, access = 3, status = 0;
-    bool latched = false, status_latched = false, high_next_read = false, high_next_write = false;
-    bool gate = true, held = false, bcd = false;
-    bool counting = false, null_count = true, armed = false;  // armed: waits for the gate's edge
-    uint8_t low_byte = 0;
+  // Counters go on from where they were when the state was captured.
+  using State = contract::x86::PitState;
+  [[nodiscard]] State capture() const;
+  void restore(const State& state);
 
-    [[nodiscard]] bool periodic() const { return mode == 2 || mode == 3; }
-    [[nodiscard]] bool by_edge() const { return mode == 1 || mode == 5; }
+ private:
+  // ns_since_load is looked at only in a captured state.
+  struct Counter : contract::x86::PitCounterState {
+    uint64_t start_ns = 0;
+    uint64_t held_ticks = 0;  // passed when the gate fell
+    bool gate = true;
+
     [[nodiscard]] uint32_t modulus() const { return bcd ? 10'000 : 0x10000; }
   };
   class Ports : public ByteDevice {
@@ -82,10 +80,11 @@ class Pit8254 {
   [[nodiscard]] bool output(const Counter& counter) const;
   void move_gate(Counter& counter, bool rises);
   void schedule();
+  void schedule_single(uint64_t passed_ns);
   void unschedule();
   void expired();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   Clock clock_;
   contract::IrqLine irq_;
   std::array<Counter, 3> counters_;

@@ -6,35 +6,15 @@
 #include <memory>
 #include <utility>
 
-#include "platform/testing/fake_time.h"
-#include "platform/testing/recorders.h"
+#include "platform/testing/pit.h"
 
 namespace husk::platform {
 namespace {
 
 using testing::FakeTime;
-
-constexpr uint64_t kMs = 1'000'000, kSecond = 1'000 * kMs;
-
-class Pit : public ::testing::Test {
- protected:
-  void start(uint8_t command, uint16_t count) {
-    pit.ports().write(3, 1, command);
-    pit.ports().write(command >> 6, 1, count & 0xff);
-    pit.ports().write(command >> 6, 1, count >> 8);
-  }
-  uint32_t count(uint64_t counter) {
-    pit.ports().write(3, 1, counter << 6);
-    const uint64_t low = pit.ports().read(counter, 1);
-    return static_cast<uint32_t>(low | pit.ports().read(counter, 1) << 8);
-  }
-  bool output2() { return (pit.system_control().read(0, 1) & 0x20) != 0; }
-  void gate2(bool open) { pit.system_control().write(0, 1, open ? 1 : 0); }
-
-  FakeTime time;
-  testing::LineRecorder line;
-  Pit8254 pit{time, line.line(), FakeTime::clock};
-};
+using testing::kMs;
+using testing::kSecond;
+using testing::Pit;
 
 TEST_F(Pit, RateGeneratorTicksAtItsRate) {
   start(0x34, 1193);  // mode 2, about 1000 Hz

@@ -4,8 +4,9 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 
-#include "contract/interrupt.h"
+#include "contract/irq_line.h"
 #include "platform/byte_device.h"
 
 namespace husk::platform {
@@ -30,15 +31,15 @@ class TestScratch : public ByteDevice {
 class TestIrqLines : public contract::IoHandler {
  public:
   static constexpr uint16_t kBase = 0x2000, kPorts = 24;
-  explicit TestIrqLines(contract::InterruptController& controller) : controller_(controller) {}
+  explicit TestIrqLines(const std::function<contract::IrqLine(uint32_t gsi)>& line) {
+    for (uint32_t gsi = 0; gsi < kPorts; ++gsi) lines_[gsi] = line(gsi);
+  }
   [[nodiscard]] std::string_view name() const override { return "test-irq-lines"; }
   uint64_t read(uint64_t, uint32_t) override { return 0; }
-  void write(uint64_t offset, uint32_t, uint64_t value) override {
-    controller_.set_line(static_cast<uint32_t>(offset), value != 0);
-  }
+  void write(uint64_t offset, uint32_t, uint64_t value) override { lines_[offset].set(value != 0); }
 
  private:
-  contract::InterruptController& controller_;
+  std::array<contract::IrqLine, kPorts> lines_;
 };
 
 }  // namespace husk::platform

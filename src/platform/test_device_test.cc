@@ -34,24 +34,14 @@ TEST_F(TestDevices, ScratchKeepsBytesWhereTheyAreWritten) {
   EXPECT_EQ(scratch.read(4, 4), 0u) << "the flush port holds nothing";
 }
 
-class Controller : public contract::InterruptController {
- public:
-  void set_line(uint32_t gsi, bool level) override { lines[gsi] = level; }
-  void end_of_interrupt(uint8_t) override {}
-  uint8_t acknowledge_extint() override { return 0; }
-  std::vector<std::byte> capture() const override { return {}; }
-  Result<void> restore(std::span<const std::byte>) override { return {}; }
-  std::array<bool, TestIrqLines::kPorts> lines{};
-};
-
 TEST_F(TestDevices, TestLinesDriveTheirOwnInterrupt) {
-  Controller controller;
-  TestIrqLines lines(controller);
+  std::array<testing::LineRecorder, TestIrqLines::kPorts> ends;
+  TestIrqLines lines([&](uint32_t gsi) { return ends[gsi].line(gsi); });
   lines.write(7, 1, 1);
   lines.write(23, 4, 0x80000000);
-  EXPECT_TRUE(controller.lines[7] && controller.lines[23] && !controller.lines[8]);
+  EXPECT_TRUE(ends[7].level() && ends[23].level() && !ends[8].level());
   lines.write(7, 1, 0);
-  EXPECT_FALSE(controller.lines[7]);
+  EXPECT_FALSE(ends[7].level());
 }
 
 }  // namespace

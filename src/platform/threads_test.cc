@@ -14,7 +14,6 @@
 #include "platform/chipset.h"
 #include "platform/cmos_rtc.h"
 #include "platform/pc_layout.h"
-#include "platform/pit8254.h"
 #include "platform/uart16550.h"
 
 namespace husk::platform {
@@ -63,10 +62,7 @@ class Board {
  public:
   Board() {
     cpu_.chipset = &chipset_;
-    attach(kPicMaster, 2, chipset_.pic().master_port());
-    attach(kPicSlave, 2, chipset_.pic().slave_port());
-    attach(kPitPorts, 4, pit_.ports());
-    attach(kSystemControl, 1, pit_.system_control());
+    EXPECT_TRUE(chipset_.attach(ports_, mmio_));
     attach(kRtcPorts, 2, rtc_);
     attach(kCom1, Uart16550::kPorts, uart_);
     attach(kPm1Event, AcpiPm::kPorts, power_);
@@ -98,7 +94,10 @@ class Board {
       bells_.ring();
       (void)uart_.push(std::as_bytes(std::span("hello", 5)));
       if (i % 16 == 0) power_.press_power_button();
-      (void)chipset_.capture();
+      const auto state = chipset_.capture();
+      if (i % 64 == 0) {
+        EXPECT_TRUE(chipset_.restore(state));
+      }
     }
   }
 
@@ -115,12 +114,11 @@ class Board {
             &chipset_, number};
   }
 
-  Bus ports_;
+  Bus ports_, mmio_;
   Cpu cpu_;
   Nowhere nowhere_;
   Bells bells_;
-  Chipset chipset_{cpu_};
-  Pit8254 pit_{bells_, gsi(kPitGsi), clock_ns};
+  Chipset chipset_{cpu_, bells_, clock_ns};
   CmosRtc rtc_{bells_, gsi(kRtcGsi), {clock_ns, clock_ns}};
   Uart16550 uart_{gsi(kCom1Gsi), nowhere_};
   AcpiPm power_{nowhere_, gsi(kSciGsi), clock_ns, kS5SleepType};

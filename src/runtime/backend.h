@@ -17,6 +17,8 @@ struct Backend {
   // cannot.
   Result<std::string> (*probe)();
   Result<std::unique_ptr<machine::Hypervisor>> (*open)();
+  // Whether its guests can be shown such a processor on this host; an Error says what is missing.
+  Result<void> (*can_show)(CpuModel);
 };
 
 // The best first. May be empty.

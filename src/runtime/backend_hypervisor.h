@@ -39,6 +39,14 @@ class BackendHypervisor final : public machine::Hypervisor {
       return fail(ErrorKind::kInvalidArgument, "memory_size",
                   fmt::format("{} MiB is more than the host's {} MiB", config.memory_size >> 20,
                               capabilities_.max_memory >> 20));
+    HUSK_TRY(Vm::can_show(config.cpu_model));
+    if (config.nested_virtualization)
+      return fail(ErrorKind::kUnsupported, "nested_virtualization",
+                  fmt::format("nested virtualization is not offered by {}", name_));
+    if (config.kernel_irqchip && !kMayKeepIrqchip<Vm>)
+      return fail(
+          ErrorKind::kUnsupported, "kernel_irqchip",
+          fmt::format("{} has no kernel below it that could keep interrupt controllers", name_));
     // Without a kernel there is nothing that start() could run.
     if (!config.kernel_path) return ManualMachine<Vm>::create(config);
     return HUSK_TRY(ManagedMachine::create(config, MachineRunOn<Vm>::create));

@@ -9,22 +9,23 @@
 #include "husk/mapping.h"
 
 #include "agent/host/client.h"
-#include "agent/host/initramfs.h"
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
+#include "base/random.h"
 #include "base/try.h"
 #include "oci/prepare.h"
+#include "runtime/container_machine.h"
 #include "runtime/guest_kernel.h"
 #include "runtime/hypervisor.h"
 #include "runtime/managed_machine.h"
-#include "virtio/console.h"
+#include "runtime/warm_start.h"
 
 namespace husk::runtime {
 namespace {
 
-constexpr uint64_t kStopTimeoutNs = 10'000'000'000;  // the lifecycle contract's limit for stopping
-constexpr size_t kControlPort = 2;
-// A kernel that tests its ciphers at every start spends a third of its boot on that.
-constexpr std::string_view kKernelOptions = "quiet panic=-1 cryptomgr.notests";
+constexpr size_t kEntropyBytes = 64;
+constexpr const char* kGuestAddress = "127.0.0.1";  // its only network is its loopback
 constexpr std::string_view kPanicMarker = "Kernel panic - not syncing: ";
 
 // The serial console, line by line: the ready marker, a panic's reason, and the lines for whoever
@@ -100,11 +101,13 @@ class RunningContainer : public Container {
     const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
     HUSK_TRY(describe(options, image, kernel));
     request.hostname = config_.name;
-    HUSK_TRY(build(options, kernel));
-    client_.run(request);
+    const ContainerPlan plan{HUSK_TRY(resolve_backend(options.backend)), config_, kernel,
+                             options.kernel_irqchip, options.vsock};
+    made_ = HUSK_TRY(build_container_machine(plan, client_, serial_));
+    machine_ = &made_.machine();
     client_.set_on_finished([this] { finished(); });
     report_state();
-    const auto started = machine_->start();
+    const auto started = options.cold ? boot(plan, request) : go_on(plan, request);
     report_state();
     return started;
   }
@@ -140,6 +143,29 @@ class RunningContainer : public Container {
     return fail(ErrorKind::kBackend, "guest", "it ended without saying how the command did");
   }
 
+  Result<void> boot(const ContainerPlan& plan, const agent::RunRequest& request) {
+    client_.run(request);
+    return boot_container_machine(plan, made_, serial_);
+  }
+
+  // From the base snapshot, where there can be one.
+  Result<void> go_on(const ContainerPlan& plan, agent::RunRequest request) {
+    auto warm = warm_start(plan);
+    if (!warm) {
+      base::log(base::LogLevel::kWarn, "{}; the machine boots instead", warm.error().message());
+      return boot(plan, request);
+    }
+    request.realtime_ns = base::realtime_ns();
+    request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
+    client_.assume_hello();
+    client_.run(request);
+    HUSK_TRY(machine_->start_from(warm->state, std::move(warm->memory)));
+    report_state();
+    const std::lock_guard lock(report_mutex_);
+    ready_ip_ = kGuestAddress;  // as the agent had said before the snapshot
+    return {};
+  }
+
   // On a vCPU's thread.
   void on_serial_line(std::string_view line) {
     if (output_.serial) output_.serial(line);
@@ -160,11 +186,9 @@ class RunningContainer : public Container {
     output_.state(mapping::to_lifecycle(state, {ready_ip_, failure_}));
   }
 
-  // On the client's thread. The agent powers the machine off by itself; one that does not is
-  // stopped.
-  void finished() {
-    if (!machine_->end().wait_for(kStopTimeoutNs)) machine_->end().reach(EndReason::kStopped, 0);
-  }
+  // On the client's thread. The agent has written everything back; how the guest would power itself
+  // off is of no interest to anybody.
+  void finished() { machine_->end().reach(EndReason::kStopped, 0); }
 
   static Result<agent::RunRequest> request_for(const ContainerOptions& options,
                                                const image::ImageConfig& image) {
@@ -192,46 +216,11 @@ class RunningContainer : public Container {
     config_.kernel = kernel.path;
     config_.root_disk = image.root_path;
     config_.cpus = options.vcpus;
+    config_.cpu_model = options.cpu_model;
     config_.vsock = !options.vsock.empty();
     config_.memory_mb = options.memory_bytes >> 20;
-    config_.cmdline =
-        fmt::format("console={} {} {}", kSerialConsole, kKernelOptions, kContainerOptions);
+    config_.cmdline = container_command_line();
     return config_.validate();
-  }
-
-  // The machine from its description: console, root disk, entropy and vsock, in this order.
-  Result<void> build(const ContainerOptions& options, const GuestKernel& kernel) {
-    const machine::VmConfig machine_config = HUSK_TRY(mapping::to_machine(config_));
-    hypervisor_ = HUSK_TRY(open_hypervisor(options.backend));
-    vm_ = HUSK_TRY(hypervisor_->create_vm(machine_config));
-    machine_ = vm_->as<ManagedMachine>();
-    MachineExtras extras;
-    extras.serial_output = &serial_;
-    std::vector<std::string> modules = agent::kWantedModules;
-    if (config_.vsock) modules.emplace_back("vmw_vsock_virtio_transport");
-    extras.initrd = HUSK_TRY(agent::build_initramfs(kernel.modules, modules));
-    HUSK_TRY(machine_->set_extras(std::move(extras)));
-    HUSK_TRY(
-        machine_->add_device(VirtioDeviceConfig::console(), [this] { return make_console(); }));
-    VirtioDeviceConfig root = VirtioDeviceConfig::block(*config_.root_disk, true);
-    const auto serial = std::as_bytes(std::span(agent::kRootDiskSerial));
-    root.config.assign(serial.begin(), serial.end());
-    HUSK_TRY(vm_->add_virtio_device(root));
-    HUSK_TRY(vm_->add_virtio_device(VirtioDeviceConfig::entropy()));
-    if (!config_.vsock) return {};
-    VirtioDeviceConfig vsock = VirtioDeviceConfig::vsock();
-    vsock.path = options.vsock;
-    return vm_->add_virtio_device(vsock);
-  }
-
-  // hvc0, hvc1 and the agent's port.
-  Result<std::unique_ptr<virtio::Device>> make_console() {
-    auto console = std::make_unique<virtio::Console>(
-        std::vector<virtio::Console::PortSpec>{{"husk.console", true, nullptr},
-                                               {"husk.log", true, nullptr},
-                                               {std::string(agent::kPortName), false, &client_}});
-    client_.attach(console->input(kControlPort));
-    return console;
   }
 
   ContainerOutput output_;
@@ -240,8 +229,7 @@ class RunningContainer : public Container {
   std::optional<std::string> ready_ip_, failure_;
   SerialWatch serial_;
   std::atomic<int> early_signal_{0};
-  std::unique_ptr<machine::Hypervisor> hypervisor_;
-  std::unique_ptr<machine::VirtualMachine> vm_;
+  ContainerMachine made_;
   ManagedMachine* machine_ = nullptr;
   agent::Client client_;  // goes before the machine, which its thread looks at
 };

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "husk/cpu_model.h"
 #include "husk/error.h"
 #include "husk/lifecycle.h"
 
@@ -25,8 +26,11 @@ struct ContainerOptions {
   std::string name;                      // empty: one is made
   std::string kernel;                    // empty: the default one
   std::string backend = "auto";
-  std::string vsock;          // where the guest's vsock ports are reached; empty: it has none
-  uint64_t memory_bytes = 0;  // whole MiB
+  CpuModel cpu_model = CpuModel::kHost;
+  bool cold = false;            // boot, in place of going on from a base snapshot
+  std::string vsock;            // where the guest's vsock ports are reached; empty: it has none
+  bool kernel_irqchip = false;  // see machine::VmConfig
+  uint64_t memory_bytes = 0;    // whole MiB
   uint32_t vcpus = 1;
   bool terminal = false;
   bool input = false;

@@ -1,28 +1,39 @@
 #include "runtime/hypervisor.h"
 
+#include "base/try.h"
 #include "runtime/backend.h"
 
 namespace husk::runtime {
 namespace {
 
-Result<std::unique_ptr<machine::Hypervisor>> open_best() {
+Result<const Backend*> find_best() {
   std::string reasons;
   for (const Backend* backend : backends()) {
     const auto usable = backend->probe();
-    if (usable) return backend->open();
+    if (usable) return backend;
     reasons += (reasons.empty() ? "" : "; ") + usable.error().message();
   }
   return fail(ErrorKind::kUnsupported, "backend",
               reasons.empty() ? "this build has none for this kind of host" : reasons);
 }
 
+Result<const Backend*> find(std::string_view name) {
+  if (name == "auto") return find_best();
+  for (const Backend* backend : backends())
+    if (backend->name == name) return backend;
+  return fail(ErrorKind::kInvalidArgument, std::string(name), "no such backend");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<machine::Hypervisor>> open_hypervisor(std::string_view backend) {
-  if (backend == "auto") return open_best();
-  for (const Backend* candidate : backends())
-    if (candidate->name == backend) return candidate->open();
-  return fail(ErrorKind::kInvalidArgument, std::string(backend), "no such backend");
+  const Backend* found = HUSK_TRY(find(backend));
+  return found->open();
+}
+
+Result<std::string> resolve_backend(std::string_view backend) {
+  const Backend* found = HUSK_TRY(find(backend));
+  return std::string(found->name);
 }
 
 std::vector<std::string> backend_names() {

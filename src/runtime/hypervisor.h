@@ -15,6 +15,9 @@ namespace husk::runtime {
 [[nodiscard]] Result<std::unique_ptr<machine::Hypervisor>> open_hypervisor(
     std::string_view backend);
 
+// The backend that a name stands for: "auto" for the best that works here. Errors as above.
+[[nodiscard]] Result<std::string> resolve_backend(std::string_view backend);
+
 // What open_hypervisor() knows: "auto", then the backends, the best first.
 [[nodiscard]] std::vector<std::string> backend_names();
 

@@ -22,6 +22,7 @@
 #include "guest.h"
 #include "registers.h"
 #include "runtime/doorbells.h"
+#include "runtime/irqfds.h"
 #include "runtime/machine_state.h"
 #include "runtime/run_loop.h"
 #include "runtime/vcpu_state_bytes.h"
@@ -60,6 +61,10 @@ class MachineRun {
   // an error the run is good for nothing.
   [[nodiscard]] virtual Result<void> restore_machine(const MachineState& state) = 0;
 
+  // Also while it runs.
+  [[nodiscard]] virtual Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample) = 0;
+  [[nodiscard]] virtual Result<void> unregister_irqfd(uint32_t gsi, int eventfd) = 0;
+
  protected:
   MachineEnd end_;
 };
@@ -90,6 +95,12 @@ class MachineRunOn final : public MachineRun {
   Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) override;
   Result<MachineState> capture_machine() override;
   Result<void> restore_machine(const MachineState& state) override;
+  Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample) override {
+    return runtime::register_irqfd(*vm_, gsi, eventfd, resample);
+  }
+  Result<void> unregister_irqfd(uint32_t gsi, int eventfd) override {
+    return runtime::unregister_irqfd(*vm_, gsi, eventfd);
+  }
 
  private:
   using Vcpu = typename Vm::Vcpu;
@@ -116,7 +127,7 @@ Result<std::unique_ptr<MachineRun>> MachineRunOn<Vm>::create(const BoardOptions&
                                                              memory::GuestMemory& memory,
                                                              contract::ByteSink& serial_output) {
   std::unique_ptr<MachineRunOn> run(new MachineRunOn);
-  auto vm = Vm::create(options.vcpus);
+  auto vm = make_vm<Vm>(options.vcpus, options.cpu_model, options.kernel_irqchip);
   if (!vm) return std::unexpected(vm.error());
   run->vm_ = std::move(*vm);
   Vm* raw = run->vm_.get();

@@ -32,6 +32,12 @@ class ManagedVcpu final : public machine::Vcpu {
   Result<machine::VcpuExit> run() override { return managed("run()"); }
   Result<void> set_io_result(uint64_t) override { return managed("set_io_result()"); }
   Result<void> set_mmio_result(uint64_t) override { return managed("set_mmio_result()"); }
+  Result<void> set_hypercall_result(uint64_t) override { return managed("set_hypercall_result()"); }
+  Result<DebugStop> debug_stop() const override { return managed("debug_stop()"); }
+  Result<void> set_debug(const DebugOptions&) override {
+    return fail(ErrorKind::kUnsupported, "vCPU " + std::to_string(id_),
+                "set_debug() is for manual execution; this machine runs its vCPUs itself");
+  }
 
   Result<Registers> regs() const override { return get<Registers>(); }
   Result<void> set_regs(const Registers& regs) override { return set(regs); }
@@ -86,6 +92,11 @@ Result<std::unique_ptr<ManagedMachine>> ManagedMachine::create(machine::VmConfig
 }
 
 ManagedMachine::~ManagedMachine() = default;
+
+// Its board has nobody to answer them.
+Result<void> ManagedMachine::exit_on_hypercalls(bool) {
+  return fail(ErrorKind::kUnsupported, "VM", "exit_on_hypercalls() is for manual execution");
+}
 
 Result<std::unique_ptr<machine::Vcpu>> ManagedMachine::create_vcpu(uint32_t id) {
   const std::string subject = "vCPU " + std::to_string(id);
@@ -164,6 +175,8 @@ Result<void> ManagedMachine::load_kernel(MachineRun& run) {
 Result<std::unique_ptr<MachineRun>> ManagedMachine::build(const Preparation& prepare) {
   BoardOptions board;
   board.vcpus = config_.vcpu_count;
+  board.cpu_model = config_.cpu_model;
+  board.kernel_irqchip = config_.kernel_irqchip;
   board.debug_exit = extras_.debug_exit;
   board.test_device = extras_.test_device;
   contract::ByteSink& serial = extras_.serial_output != nullptr ? *extras_.serial_output : dropped_;
@@ -192,6 +205,19 @@ Result<void> ManagedMachine::start_from(const MachineState& state) {
   if (run_ != nullptr)
     return fail(ErrorKind::kState, "VM", "has run before; a snapshot is for a new machine");
   return launch([&](MachineRun& run) { return run.restore_machine(state); });
+}
+
+Result<void> ManagedMachine::start_from(const MachineState& state,
+                                        std::unique_ptr<memory::GuestMemory> memory) {
+  HUSK_TRY(machine::check_state(Operation::kStart, this->state()));
+  const auto same = [](const memory::Region& a, const memory::Region& b) {
+    return a.start == b.start && a.size == b.size;
+  };
+  if (!std::ranges::equal(memory->regions(), memory_->regions(), same))
+    return fail(ErrorKind::kInvalidArgument, "snapshot", "has memory of another layout");
+  view_.show(*memory);
+  memory_ = std::move(memory);
+  return start_from(state);
 }
 
 Result<void> ManagedMachine::launch(const Preparation& prepare) {
@@ -270,6 +296,22 @@ Result<MachineRun*> ManagedMachine::paused_run() {
   if (state() == VmState::kPaused) return run_.get();
   return fail(ErrorKind::kState, "VM",
               "expected state paused, actual state " + std::string(to_string(state())));
+}
+
+Result<MachineRun*> ManagedMachine::live_run() {
+  if (state() == VmState::kRunning || state() == VmState::kPaused) return run_.get();
+  return fail(ErrorKind::kState, "VM",
+              "expected state running or paused, actual state " + std::string(to_string(state())));
+}
+
+Result<void> ManagedMachine::register_irqfd(uint32_t gsi, int eventfd, int resample) {
+  MachineRun* run = HUSK_TRY(live_run());
+  return run->register_irqfd(gsi, eventfd, resample);
+}
+
+Result<void> ManagedMachine::unregister_irqfd(uint32_t gsi, int eventfd) {
+  MachineRun* run = HUSK_TRY(live_run());
+  return run->unregister_irqfd(gsi, eventfd);
 }
 
 Result<std::vector<DeviceSnapshot>> ManagedMachine::snapshot_devices() const {

@@ -45,6 +45,7 @@ class ManagedMachine final : public machine::VirtualMachine {
   uint32_t vcpu_count() const override { return config_.vcpu_count; }
   machine::GuestMemory& memory() override { return view_; }
   Result<std::unique_ptr<machine::Vcpu>> create_vcpu(uint32_t id) override;
+  Result<void> exit_on_hypercalls(bool on) override;
   // Disks, consoles (that nobody listens to: see add_device), entropy, and one vsock, whose `path`
   // is where its host's side listens (net/vsock_unix.h); kUnsupported for others.
   Result<void> add_virtio_device(const VirtioDeviceConfig& device) override;
@@ -52,6 +53,8 @@ class ManagedMachine final : public machine::VirtualMachine {
   Result<void> pause() override;
   Result<void> resume() override;
   Result<void> stop() override;
+  Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample) override;
+  Result<void> unregister_irqfd(uint32_t gsi, int eventfd) override;
   Result<std::vector<DeviceSnapshot>> snapshot_devices() const override;
   Result<void> restore_devices(std::span<const DeviceSnapshot> snapshots) override;
 
@@ -70,6 +73,10 @@ class ManagedMachine final : public machine::VirtualMachine {
   // In place of start(): goes on from there, for a machine of the same shape that has not been
   // started yet and whose memory holds what the captured one's held.
   [[nodiscard]] Result<void> start_from(const MachineState& state);
+  // The same with memory that was restored elsewhere, which the machine takes in place of its own.
+  [[nodiscard]] Result<void> start_from(const MachineState& state,
+                                        std::unique_ptr<memory::GuestMemory> memory);
+  [[nodiscard]] memory::GuestMemory& guest_memory() { return *memory_; }
 
   // Once it has started. Any thread, for both.
   size_t send_serial(std::span<const std::byte> data);
@@ -104,6 +111,8 @@ class ManagedMachine final : public machine::VirtualMachine {
   void finished(MachineRun& run);
   // The run, for what may only be done while it is paused.
   [[nodiscard]] Result<MachineRun*> paused_run();
+  // The run of a guest that has started and not stopped.
+  [[nodiscard]] Result<MachineRun*> live_run();
 
   machine::VmConfig config_;
   MachineExtras extras_;

@@ -23,9 +23,11 @@
 #include "guest.h"
 #include "memory/guest_memory.h"
 #include "registers.h"
+#include "runtime/irqfds.h"
 #include "runtime/memory_view.h"
 #include "runtime/native_registers.h"
 #include "runtime/vcpu_state_bytes.h"
+#include "wiring.h"
 
 namespace husk::runtime {
 
@@ -51,6 +53,11 @@ class ManualVcpu final : public machine::Vcpu {
   Result<void> set_mmio_result(uint64_t value) override {
     return answer<machine::exits::MmioRead>(value, "an MmioRead exit");
   }
+  Result<void> set_hypercall_result(uint64_t value) override {
+    return answer<machine::exits::Hypercall>(value, "a Hypercall exit");
+  }
+  Result<void> set_debug(const DebugOptions& options) override;
+  Result<DebugStop> debug_stop() const override;
   Result<VcpuSnapshot> snapshot() const override { return capture_vcpu(id_, vcpu_); }
   Result<void> restore(const VcpuSnapshot& snapshot) override {
     last_ = {};
@@ -69,11 +76,14 @@ class ManualVcpu final : public machine::Vcpu {
   }
   template <class Exit>
   Result<void> answer(uint64_t value, const char* expected);
+  // What the seam's exit leaves in the vCPU's registers.
+  Result<void> complete(machine::VcpuExit& exit) const;
 
   ManualMachine<Vm>& machine_;
   uint32_t id_;
   typename Vm::Vcpu& vcpu_;
   machine::VcpuExit last_ = machine::exits::Unknown{};
+  DebugStop stop_;  // of a Debug exit
 };
 
 template <seam::HypervisorVm Vm>
@@ -86,6 +96,7 @@ class ManualMachine final : public machine::VirtualMachine {
   uint32_t vcpu_count() const override { return config_.vcpu_count; }
   machine::GuestMemory& memory() override { return *view_; }
   Result<std::unique_ptr<machine::Vcpu>> create_vcpu(uint32_t id) override;
+  Result<void> exit_on_hypercalls(bool on) override;
   // There is no board to plug it into.
   Result<void> add_virtio_device(const VirtioDeviceConfig&) override {
     HUSK_TRY(machine::check_state(machine::Operation::kAddDevice, state()));
@@ -103,6 +114,12 @@ class ManualMachine final : public machine::VirtualMachine {
   }
   Result<void> stop() override {
     return move_to(machine::Operation::kStop, machine::VmState::kStopped);
+  }
+  Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample) override {
+    return runtime::register_irqfd(*vm_, gsi, eventfd, resample);
+  }
+  Result<void> unregister_irqfd(uint32_t gsi, int eventfd) override {
+    return runtime::unregister_irqfd(*vm_, gsi, eventfd);
   }
   Result<std::vector<DeviceSnapshot>> snapshot_devices() const override {
     return std::vector<DeviceSnapshot>{};
@@ -134,11 +151,36 @@ Result<machine::VcpuExit> ManualVcpu<Vm>::run() {
       return fail(ErrorKind::kState, "VM",
                   "expected state running, actual state " +
                       std::string(machine::to_string(machine_.state())));
-    const auto exit = mapping::to_machine(vcpu_.step());
+    const seam::VcpuExit stepped = vcpu_.step();
+    auto exit = mapping::to_machine(stepped);
     if (!exit) continue;  // cancelled: the state says whether to go on
+    HUSK_TRY(complete(*exit));
+    stop_ = {stepped.cause, stepped.virt_addr};
     last_ = *exit;
     return last_;
   }
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> ManualVcpu<Vm>::complete(machine::VcpuExit& exit) const {
+  auto* call = std::get_if<machine::exits::Hypercall>(&exit);
+  if (call == nullptr) return {};
+  for (size_t n = 0; const seam::CoreReg reg : kHypercallArguments)
+    call->args[n++] = HUSK_TRY(vcpu_.get_core(reg));
+  return {};
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> ManualVcpu<Vm>::set_debug(const DebugOptions& options) {
+  if constexpr (seam::HasDebug<typename Vm::Vcpu>) return vcpu_.set_debug(options);
+  return fail(ErrorKind::kUnsupported, "vCPU " + std::to_string(id_),
+              "this backend does not stop for a debugger");
+}
+
+template <seam::HypervisorVm Vm>
+Result<DebugStop> ManualVcpu<Vm>::debug_stop() const {
+  if (std::holds_alternative<machine::exits::Debug>(last_)) return stop_;
+  return fail(ErrorKind::kState, "vCPU " + std::to_string(id_), "its last exit was not Debug");
 }
 
 template <seam::HypervisorVm Vm>
@@ -158,7 +200,7 @@ Result<std::unique_ptr<machine::VirtualMachine>> ManualMachine<Vm>::create(
   std::unique_ptr<ManualMachine> made(new ManualMachine);
   made->memory_ = HUSK_TRY(memory::GuestMemory::create(ram_layout(config.memory_size)));
   made->view_ = std::make_unique<MemoryView>(*made->memory_);
-  made->vm_ = HUSK_TRY(Vm::create(config.vcpu_count));
+  made->vm_ = HUSK_TRY(make_vm<Vm>(config.vcpu_count, config.cpu_model, config.kernel_irqchip));
   made->vm_->attach_memory(*made->memory_);
   for (const memory::Region& region : made->memory_->regions())
     HUSK_TRY(made->vm_->map_ram(region.host, region.start.value, region.size,
@@ -183,6 +225,12 @@ Result<std::unique_ptr<machine::Vcpu>> ManualMachine<Vm>::create_vcpu(uint32_t i
   if (!created_.insert(id).second)
     return fail(ErrorKind::kInvalidArgument, subject, "was created before");
   return std::make_unique<ManualVcpu<Vm>>(*this, id, *vcpus_[id]);
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> ManualMachine<Vm>::exit_on_hypercalls(bool on) {
+  if constexpr (seam::HasHypercalls<Vm>) return vm_->exit_on_hypercalls(on);
+  return fail(ErrorKind::kUnsupported, "VM", "this backend answers every hypercall itself");
 }
 
 template <seam::HypervisorVm Vm>

@@ -31,4 +31,8 @@ class Chain {
   std::vector<SnapshotFile> links_;
 };
 
+// The manifest of a snapshot that a diff shall build on: an error where such a diff could not be
+// opened, because a parent is missing or the chain has its full length.
+[[nodiscard]] Result<Identified> read_future_parent(const std::string& path);
+
 }  // namespace husk::snapshot

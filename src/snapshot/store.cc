@@ -14,6 +14,17 @@
 #include "snapshot/store_entry.h"
 
 namespace husk::snapshot {
+namespace {
+
+bool has_regions(const VmSnapshot& machine, const memory::GuestMemory& memory) {
+  return std::ranges::equal(machine.memory_regions, memory.regions(),
+                            [](const MemoryRegionSnapshot& stored, const memory::Region& region) {
+                              return stored.guest_addr == region.start.value &&
+                                     stored.size == region.size;
+                            });
+}
+
+}  // namespace
 
 Result<Store> Store::open(const std::string& directory) {
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
@@ -90,7 +101,9 @@ Result<Sha256> Store::write_diff(std::string_view name, std::string_view parent,
   const std::string path = HUSK_TRY(path_of(name));
   const std::string parent_path = HUSK_TRY(path_of(parent));
   const base::Fd held = HUSK_TRY(lock(LOCK_SH));
-  const Identified below = HUSK_TRY(read_manifest(parent_path));
+  const Identified below = HUSK_TRY(read_future_parent(parent_path));
+  if (!has_regions(below.manifest.machine, memory))
+    return fail(ErrorKind::kInvalidArgument, parent_path, "is of a machine with other memory");
   return snapshot::write_diff(path, {below.id, file_of(parent)}, contents, memory, dirty, options);
 }
 

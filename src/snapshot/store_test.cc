@@ -90,6 +90,24 @@ TEST_F(StoreTest, RemovesNoParentUnlessForced) {
   EXPECT_EQ(tree(), "");
 }
 
+TEST_F(StoreTest, TakesNoDiffThatCouldNotBeOpened) {
+  ASSERT_TRUE(full("0"));
+  const auto larger = two_regions(8 * kMiB);
+  const auto other = store_.write_diff("x", "0", sample_contents(), *larger, {});
+  EXPECT_EQ(why(other), directory_ / "store/0.husk" + ": is of a machine with other memory");
+  EXPECT_EQ(diff("x", "none").error().kind, ErrorKind::kIo);
+  Parent last{*from_hex(store_.inspect("0")->id), "0.husk"};
+  for (size_t i = 1; i < kMaxChain; ++i) {
+    const std::string file = std::to_string(i) + ".husk";
+    last = {*write_diff(directory_ / ("store/" + file), last, sample_contents(), *memory_, {}),
+            file};
+  }
+  EXPECT_EQ(diff("x", std::to_string(kMaxChain - 1)).error().kind, ErrorKind::kLimit);
+  EXPECT_TRUE(store_.open_chain(std::to_string(kMaxChain - 1)));
+  ASSERT_TRUE(store_.remove("7", true));
+  EXPECT_EQ(diff("x", "9").error().kind, ErrorKind::kNotFound);
+}
+
 TEST_F(StoreTest, FlattenFreesFromTheParent) {
   ASSERT_TRUE(full("base"));
   ASSERT_TRUE(diff("next", "base"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "base/checked.h"
 #include "base/log.h"
@@ -182,6 +183,21 @@ uint8_t Block::erase(const Chain& chain, bool zeroes) {
     if (!result) return kIoError;
   }
   return kOk;
+}
+
+void Block::transfer_state(contract::StateArchive& state) {
+  const uint64_t present = store_->size() / kSector;
+  uint64_t known = present;
+  bool read_only = store_->read_only();
+  state.version(1);
+  state.value(known);
+  state.value(read_only);
+  state.check(read_only == store_->read_only(), "other rights to write than its disk");
+  resized_ = known != present;
+}
+
+void Block::go_on() {
+  if (std::exchange(resized_, false) && notifier_ != nullptr) notifier_->config_changed();
 }
 
 }  // namespace husk::virtio

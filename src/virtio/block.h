@@ -21,6 +21,10 @@ class Block : public Device {
   void activate(uint64_t features, std::vector<Queue>& queues, Notifier& notifier) override;
   void reset() override;
   [[nodiscard]] Result<void> notified(uint32_t queue) override;
+  // A restored driver that knew another disk is told of this one's size as it goes on. Whoever
+  // restores sees to it that the guest has not read what is different now.
+  void transfer_state(contract::StateArchive& state) override;
+  void go_on() override;
 
  private:
   // The request's status byte, and in `written` how much of the data part was filled.
@@ -32,6 +36,7 @@ class Block : public Device {
   std::unique_ptr<contract::BlockStore> store_;
   std::string serial_;
   std::vector<uint8_t> config_;
+  bool resized_ = false;
   Queue* queue_ = nullptr;
   Notifier* notifier_ = nullptr;
 };

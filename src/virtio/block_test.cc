@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "virtio/empty_store.h"
 #include "virtio/file_store.h"
 #include "virtio/testing/device_driver.h"
 
@@ -327,6 +329,43 @@ TEST_F(BlockTest, ErasesAsMuchAtATimeAsItSays) {
   EXPECT_EQ(request(header(11) + range(0, most + 1)), kIoError);
   EXPECT_EQ(request(header(13) + range(0, most + 1)), kIoError);
   EXPECT_EQ(lengths.size(), 2u);
+}
+
+// As a base snapshot is: its disk comes only with the image.
+TEST(EmptyBlock, ADriverHearsOfTheDiskAsItGoesOn) {
+  const auto path =
+      std::filesystem::temp_directory_path() / ("husk-late-disk-" + std::to_string(::getpid()));
+  std::ofstream(path) << std::string(8 * kSector, 'x');
+  ::chmod(path.c_str(), 0400);
+  DeviceDriver driver(std::make_unique<Block>(std::make_unique<EmptyStore>(), "late"));
+  driver.start(1);
+  EXPECT_EQ(driver.config(0, 8), 0u);
+  const auto state = driver.state();
+  auto store = FileStore::open(path, true);
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(driver.go_on_with(std::make_unique<Block>(std::move(*store), "late"), state));
+  EXPECT_FALSE(driver.line()) << "the vCPUs may not have been restored yet";
+  driver.transport().go_on();
+  EXPECT_TRUE(driver.line());
+  EXPECT_EQ(driver.read(DeviceDriver::kInterruptStatus), 2u) << "the configuration changed";
+  EXPECT_EQ(driver.config(0, 8), 8u);
+  driver.write(DeviceDriver::kInterruptAck, 2);
+  driver.transport().go_on();
+  EXPECT_FALSE(driver.line()) << "told once";
+  std::filesystem::remove(path);
+}
+
+TEST(EmptyBlock, ADiskWithOtherRightsIsRefused) {
+  const auto path =
+      std::filesystem::temp_directory_path() / ("husk-writable-disk-" + std::to_string(::getpid()));
+  std::ofstream(path) << std::string(8 * kSector, 'x');
+  DeviceDriver driver(std::make_unique<Block>(std::make_unique<EmptyStore>(), "late"));
+  driver.start(1);
+  const auto state = driver.state();
+  auto store = FileStore::open(path, false);
+  ASSERT_TRUE(store);
+  EXPECT_FALSE(driver.go_on_with(std::make_unique<Block>(std::move(*store), "late"), state));
+  std::filesystem::remove(path);
 }
 
 }  // namespace

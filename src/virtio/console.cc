@@ -115,7 +115,7 @@ void Console::signal(uint32_t queue) {
 }
 
 void Console::from_host(const std::function<Result<void>()>& step) {
-  if (queues_ == nullptr) return;
+  if (queues_ == nullptr || held_) return;
   if (step()) return;
   queues_ = nullptr;
   notifier_->needs_reset();
@@ -253,10 +253,21 @@ void Console::resize(size_t index, uint16_t rows, uint16_t columns) {
   from_host([&] { return give_control(); });
 }
 
+// What the host pushed meanwhile waits in its ports.
+void Console::go_on() {
+  held_ = false;
+  for (const auto& port : ports_) from_host([&] { return give_input(*port); });
+  from_host([&] { return give_control(); });
+}
+
+// What the new host has pushed by now comes behind what the old one had.
 void Console::Port::transfer_state(contract::StateArchive& state) {
   state.value(guest_ready);
   state.value(guest_open);
+  std::deque<std::byte> pushed;
+  if (state.reading()) pushed.swap(pending);
   state.bytes(pending, kInputLimit);
+  pending.insert(pending.end(), pushed.begin(), pushed.end());
 }
 
 // A terminal's size is the host's to tell anew.

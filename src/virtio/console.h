@@ -43,6 +43,8 @@ class Console : public Device {
   void activate(uint64_t features, std::vector<Queue>& queues, Notifier& notifier) override;
   void reset() override;
   [[nodiscard]] Result<void> notified(uint32_t queue) override;
+  void hold() override { held_ = true; }
+  void go_on() override;
   void transfer_state(contract::StateArchive& state) override;
 
  private:
@@ -72,7 +74,7 @@ class Console : public Device {
   std::vector<std::unique_ptr<Port>> ports_;
   std::vector<Queue>* queues_ = nullptr;  // null: no driver, or one that broke the rules
   Notifier* notifier_ = nullptr;
-  bool multiport_ = false;
+  bool multiport_ = false, held_ = false;
   std::deque<Message> control_out_;  // that wait for a buffer
 };
 

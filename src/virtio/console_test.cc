@@ -88,7 +88,7 @@ class ConsoleTest : public ::testing::Test {
   }
 
   Sink output_[2];
-  int told_ = 0;  // of room; the device tells of it once more when it goes
+  int told_ = 0;  // of room; the device may tell until it is gone
   Console* console_ = nullptr;
   std::unique_ptr<DeviceDriver> driver_;
   std::optional<DeviceDriver::Buffer> listening_;
@@ -147,7 +147,7 @@ TEST_F(ConsoleTest, GivesInputPieceByPiece) {
 }
 
 TEST_F(ConsoleTest, HoldsSoMuchForAGuestThatDoesNotReadAndTellsWhenThereIsRoom) {
-  console_->set_on_room(1, [&] { ++told_; });
+  console_->set_on_room(1, [this] { ++told_; });
   open(1);
   const std::string much(Console::kInputLimit + 1000, 'y');
   EXPECT_EQ(type(1, much), Console::kInputLimit);
@@ -257,7 +257,7 @@ TEST_F(ConsoleTest, InputFromBeforeTheGuestsDriverIsKept) {
 }
 
 TEST_F(ConsoleTest, AResetMakesRoomAndTells) {
-  console_->set_on_room(1, [&] { ++told_; });
+  console_->set_on_room(1, [this] { ++told_; });
   open(1);
   EXPECT_EQ(type(1, std::string(Console::kInputLimit + 1, 'y')), Console::kInputLimit);
   EXPECT_EQ(type(1, ""), 0u);
@@ -268,7 +268,7 @@ TEST_F(ConsoleTest, AResetMakesRoomAndTells) {
 }
 
 TEST_F(ConsoleTest, RoomIsToldOnceForEachTimeThatItWasFull) {
-  console_->set_on_room(1, [&] { ++told_; });
+  console_->set_on_room(1, [this] { ++told_; });
   open(1);
   type(1, std::string(Console::kInputLimit + 1, 'y'));
   type(1, "");  // takes nothing, and is no sign of room
@@ -347,6 +347,34 @@ TEST_F(ConsoleTest, ARestoredConsoleKeepsItsPortsAndWhatNobodyHasReadYet) {
   EXPECT_EQ(driver_->used(kReceive1), 5u);
   driver_->send(kTransmit1, {driver_->fill("answer")});
   EXPECT_EQ(output_[1].text, "answer");
+}
+
+TEST_F(ConsoleTest, WhatTheNewHostHasPushedComesBehindWhatTheOldOneHad) {
+  introduce();
+  type(1, "old ");
+  const auto state = driver_->state();
+  auto device = std::make_unique<Console>(std::vector<Console::PortSpec>{
+      {"console", true, &output_[0]}, {"agent", false, &output_[1]}});
+  console_ = device.get();
+  type(1, "new");
+  ASSERT_TRUE(driver_->go_on_with(std::move(device), state));
+  open(1);
+  const auto buffer = driver_->room(64);
+  EXPECT_EQ(driver_->send(kReceive1, {buffer}), 7u);
+  EXPECT_EQ(driver_->text(buffer, 7), "old new");
+}
+
+TEST_F(ConsoleTest, WhileItIsHeldItLeavesGuestMemoryAlone) {
+  introduce();
+  open(1);
+  const auto buffer = driver_->room(64);
+  driver_->offer(kReceive1, {buffer});
+  driver_->transport().hold();
+  EXPECT_EQ(type(1, "later"), 5u);
+  EXPECT_FALSE(driver_->used(kReceive1));
+  driver_->transport().go_on();
+  EXPECT_EQ(driver_->used(kReceive1), 5u);
+  EXPECT_EQ(driver_->text(buffer, 5), "later");
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ class Notifier {
  public:
   virtual ~Notifier() = default;
   virtual void used_buffer() = 0;
+  virtual void config_changed() = 0;
   virtual void needs_reset() = 0;
 };
 

@@ -41,6 +41,7 @@ class MmioTransport : public contract::IoHandler, public Notifier {
   void have_all_queues_looked_at();
 
   void used_buffer() override { raise(1); }
+  void config_changed() override { raise(2); }
   void needs_reset() override;
 
  private:

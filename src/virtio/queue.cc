@@ -33,41 +33,40 @@ uint64_t total(const auto& spans) {
   return sum;
 }
 
+// Calls `use(piece, done)` for the pieces, one after the other, that `length` bytes from `offset`
+// on lie in; `done` bytes are before a piece. How many bytes there were.
+template <class Use>
+size_t for_range(const auto& spans, size_t offset, size_t length, Use&& use) {
+  size_t done = 0;
+  for (const auto& span : spans) {
+    if (offset >= span.size()) {
+      offset -= span.size();
+      continue;
+    }
+    const auto piece = span.subspan(offset, std::min(span.size() - offset, length - done));
+    use(piece, done);
+    done += piece.size();
+    offset = 0;
+    if (done == length) break;
+  }
+  return done;
+}
+
 }  // namespace
 
 uint64_t Chain::readable_bytes() const { return total(readable); }
 uint64_t Chain::writable_bytes() const { return total(writable); }
 
 size_t Chain::read(size_t offset, std::span<std::byte> out) const {
-  size_t done = 0;
-  for (const auto& part : readable) {
-    if (offset >= part.size()) {
-      offset -= part.size();
-      continue;
-    }
-    const size_t n = std::min(part.size() - offset, out.size() - done);
-    std::memcpy(out.data() + done, part.data() + offset, n);
-    done += n;
-    offset = 0;
-    if (done == out.size()) break;
-  }
-  return done;
+  return for_range(readable, offset, out.size(), [&](auto piece, size_t done) {
+    std::memcpy(out.data() + done, piece.data(), piece.size());
+  });
 }
 
 size_t Chain::write(size_t offset, std::span<const std::byte> in) const {
-  size_t done = 0;
-  for (const auto& part : writable) {
-    if (offset >= part.size()) {
-      offset -= part.size();
-      continue;
-    }
-    const size_t n = std::min(part.size() - offset, in.size() - done);
-    std::memcpy(part.data() + offset, in.data() + done, n);
-    done += n;
-    offset = 0;
-    if (done == in.size()) break;
-  }
-  return done;
+  return for_range(writable, offset, in.size(), [&](auto piece, size_t done) {
+    std::memcpy(piece.data(), in.data() + done, piece.size());
+  });
 }
 
 Result<Queue> Queue::create(memory::GuestMemory& memory, const QueueConfig& config) {

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include "virtio/testing/driver.h"
 
 namespace husk::virtio {
@@ -31,6 +35,35 @@ TEST(Queue, GivesAChainWithItsBuffersInOrderAndTakesItBack) {
   auto none = queue.pop();
   ASSERT_TRUE(none);
   EXPECT_FALSE(*none);
+}
+
+// A driver may cut its buffers anywhere: every range comes out the same as from one piece.
+TEST(Chain, IsOneRowOfBytesHoweverItIsCut) {
+  std::array<uint8_t, 12> bytes{};
+  for (uint8_t n = 0; n < bytes.size(); ++n) bytes[n] = n;
+  std::array<uint8_t, 12> target{};
+  const auto in = std::as_bytes(std::span(bytes));
+  const auto out = std::as_writable_bytes(std::span(target));
+  Chain chain;
+  chain.readable = {in.first(3), in.subspan(3, 0), in.subspan(3, 4), in.subspan(7, 5)};
+  chain.writable = {out.first(1), out.subspan(1, 6), out.subspan(7, 0), out.subspan(7, 5)};
+  for (size_t from = 0; from <= bytes.size(); ++from) {
+    for (size_t length = 0; length <= bytes.size() + 1; ++length) {
+      const size_t there = std::min(length, bytes.size() - from);
+      std::vector<uint8_t> got(length, 0xff), expected(length, 0xff);
+      std::copy_n(bytes.begin() + from, there, expected.begin());
+      ASSERT_EQ(chain.read(from, std::as_writable_bytes(std::span(got))), there);
+      ASSERT_EQ(got, expected) << from << " " << length;
+
+      target.fill(0xff);
+      std::array<uint8_t, 12> written{};
+      written.fill(0xff);
+      std::copy_n(bytes.begin(), there, written.begin() + from);
+      const auto source = std::as_bytes(std::span(bytes)).first(std::min(length, bytes.size()));
+      ASSERT_EQ(chain.write(from, source), there);
+      ASSERT_EQ(target, written) << from << " " << length;
+    }
+  }
 }
 
 TEST(Queue, FollowsAnIndirectTable) {

@@ -1,10 +1,13 @@
-// A bare machine over the seam: RAM, a VM of one backend, vCPUs that run one of the programs.
+// A bare machine over the seam: RAM, a VM of one backend with the interrupt controllers that it has
+// not itself, vCPUs that run one of the programs.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <vector>
+
+#include "husk/cpu_model.h"
 
 #include "arch.h"
 #include "programs.h"
@@ -26,16 +29,17 @@ class Machine {
  public:
   using Vcpu = typename Vm::Vcpu;
 
-  explicit Machine(uint32_t count = 1) {
+  explicit Machine(uint32_t count = 1, CpuModel model = CpuModel::kHost) {
     const std::array<memory::RegionSpec, 1> ram{{{Gpa{kRamBase}, kRamSize}}};
     memory = std::move(*memory::GuestMemory::create(ram));
-    auto made = Vm::create(count);
+    auto made = Vm::create(count, model);
     if (!made) {
       ADD_FAILURE() << made.error().message();
       std::abort();
     }
     vm = std::move(*made);
     vm->attach_memory(*memory);
+    chips = std::make_unique<Chips>(*vm);
     EXPECT_TRUE(
         vm->map_ram(memory->regions()[0].host, kRamBase, kRamSize, seam::Prot::kReadWriteExec));
     for (uint32_t id = 0; id < count; ++id) {
@@ -80,7 +84,8 @@ class Machine {
   }
 
   std::unique_ptr<memory::GuestMemory> memory;
-  typename decltype(Vm::create(1))::value_type vm;
+  typename decltype(Vm::create(1, CpuModel::kHost))::value_type vm;
+  std::unique_ptr<Chips> chips;  // go before the VM that they interrupt
   std::vector<std::unique_ptr<Vcpu>> vcpus;
 };
 

@@ -149,19 +149,46 @@ TYPED_TEST_P(State, TimeGoesOnOverASnapshot) {
   EXPECT_LT(static_cast<double>(after - before), rate * 0.2) << "nor on while it was frozen";
 }
 
-TYPED_TEST_P(State, AnInterruptControllersStateComesBackAndNonsenseDoesNot) {
-  Machine<TypeParam> machine;
-  const auto state = machine.vm->capture_intc();
+TYPED_TEST_P(State, AnInterruptControllersStateGoesOnInAnotherVmAndNonsenseDoesNot) {
+  constexpr uint32_t kLine = 5;
+  Machine<TypeParam> first, second;
+  const auto fresh = first.vm->capture_intc();
+  ASSERT_TRUE(fresh) << fresh.error().message();
+  ASSERT_FALSE(fresh->empty());
+  first.vm->set_irq(kLine, true);
+  const auto state = first.vm->capture_intc();
   ASSERT_TRUE(state) << state.error().message();
-  if (state->empty()) GTEST_SKIP() << "this machine has none attached";
-  EXPECT_TRUE(machine.vm->restore_intc(*state));
-  EXPECT_FALSE(machine.vm->restore_intc(std::span(*state).subspan(1)));
+  EXPECT_NE(*state, *fresh) << "a line is up";
+  const auto restored = second.vm->restore_intc(*state);
+  ASSERT_TRUE(restored) << restored.error().message();
+  const auto again = second.vm->capture_intc();
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(*again, *state);
+  EXPECT_FALSE(second.vm->restore_intc(std::span(*state).subspan(1)));
+  EXPECT_FALSE(second.vm->restore_intc({}));
+  EXPECT_EQ(*second.vm->capture_intc(), *state) << "what is refused changes nothing";
+}
+
+// Nobody here carries a guest's guest: what is one, or may have one, is refused.
+TYPED_TEST_P(State, AHypervisorsStateIsRefused) {
+  Machine<TypeParam> machine;
+  machine.load(PROGRAM(store), {kData, 7});
+  const auto plain = entry_state(*machine.memory, kCode, kStack);
+  ASSERT_TRUE(plain);
+  for (const EntryState& state : hypervisors(*plain)) {
+    const auto restored = machine.vcpu().restore_snapshot(state);
+    ASSERT_FALSE(restored);
+    EXPECT_EQ(restored.error().kind, ErrorKind::kUnsupported);
+    EXPECT_NE(restored.error().message().find("nested virtualization"), std::string::npos);
+  }
+  EXPECT_EQ(machine.report(), 7U) << "and nothing is lost by it";
 }
 
 REGISTER_TYPED_TEST_SUITE_P(State, CoreRegistersAreWhatTheGuestHas, RegistersThatAreNoneAreRefused,
                             EveryVcpuKnowsWhichItIs, VcpusAreMadeInOrderAndNoMoreThanThereAre,
                             ASnapshotGoesOnInAnotherVm, ASnapshotWaitsForTheDevicesAnswer,
                             AStateThatIsCutOrForeignIsRefused, TimeGoesOnOverASnapshot,
-                            AnInterruptControllersStateComesBackAndNonsenseDoesNot);
+                            AnInterruptControllersStateGoesOnInAnotherVmAndNonsenseDoesNot,
+                            AHypervisorsStateIsRefused);
 
 }  // namespace husk::contract_tests

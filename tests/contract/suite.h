@@ -19,7 +19,7 @@ class BackendTest : public ::testing::Test {
  protected:
   void SetUp() override {
     static const std::string reason = [] {
-      const auto vm = Vm::create(1);
+      const auto vm = Vm::create(1, CpuModel::kHost);
       return vm ? std::string() : vm.error().message();
     }();
     if (!reason.empty()) GTEST_SKIP() << reason;

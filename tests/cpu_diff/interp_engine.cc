@@ -29,6 +29,7 @@ class QuietEnvironment final : public soft::interp::Environment {
   uint64_t cr8() override { return 0; }
   void set_cr8(uint64_t) override {}
   std::optional<uint64_t> apic_page() override { return std::nullopt; }
+  bool exits_on_hypercalls() override { return false; }
   uint32_t apic_id() override { return 0; }
   uint32_t vcpu_count() override { return 1; }
   uint64_t tsc() override { return 0; }

@@ -83,6 +83,13 @@ class Debian(RunCase):
         self.ran("-i", DEBIAN, "sh", "-c", "cat > /tmp/a.c && gcc -O2 -fno-builtin -o /tmp/a /tmp/a.c -lm && exec /tmp/a",
                  stdin=source.encode(), code=9, out=f"{math.sqrt(2) * math.sin(1):.12f}\n".encode())
 
+    def test_cpu_that_was_asked_for(self):
+        shown = self.ran("--cpu", "x86-64-v2", "--cpus", "2", DEBIAN, "cat", "/proc/cpuinfo").stdout.decode()
+        self.assertEqual(re.findall(r"^model name\s*: (.*)$", shown, re.M), ["Husk x86-64-v2"] * 2)
+        flags = re.search(r"^flags\s*: (.*)$", shown, re.M).group(1).split()
+        self.assertLess({"sse4_2", "popcnt", "cx16", "lahf_lm", "x2apic", "hypervisor"}, set(flags))
+        self.assertFalse({"avx", "xsave", "aes", "smep", "pcid", "movbe", "rdtscp", "pdpe1gb"} & set(flags), flags)
+
     def test_two_vcpus_agree_on_memory(self):
         result = self.ran("--cpus", "2", DEBIAN, "/opt/smp_stress")
         self.assertRegex(result.stdout.decode(), r"on 2 cpus\nOK\n$")
@@ -298,6 +305,9 @@ class Refuses(RunCase):
         self.refused("--memory", says="--memory")
         self.refused("--cpus", "0", BUSYBOX, says="--cpus")
         self.refused("--cpus", "two", BUSYBOX, says="--cpus")
+        self.refused("--cpu", "x86-64-v9", BUSYBOX, says="x86_64 has no x86-64-v9; it has x86-64-v2, x86-64-v3, host")
+        self.refused("--backend", "soft", "--cpu", "x86-64-v3", BUSYBOX, "true",
+                     says="the built-in CPU: cannot show a guest x86-64-v3: it has no AVX$")
         self.refused("--backend", "abacus", BUSYBOX, says="--backend")
         self.refused("-t", BUSYBOX, says="not a terminal")
         self.refused("--name", "../x", BUSYBOX, "true", says="name")

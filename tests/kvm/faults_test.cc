@@ -1,6 +1,7 @@
 // Every call of the way from nothing to a vCPU that could run is made to fail once.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -9,6 +10,7 @@
 
 #include "backend/kvm/common/kvm_api.h"
 #include "backend/kvm/x86_64/kvm_vm.h"
+#include "base/fd.h"
 #include "base/try.h"
 #include "interpose.h"
 #include "machine.h"
@@ -21,10 +23,18 @@ using ::testing::HasSubstr;
 // KVM does without: a fallback takes over, or the answer only limits what is offered.
 const std::set<unsigned long> kOptional{KVM_CHECK_EXTENSION, KVM_GET_MSRS, KVM_SET_MSRS};
 
-Result<void> start() {
+Result<void> use_irqchip(kvm::KvmVm& vm) {
+  const auto state = HUSK_TRY(vm.capture_intc());
+  HUSK_TRY(vm.restore_intc(state));
+  const base::Fd raised(::eventfd(0, EFD_CLOEXEC)), ended(::eventfd(0, EFD_CLOEXEC));
+  HUSK_TRY(vm.register_irqfd(5, raised.get(), ended.get()));
+  return vm.unregister_irqfd(5, raised.get());
+}
+
+Result<void> start(seam::Irqchip irqchip = seam::Irqchip::kSplit) {
   const std::array<memory::RegionSpec, 1> ram{{{Gpa{0}, 4 << 20}}};
   const auto memory = HUSK_TRY(memory::GuestMemory::create(ram));
-  const auto vm = HUSK_TRY(kvm::KvmVm::create(2));
+  const auto vm = HUSK_TRY(kvm::KvmVm::create(2, {.irqchip = irqchip}));
   vm->attach_memory(*memory);
   HUSK_TRY(vm->map_ram(memory->regions()[0].host, 0, 4 << 20, seam::Prot::kReadWriteExec));
   const auto boot = HUSK_TRY(vm->create_vcpu(0));
@@ -33,6 +43,7 @@ Result<void> start() {
   HUSK_TRY(boot->restore_snapshot(entry));
   HUSK_TRY(boot->capture_snapshot());
   HUSK_TRY(memory->enable_dirty_tracking());
+  if (irqchip == seam::Irqchip::kKernel) HUSK_TRY(use_irqchip(*vm));
   return {};
 }
 
@@ -56,16 +67,17 @@ class Faults : public ::testing::Test {
     if (const auto possible = start(); !possible) GTEST_SKIP() << possible.error().message();
   }
   ~Faults() override { on_ioctl = nullptr; }
+  static void fail_each_call(seam::Irqchip irqchip);
 };
 
-TEST_F(Faults, EveryCallsFailureIsOneErrorAndLeavesNothing) {
+void Faults::fail_each_call(seam::Irqchip irqchip) {
   size_t calls = 0;
   std::vector<unsigned long> requests;
   on_ioctl = [&](int, unsigned long request) {
     requests.push_back(request);
     return 0;
   };
-  ASSERT_TRUE(start());
+  ASSERT_TRUE(start(irqchip));
   on_ioctl = nullptr;
   ASSERT_GT(requests.size(), 30U);
   const size_t descriptors = open_descriptors(), mappings = shared_mappings();
@@ -73,7 +85,7 @@ TEST_F(Faults, EveryCallsFailureIsOneErrorAndLeavesNothing) {
   for (size_t failing = 0; failing < requests.size(); ++failing) {
     calls = 0;
     on_ioctl = [&](int, unsigned long) { return calls++ == failing ? kErrors[failing % 3] : 0; };
-    const auto result = start();
+    const auto result = start(irqchip);
     on_ioctl = nullptr;
     if (!result) {
       EXPECT_EQ(result.error().message().find('\n'), std::string::npos);
@@ -85,6 +97,16 @@ TEST_F(Faults, EveryCallsFailureIsOneErrorAndLeavesNothing) {
     ASSERT_EQ(open_descriptors(), descriptors) << "call " << failing;
     ASSERT_EQ(shared_mappings(), mappings) << "call " << failing;
   }
+}
+
+TEST_F(Faults, EveryCallsFailureIsOneErrorAndLeavesNothing) {
+  fail_each_call(seam::Irqchip::kSplit);
+}
+
+TEST_F(Faults, SoIsOneOfTheKernelsInterruptControllers) {
+  if (const auto possible = start(seam::Irqchip::kKernel); !possible)
+    GTEST_SKIP() << possible.error().message();
+  fail_each_call(seam::Irqchip::kKernel);
 }
 
 TEST_F(Faults, AnErrorNamesTheCall) {

@@ -1,12 +1,5 @@
-# Guests of the doorbell tests; what the macros are for, tests/contract/x86_64/programs.S says.
-.macro program name
-  .global program_\name, program_\name\()_end
-  .section .rodata
-  program_\name:
-.endm
-.macro end_program name
-  program_\name\()_end:
-.endm
+# Guests of the doorbell tests, by the registers of tests/contract/x86_64/programs.S.
+#include "program.inc"
 
 # rsi to device space at rdi, rdx times; then reports it at rbx, and does it again.
 .code64
@@ -18,6 +11,15 @@ program ring
      movq %rsi, (%rbx)
      jmp 2b
 end_program ring
+
+# Reports what the master 8259 says at its first port.
+.code64
+program ask_pic
+  1: xorl %eax, %eax
+     inb $0x20, %al
+     movq %rax, (%rbx)
+     jmp 1b
+end_program ask_pic
 
 # The driver of the device in the first slot, as a kernel that PVH enters: sets queue 1 up, notifies a thousand times and
 # powers off. Before each notification it says at 0x8000 how many are left, this one included.

@@ -18,7 +18,7 @@ lab_qemu() {
   lab_initrd=$1
   shift
   "$@" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,+svm,+npt -M q35 -smp "${LAB_CPUS:-2}" -m 2048 -nographic -no-reboot \
-    -nic none ${LAB_MONITOR:+-monitor unix:$LAB_MONITOR,server,nowait} -kernel .cache/guest/vmlinuz -initrd "$lab_initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off"
+    -nic none ${LAB_MONITOR:+-monitor unix:$LAB_MONITOR,server,nowait} -kernel .cache/guest/vmlinuz -initrd "$lab_initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check"
 }
 
 lab_main "$@"

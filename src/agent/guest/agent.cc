@@ -82,8 +82,10 @@ void Agent::reap() {
   }
 }
 
+// The host may stop the machine as soon as it has read this.
 void Agent::report() {
   reported_ = true;
+  if (::getpid() == 1) ::sync();
   send(encode_number(Type::kExited, static_cast<uint32_t>(code_), reason_));
 }
 
@@ -138,7 +140,7 @@ void Agent::run_command(const Frame& frame) {
   if (command_.pid != -1) return;
   const auto request = decode_run(frame.payload);
   if (!request) return fail("the host's request cannot be read");
-  if (const std::string error = enter_root_(request->hostname); !error.empty()) return fail(error);
+  if (const std::string error = enter_root_(*request); !error.empty()) return fail(error);
   const StartFailure failure = start(*request, command_);
   if (failure.code == 125) {
     fail(failure.reason);

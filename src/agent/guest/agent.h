@@ -11,8 +11,8 @@ namespace husk::agent {
 
 class Agent {
  public:
-  // Makes the container's root, which gets this host name; returns what went wrong, or nothing.
-  using EnterRoot = std::string (*)(const std::string& hostname);
+  // Makes the container's root as the request wants it; returns what went wrong, or nothing.
+  using EnterRoot = std::string (*)(const RunRequest& request);
 
   // `port` does not block and is closed across exec.
   Agent(int port, EnterRoot enter_root) : port_(port), enter_root_(enter_root) {}

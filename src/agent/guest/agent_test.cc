@@ -19,8 +19,8 @@ using ::testing::StartsWith;
 
 constexpr int kPatienceMs = 20'000;
 
-std::string no_root(const std::string&) { return {}; }
-std::string bad_root(const std::string&) { return "no disk is the root"; }
+std::string no_root(const RunRequest&) { return {}; }
+std::string bad_root(const RunRequest&) { return "no disk is the root"; }
 
 // The host's side, and the guest's process.
 class Guest {

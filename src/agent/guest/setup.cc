@@ -2,14 +2,18 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/random.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -82,6 +86,41 @@ void bring_loopback_up() {
   ::close(fd);
 }
 
+// A snapshot's disk has its size once the driver has heard of it.
+bool wait_for_sectors(const std::string& disk) {
+  for (int step = 0; step < kWaitSteps; ++step) {
+    if (read_small("/sys/block/" + disk + "/size") != "0") return true;
+    ::usleep(kWaitStepUs);
+  }
+  return false;
+}
+
+void add_entropy(const std::string& bytes) {
+  const int fd = ::open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  constexpr size_t kMost = 64;
+  alignas(rand_pool_info) std::array<char, sizeof(rand_pool_info) + kMost> pool{};
+  const size_t size = std::min(bytes.size(), kMost);
+  const rand_pool_info info{.entropy_count = static_cast<int>(8 * size),
+                            .buf_size = static_cast<int>(size)};
+  std::memcpy(pool.data(), &info, sizeof(info));
+  std::memcpy(pool.data() + sizeof(info), bytes.data(), size);
+  ::ioctl(fd, RNDADDENTROPY, pool.data());
+  ::ioctl(fd, RNDRESEEDCRNG);
+  ::close(fd);
+}
+
+// A snapshot's guest has the time and the random numbers of the moment it was taken at.
+void take_over_moment(const RunRequest& request) {
+  constexpr uint64_t kNsPerSecond = 1'000'000'000;
+  if (request.realtime_ns != 0) {
+    const timespec now{static_cast<time_t>(request.realtime_ns / kNsPerSecond),
+                       static_cast<long>(request.realtime_ns % kNsPerSecond)};
+    ::clock_settime(CLOCK_REALTIME, &now);
+  }
+  if (!request.entropy.empty()) add_entropy(request.entropy);
+}
+
 // The file systems that a container expects, in its new root.
 void mount_container_file_systems() {
   for (const char* path : {"/proc", "/sys", "/dev"}) ::mkdir(path, 0755);
@@ -146,9 +185,10 @@ int open_control_port() {
   return ::open(("/dev/" + name).c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
 }
 
-std::string enter_root(const std::string& hostname) {
+std::string enter_root(const RunRequest& request) {
+  take_over_moment(request);
   const std::string disk = wait_for("/sys/block", "serial", kRootDiskSerial);
-  if (disk.empty()) return "no root disk appeared";
+  if (disk.empty() || !wait_for_sectors(disk)) return "no root disk appeared";
   for (const char* path : {"/lower", "/upper", "/root"}) ::mkdir(path, 0755);
   if (::mount(("/dev/" + disk).c_str(), "/lower", "erofs", MS_RDONLY, nullptr) != 0)
     return failure("cannot mount the root image");
@@ -164,6 +204,7 @@ std::string enter_root(const std::string& hostname) {
     return failure("cannot change to the new root");
   mount_container_file_systems();
   bring_loopback_up();
+  const std::string& hostname = request.hostname;
   [[maybe_unused]] const int named = ::sethostname(hostname.data(), hostname.size());
   write_if_empty("/etc/hostname", hostname + "\n");
   write_if_empty("/etc/hosts",

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "agent/protocol/message.h"
+
 namespace husk::agent {
 
 // /proc, /sys and /dev of the initial RAM disk.
@@ -15,9 +17,9 @@ void load_modules();
 // Waits, bounded, for the control port and opens it. -1: there is none.
 int open_control_port();
 
-// Mounts the root image with a writable layer over it and makes it the root directory. An empty
-// string on success, or what went wrong.
-std::string enter_root(const std::string& hostname);
+// Takes over the moment that the request tells, mounts the root image with a writable layer over it
+// and makes it the root directory. An empty string on success, or what went wrong.
+std::string enter_root(const RunRequest& request);
 
 // Prints a line on the serial console.
 void console_line(const std::string& text);

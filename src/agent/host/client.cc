@@ -123,6 +123,24 @@ void Client::send(std::string bytes) {
   changed_.notify_all();
 }
 
+void Client::attach(contract::ByteInput& port) {
+  {
+    const std::lock_guard lock(mutex_);
+    port_ = &port;
+  }
+  changed_.notify_all();
+}
+
+void Client::assume_hello() {
+  const std::lock_guard lock(mutex_);
+  hello_ = true;
+}
+
+bool Client::wait_for_hello(uint64_t timeout_ns) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), [&] { return hello_; });
+}
+
 void Client::run(const RunRequest& request) { send(encode(Type::kRun, encode_run(request))); }
 void Client::send_signal(int number) {
   send(encode_number(Type::kSignal, static_cast<uint32_t>(number)));

@@ -31,10 +31,11 @@ class Client : public contract::ByteSink {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  void attach(contract::ByteInput& port) {
-    const std::lock_guard lock(mutex_);
-    port_ = &port;
-  }
+  void attach(contract::ByteInput& port);
+  // For an agent that said hello before the snapshot which its machine goes on from.
+  void assume_hello();
+  // Returns when the agent has said hello; false: not within `timeout_ns`.
+  [[nodiscard]] bool wait_for_hello(uint64_t timeout_ns);
   // Sent as soon as the agent has said hello.
   void run(const RunRequest& request);
   void send_signal(int number);

@@ -399,5 +399,27 @@ TEST(ClientEnd, GoesWhileTheGuestIsInTheMiddleOfAFrame) {
   client.reset();
 }
 
+TEST(RestoredClient, ARequestFromBeforeThePortIsSentToAnAgentThatHasSaidHello) {
+  Port port;
+  Client client([](std::string_view) {}, [](std::string_view) {});
+  client.assume_hello();
+  RunRequest request;
+  request.argv = {"true"};
+  client.run(request);
+  std::this_thread::sleep_for(20ms);  // the sender waits for a port by then
+  client.attach(port);
+  const auto frame = port.next();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->type, Type::kRun);
+}
+
+TEST(RestoredClient, WaitsForAHelloAndNoLonger) {
+  Client client([](std::string_view) {}, [](std::string_view) {});
+  EXPECT_FALSE(client.wait_for_hello(1'000'000));
+  const std::string hello = encode_number(Type::kHello, kProtocolVersion, "6.1");
+  client.write(std::as_bytes(std::span(hello)));
+  EXPECT_TRUE(client.wait_for_hello(5'000'000'000));
+}
+
 }  // namespace
 }  // namespace husk::agent

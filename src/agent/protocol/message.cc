@@ -92,6 +92,9 @@ std::string encode_run(const RunRequest& request) {
   put_u32(out, (request.terminal ? 1u : 0u) | (request.input ? 2u : 0u));
   put_u32(out, request.rows);
   put_u32(out, request.columns);
+  put_u32(out, static_cast<uint32_t>(request.realtime_ns));
+  put_u32(out, static_cast<uint32_t>(request.realtime_ns >> 32));
+  put_text(out, request.entropy);
   return out;
 }
 
@@ -108,6 +111,9 @@ std::optional<RunRequest> decode_run(std::string_view payload) {
   request.input = (flags & 2) != 0;
   request.rows = reader.number();
   request.columns = reader.number();
+  request.realtime_ns = reader.number();
+  request.realtime_ns |= uint64_t{reader.number()} << 32;
+  request.entropy = reader.text();
   if (!reader.complete() || request.argv.empty()) return std::nullopt;
   return request;
 }

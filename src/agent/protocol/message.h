@@ -66,6 +66,10 @@ struct RunRequest {
   bool terminal = false;
   bool input = false;  // stdin stays open
   uint32_t rows = 0, columns = 0;
+  // For a guest that goes on from a snapshot: the time of day as it is now, in nanoseconds since
+  // the Unix epoch (0: leave the clock alone), and bytes that no other guest is given.
+  uint64_t realtime_ns = 0;
+  std::string entropy;
 };
 [[nodiscard]] std::string encode_run(const RunRequest& request);  // the payload
 [[nodiscard]] std::optional<RunRequest> decode_run(std::string_view payload);

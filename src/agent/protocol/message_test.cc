@@ -133,6 +133,8 @@ TEST(Run, RoundTripsAndRefusesEveryTruncation) {
   request.terminal = true;
   request.rows = 24;
   request.columns = 80;
+  request.realtime_ns = 0x1234567890abcdef;
+  request.entropy = std::string("\0\1\2", 3);
   const std::string payload = encode_run(request);
   const auto decoded = decode_run(payload);
   ASSERT_TRUE(decoded);

@@ -4,6 +4,7 @@
 #include "backend/soft/soft_vcpu.h"
 #include "base/clock.h"
 #include "base/try.h"
+#include "contract/x86/nested.h"
 #include "contract/x86/state_codec.h"
 #include "contract/x86/state_msrs.h"
 
@@ -12,7 +13,8 @@ namespace husk::soft {
 using seam::CoreReg;
 
 Result<void> SoftVcpu::finish_instruction() {
-  if (!cpu_->device.waiting()) cpu_->complete_access();
+  if (!cpu_->device.waiting() && cpu_->complete_access() == interp::Stop::kDebug)
+    debug_kept_ = true;
   if (!cpu_->device.waiting()) return {};
   return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
               "is within an instruction that waits for a device");
@@ -25,6 +27,7 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
   take_events(bits);
   signal_.raise(bits & (apic::kSignalInterrupt | apic::kSignalExit));
   SnapshotState state = cpu_->capture();
+  HUSK_TRY(contract::x86::require_no_nesting(state));
   for (const uint32_t index : {contract::x86::kMsrApicBase, contract::x86::kMsrTscDeadline}) {
     if (const auto value = apic_.read_msr(index)) state.msrs.push_back({index, *value});
   }
@@ -40,6 +43,7 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
 }
 
 Result<void> SoftVcpu::restore_snapshot(const SnapshotState& state) {
+  HUSK_TRY(contract::x86::require_no_nesting(state));
   const bool has_lapic =
       std::any_of(state.lapic.begin(), state.lapic.end(), [](uint8_t byte) { return byte != 0; });
   if (has_lapic) {
@@ -54,7 +58,7 @@ Result<void> SoftVcpu::restore_snapshot(const SnapshotState& state) {
   halted_ = state.events.halted;
   waiting_for_sipi_ = state.events.waiting_for_sipi;
   nmi_pending_ = state.events.nmi_pending;
-  shut_down_ = false;
+  shut_down_ = debug_kept_ = false;
   machine_.timekeeper.arm(id_, apic_.timer_deadline());
   return {};
 }
@@ -103,6 +107,7 @@ Result<void> SoftVcpu::set_core(CoreReg reg, uint64_t value) {
       cpu_->regs[reg.index] = value;
       return {};
     case CoreReg::Role::kPc:
+      if (value != cpu_->rip) cpu_->forget_debug_stop();
       cpu_->rip = value;
       return {};
     case CoreReg::Role::kCpsr:

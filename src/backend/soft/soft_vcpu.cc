@@ -2,7 +2,10 @@
 
 #include <utility>
 
+#include "backend/soft/interp/cpuid.h"
 #include "base/clock.h"
+#include "base/try.h"
+#include "contract/debug.h"
 
 namespace husk::soft {
 
@@ -16,6 +19,8 @@ SoftVcpu::SoftVcpu(SharedMachine& machine, uint32_t id, apic::VcpuSignal& signal
       apic_(id, machine.bus, signal),
       waiting_for_sipi_(id != 0) {
   cpu_ = std::make_unique<interp::Cpu>(machine.memory, *this, id, signal.bits());
+  cpu_->show(machine.cpu_model,
+             interp::with_topology(machine.cpuid, apic_.id(), machine.vcpu_count));
   machine.bus.add(apic_);
   machine.timekeeper.attach(id, signal);
 }
@@ -85,6 +90,7 @@ void SoftVcpu::deliver_in_flight() {
 }
 
 void SoftVcpu::deliver_interrupts() {
+  if (cpu_->debugging().stepping() && !halted_) return;  // they wait until it is over
   cpu_->recheck_interrupts = false;
   if (nmi_pending_ && !cpu_->nmi_blocked && !cpu_->shadow) {
     nmi_pending_ = false;
@@ -106,9 +112,11 @@ void SoftVcpu::wait_for_event() {
 }
 
 VcpuExit SoftVcpu::step() {
+  if (std::exchange(debug_kept_, false)) return debug_exit();
   // First, so that a cancelled vCPU is always between two instructions.
   const Stop completed = cpu_->complete_access();
   if (completed == Stop::kDevice) return device_exit();
+  if (completed == Stop::kDebug) return debug_exit();
   if (completed == Stop::kShutdown) shut_down_ = true;
   for (;;) {
     const Attention attention = attend();
@@ -129,11 +137,25 @@ VcpuExit SoftVcpu::step() {
       case Stop::kShutdown:
         shut_down_ = true;
         return shutdown_exit();
+      case Stop::kDebug:
+        return debug_exit();
     }
   }
 }
 
 VcpuExit SoftVcpu::shutdown_exit() { return {.kind = VcpuExit::Kind::kShutdown}; }
+
+VcpuExit SoftVcpu::debug_exit() {
+  if (std::exchange(cpu_->halted_before_stop, false)) halted_ = true;
+  const DebugStop& why = cpu_->debugging().last;
+  return {.kind = VcpuExit::Kind::kDebug, .cause = why.cause, .virt_addr = why.addr};
+}
+
+Result<void> SoftVcpu::set_debug(const DebugOptions& options) {
+  HUSK_TRY(contract::check_debug(options));
+  cpu_->set_debug(options);
+  return {};
+}
 
 VcpuExit SoftVcpu::device_exit() {
   const interp::DeviceRequest request = cpu_->device.request();
@@ -141,12 +163,19 @@ VcpuExit SoftVcpu::device_exit() {
   exit.write = request.write;
   exit.size = request.size;
   exit.data = request.data;
-  if (request.port) {
-    exit.kind = VcpuExit::Kind::kIo;
-    exit.port = static_cast<uint16_t>(request.address);
-  } else {
-    exit.kind = VcpuExit::Kind::kMmio;
-    exit.phys_addr = request.address;
+  switch (request.kind) {
+    case interp::DeviceRequest::Kind::kPort:
+      exit.kind = VcpuExit::Kind::kIo;
+      exit.port = static_cast<uint16_t>(request.address);
+      break;
+    case interp::DeviceRequest::Kind::kMemory:
+      exit.kind = VcpuExit::Kind::kMmio;
+      exit.phys_addr = request.address;
+      break;
+    case interp::DeviceRequest::Kind::kHypercall:
+      exit.kind = VcpuExit::Kind::kHypercall;
+      exit.data = request.address;
+      break;
   }
   if (request.write) cpu_->device.answer(0);
   return exit;

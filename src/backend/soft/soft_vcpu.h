@@ -25,6 +25,9 @@ struct SharedMachine {
   apic::ApicBus bus;
   apic::Timekeeper timekeeper;
   uint32_t vcpu_count = 1;
+  CpuModel cpu_model = CpuModel::kHost;
+  contract::x86::CpuidTable cpuid;  // the model's, without a topology
+  bool exits_on_hypercalls = false;
 };
 
 class SoftVcpu final : public interp::Environment {
@@ -51,6 +54,8 @@ class SoftVcpu final : public interp::Environment {
   [[nodiscard]] Handle exit_token() { return Handle(signal_); }
   [[nodiscard]] seam::VcpuExit step();
   void set_read_data(uint64_t value) { cpu_->device.answer(value); }
+  // seam::HasDebug
+  [[nodiscard]] Result<void> set_debug(const DebugOptions& options);
 
   [[nodiscard]] Result<SnapshotState> capture_snapshot();
   [[nodiscard]] Result<void> restore_snapshot(const SnapshotState& state);
@@ -76,6 +81,7 @@ class SoftVcpu final : public interp::Environment {
   std::optional<uint64_t> apic_page() override { return apic_.page(); }
   uint32_t apic_id() override { return apic_.id(); }
   uint32_t vcpu_count() override { return machine_.vcpu_count; }
+  bool exits_on_hypercalls() override { return machine_.exits_on_hypercalls; }
   uint64_t tsc() override;
 
  private:
@@ -92,6 +98,7 @@ class SoftVcpu final : public interp::Environment {
   void deliver_interrupts();
   seam::VcpuExit device_exit();
   seam::VcpuExit shutdown_exit();
+  seam::VcpuExit debug_exit();
 
   SharedMachine& machine_;
   uint32_t id_;
@@ -102,6 +109,7 @@ class SoftVcpu final : public interp::Environment {
   bool waiting_for_sipi_;
   bool nmi_pending_ = false;
   bool shut_down_ = false;
+  bool debug_kept_ = false;  // that an instruction's end was one, which step() has yet to tell
   contract::x86::InFlight in_flight_;  // of a restored state, to be delivered first
 };
 

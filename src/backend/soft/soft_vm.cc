@@ -1,23 +1,34 @@
 #include "backend/soft/soft_vm.h"
 
+#include "backend/soft/interp/cpuid.h"
 #include "base/clock.h"
 #include "base/try.h"
+#include "contract/x86/cpu_model.h"
 
 namespace husk::soft {
 
 static_assert(seam::HypervisorVm<SoftVm>);
+static_assert(seam::HasDebug<SoftVcpu>);
+static_assert(seam::HasHypercalls<SoftVm>);
 
-SoftVm::SoftVm(uint32_t vcpus) : signals_(vcpus) {
+SoftVm::SoftVm(uint32_t vcpus, CpuModel cpu_model) : signals_(vcpus) {
   machine_.vcpu_count = vcpus;
+  machine_.cpu_model = cpu_model;
+  machine_.cpuid = contract::x86::shown_cpuid(interp::offered_cpuid(), cpu_model);
   // Guest time starts at zero.
   machine_.bus.set_tsc_offset(-base::monotonic_ns());
 }
 
-Result<std::unique_ptr<SoftVm>> SoftVm::create(uint32_t vcpus) {
+Result<std::unique_ptr<SoftVm>> SoftVm::create(uint32_t vcpus, CpuModel cpu_model) {
+  HUSK_TRY(can_show(cpu_model));
   if (vcpus == 0 || vcpus > mmu::PhysicalMap::kMaxVcpus)
     return fail(ErrorKind::kInvalidArgument, "vCPUs",
                 "must be 1 to " + std::to_string(mmu::PhysicalMap::kMaxVcpus));
-  return std::unique_ptr<SoftVm>(new SoftVm(vcpus));
+  return std::unique_ptr<SoftVm>(new SoftVm(vcpus, cpu_model));
+}
+
+Result<void> SoftVm::can_show(CpuModel model) {
+  return contract::x86::require_model(interp::offered_cpuid(), model, "the built-in CPU");
 }
 
 SoftVm::~SoftVm() {
@@ -51,6 +62,11 @@ Result<std::unique_ptr<SoftVcpu>> SoftVm::create_vcpu(uint32_t id) {
                 "ids go from 0 in order, below " + std::to_string(machine_.vcpu_count));
   ++created_;
   return std::make_unique<SoftVcpu>(machine_, id, signals_[id]);
+}
+
+Result<void> SoftVm::exit_on_hypercalls(bool on) {
+  machine_.exits_on_hypercalls = on;
+  return {};
 }
 
 void SoftVm::set_irq(uint32_t gsi, bool level) {

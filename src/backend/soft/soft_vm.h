@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "husk/cpu_model.h"
 #include "husk/seam.h"
 
 #include "backend/soft/dax_mapper.h"
@@ -18,7 +19,10 @@ class SoftVm {
   using Vcpu = SoftVcpu;
 
   // The vCPU count is fixed, as CPUID and the APIC bus show it.
-  [[nodiscard]] static Result<std::unique_ptr<SoftVm>> create(uint32_t vcpus);
+  [[nodiscard]] static Result<std::unique_ptr<SoftVm>> create(uint32_t vcpus,
+                                                              CpuModel cpu_model = CpuModel::kHost);
+  // kUnsupported, naming the first feature that the built-in CPU lacks.
+  [[nodiscard]] static Result<void> can_show(CpuModel model);
   ~SoftVm();
   SoftVm(const SoftVm&) = delete;
   SoftVm& operator=(const SoftVm&) = delete;
@@ -35,6 +39,9 @@ class SoftVm {
   // them runs, so that every interrupt finds its target.
   [[nodiscard]] Result<std::unique_ptr<SoftVcpu>> create_vcpu(uint32_t id);
 
+  // seam::HasHypercalls: those of the guest's ring 0, all of them.
+  [[nodiscard]] Result<void> exit_on_hypercalls(bool on);
+
   void set_irq(uint32_t gsi, bool level);
   [[nodiscard]] contract::IrqLine irq_line(uint32_t gsi);
   // The chipset's interrupt controller: this backend has none of its own (see
@@ -47,7 +54,7 @@ class SoftVm {
   [[nodiscard]] static uint64_t host_monotonic_ticks();
 
  private:
-  explicit SoftVm(uint32_t vcpus);
+  SoftVm(uint32_t vcpus, CpuModel cpu_model);
 
   SharedMachine machine_;
   std::deque<apic::VcpuSignal> signals_;

@@ -66,6 +66,12 @@ TEST_F(SoftVmTest, FilesAreSeenThroughTheDaxWindowWhileTheGuestRuns) {
   EXPECT_EQ(next_output(), 0u);
 }
 
+TEST_F(SoftVmTest, ARestoreLeavesMemoryAsItIs) {
+  ram.fill(std::byte{0x5a});
+  ASSERT_TRUE(vcpu->restore_snapshot(*vcpu->capture_snapshot()));
+  EXPECT_TRUE(std::ranges::all_of(ram, [](std::byte b) { return b == std::byte{0x5a}; }));
+}
+
 TEST_F(SoftVmTest, WritesThroughTheWindowReachSharedFilesOnly) {
   load({0xb8, 0x00, 0x20, 0x8e, 0xd8,  // mov ax, 2000h; mov ds, ax
         0xb0, 0x77, 0xa2, 0x00, 0x00,  // again: mov al, 77h; mov [0], al

@@ -1,16 +1,13 @@
 #include "boot/arm64/image.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <optional>
 #include <string_view>
 
 #include "base/try.h"
-#include "boot/decompress.h"
 #include "boot/file_view.h"
+#include "boot/foreign.h"
 
 namespace husk::boot::arm64 {
 namespace {
@@ -26,43 +23,19 @@ constexpr uint64_t kHeaderSize = 64;
 constexpr uint32_t kMagicValue = 0x644d5241;  // "ARM\x64"
 constexpr uint64_t kBigEndian = 1, kPageSizeShift = 1, kAnywhere = 8;
 
-// What people pass by mistake, by bytes at an offset.
-struct Foreign {
-  uint64_t offset;
-  std::string_view magic;
-  ErrorKind kind;
-  std::string_view why;
-};
-constexpr std::array kKnown{
+constexpr std::array kForeign{
     Foreign{0x202, "HdrS", ErrorKind::kUnsupported, "a kernel for x86, this machine is aarch64"},
     Foreign{56, "RSC\x05", ErrorKind::kUnsupported, "a kernel for riscv, this machine is aarch64"},
     Foreign{0,
             "\x7f"
             "ELF",
             ErrorKind::kUnsupported, "an ELF file: an aarch64 kernel is started from its Image"},
-    Foreign{0, "070701", ErrorKind::kInvalidArgument,
-            "not a kernel but a cpio archive, an initrd perhaps"},
-    Foreign{0, "MZ", ErrorKind::kUnsupported, "an EFI or DOS program, not a (whole) Linux kernel"},
+    kCpioArchive,
+    kEfiProgram,
 };
 
 bool has_magic(std::span<const std::byte> file) {
   return FileView(file).get<uint32_t>(kMagic) == kMagicValue;
-}
-
-std::unexpected<Error> not_an_image(const std::string& name, std::span<const std::byte> file) {
-  if (file.empty()) return fail(ErrorKind::kCorrupt, name, "not a kernel: the file is empty");
-  const FileView view(file);
-  for (const Foreign& foreign : kKnown) {
-    const auto bytes = view.slice(foreign.offset, foreign.magic.size());
-    if (bytes && std::memcmp(bytes->data(), foreign.magic.data(), foreign.magic.size()) == 0)
-      return fail(foreign.kind, name, std::string(foreign.why));
-  }
-  const Compression compression = detect_compression(file);
-  if (compression != Compression::kUnknown)
-    return fail(
-        ErrorKind::kUnsupported, name,
-        fmt::format("not a kernel but a {} file: unpack it first", compression_name(compression)));
-  return fail(ErrorKind::kInvalidArgument, name, "not an aarch64 Linux Image");
 }
 
 // The last byte that the file's sections have in it (PE/COFF specification, 3 and 4), when it is an
@@ -94,7 +67,7 @@ bool is_image(std::span<const std::byte> file) {
 }
 
 Result<ImageHeader> parse_image(const std::string& name, std::span<const std::byte> file) {
-  if (!has_magic(file)) return not_an_image(name, file);
+  if (!has_magic(file)) return foreign_file(name, file, kForeign, "not an aarch64 Linux Image");
   const FileView view(file);
   const auto flags = view.get<uint64_t>(kFlags);
   const auto text_offset = view.get<uint64_t>(kTextOffset);

@@ -10,7 +10,7 @@
 namespace husk::contract::aarch64 {
 namespace {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr const char* kSubject = "vCPU state";
 
 // Visits every field of fixed size in order with `visit`, which reads or writes it.
@@ -25,6 +25,10 @@ void visit_fields(State& state, Visit&& visit) {
   }
   visit(state.mpidr);
   visit(state.power);
+  visit(state.counter_hertz);
+  visit(state.serror.pending);
+  visit(state.serror.has_syndrome);
+  visit(state.serror.syndrome);
 }
 
 std::unexpected<Error> corrupt(std::string why) {

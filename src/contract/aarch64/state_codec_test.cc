@@ -9,8 +9,10 @@ namespace {
 
 constexpr uint64_t kU32 = 0x6020'0000'0000'0000, kU64 = 0x6030'0000'0000'0000,
                    kU128 = 0x6040'0000'0000'0000, kU2048 = 0x6080'0000'0000'0000;
-// Where things are in the bytes: version, count, 34 words, fpcr, fpsr, 32 vectors, MPIDR, power.
-constexpr size_t kCountAt = 4, kPowerAt = 8 + 34 * 8 + 8 + 32 * 16 + 8, kRegistersAt = kPowerAt + 1;
+// Where things are in the bytes: version, count, 34 words, fpcr, fpsr, 32 vectors, MPIDR, power,
+// the counter's frequency, SError.
+constexpr size_t kCountAt = 4, kPowerAt = 8 + 34 * 8 + 8 + 32 * 16 + 8,
+                 kRegistersAt = kPowerAt + 1 + 8 + 6;
 
 Register reg(uint64_t id, uint8_t fill) {
   return {id, std::vector<std::byte>(register_size(id), std::byte{fill})};
@@ -29,6 +31,8 @@ VcpuState distinct_state() {
   for (Vector& vector : state.v) vector = {next += 3, ~next};
   state.mpidr = 0x80'0003'0201;
   state.power = Power::kOff;
+  state.counter_hertz = ++next;
+  state.serror = {.pending = true, .has_syndrome = false, .syndrome = 0x12'3456};
   state.registers = {reg(kU32 + 1, 1), reg(kU64 + 1, 2), reg(kU128 + 7, 3), reg(kU2048, 4)};
   return state;
 }
@@ -69,17 +73,23 @@ TEST(Aarch64StateCodec, EveryFieldComesBack) {
   EXPECT_EQ(back->v, state.v);
   EXPECT_EQ(back->mpidr, state.mpidr);
   EXPECT_EQ(back->power, state.power);
+  EXPECT_EQ(back->counter_hertz, state.counter_hertz);
+  EXPECT_EQ(back->serror, state.serror);
   EXPECT_EQ(back->registers, state.registers);
 }
 
 TEST(Aarch64StateCodec, LayoutIsFixed) {
   VcpuState state;
   state.x[0] = 0x1122334455667788;
+  state.counter_hertz = 62'500'000;
+  state.serror = {.pending = true, .has_syndrome = true, .syndrome = 0x0102};
   state.registers = {{kU32 + 0x42, {std::byte{0xaa}, std::byte{0xbb}, std::byte{0}, std::byte{0}}}};
   const std::string bytes = written(state);
   using namespace std::string_literals;
-  EXPECT_EQ(bytes.substr(0, 16), "\1\0\0\0\1\0\0\0\x88\x77\x66\x55\x44\x33\x22\x11"s);
-  EXPECT_EQ(bytes.substr(kPowerAt), "\1\x42\0\0\0\0\0\x20\x60\xaa\xbb\0\0"s);
+  EXPECT_EQ(bytes.substr(0, 16), "\2\0\0\0\1\0\0\0\x88\x77\x66\x55\x44\x33\x22\x11"s);
+  EXPECT_EQ(bytes.substr(kPowerAt, kRegistersAt - kPowerAt),
+            "\1\xa0\xac\xb9\3\0\0\0\0\1\1\2\1\0\0"s);
+  EXPECT_EQ(bytes.substr(kRegistersAt), "\x42\0\0\0\0\0\x20\x60\xaa\xbb\0\0"s);
 }
 
 TEST(Aarch64StateCodec, ConsumesExactlyItsBytes) {
@@ -101,8 +111,10 @@ TEST(Aarch64StateCodec, RefusesEveryTruncation) {
 
 TEST(Aarch64StateCodec, RefusesOtherVersions) {
   std::string bytes = written(distinct_state());
-  bytes[0] = 2;
-  EXPECT_EQ(why(read(bytes)), "vCPU state: has an unknown version");
+  for (const char version : {1, 3}) {
+    bytes[0] = version;
+    EXPECT_EQ(why(read(bytes)), "vCPU state: has an unknown version");
+  }
 }
 
 TEST(Aarch64StateCodec, RefusesTooManyRegisters) {

@@ -46,6 +46,17 @@ struct Vector {
   bool operator==(const Vector&) const = default;
 };
 
+// An SError that is yet to be taken (DDI 0487, HCR_EL2.VSE and VSESR_EL2): it waits as long as
+// PSTATE.A masks it. The syndrome is what ESR_EL1.ISS will say; a processor without FEAT_RAS lets
+// nobody choose it.
+struct PendingSError {
+  bool pending = false;
+  bool has_syndrome = false;
+  uint32_t syndrome = 0;
+
+  bool operator==(const PendingSError&) const = default;
+};
+
 struct VcpuState {
   std::array<uint64_t, 31> x{};
   uint64_t sp = 0;  // SP_EL0; SP_EL1 is among `registers`
@@ -55,6 +66,10 @@ struct VcpuState {
   std::array<Vector, 32> v{};
   uint64_t mpidr = 0;
   Power power = Power::kOn;
+  // CNTFRQ_EL0 of where it ran: the guest has counted time by it, and goes on nowhere else. 0:
+  // unknown.
+  uint64_t counter_hertz = 0;
+  PendingSError serror;
   std::vector<Register> registers;  // ascending by id, each once
 
   bool operator==(const VcpuState&) const = default;

@@ -7,6 +7,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "husk/cpu_model.h"
+
+#include "contract/x86/cpuid.h"
+
 namespace husk::contract::x86 {
 
 // General registers are indexed by their encoding: rax rcx rdx rbx rsp rbp rsi rdi r8..r15.
@@ -102,6 +106,11 @@ struct VcpuState {
   uint32_t tsc_khz = 0;
   std::array<uint8_t, 1024> lapic{};  // the xAPIC register page's first KiB, as KVM_GET_LAPIC's
   PendingEvents events;
+  // What CPUID has shown the guest, this vCPU's topology included, and as which model. It goes on
+  // being shown wherever the state is restored, and who cannot do that refuses the state. Empty:
+  // nothing yet, as in a loader's entry state.
+  CpuModel cpu_model = CpuModel::kHost;
+  CpuidTable cpuid;
 };
 
 }  // namespace husk::contract::x86

@@ -1,10 +1,9 @@
 #include "board.h"
 
-#include <sys/random.h>
-
 #include <array>
 #include <cstring>
 
+#include "base/random.h"
 #include "base/try.h"
 
 namespace husk::runtime {
@@ -17,17 +16,11 @@ namespace {
 // early_init_dt_scan_chosen).
 constexpr size_t kRngSeed = 64;
 
-Result<void> fill_random(std::span<std::byte> bytes) {
-  // No more than 256 bytes come whole.
-  if (::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size())) return {};
-  return fail_errno("guest", "gets no random numbers from the host");
-}
-
 Result<void> seed(Machine& machine) {
   machine.rng_seed.resize(kRngSeed);
-  HUSK_TRY(fill_random(machine.rng_seed));
+  HUSK_TRY(base::fill_random(machine.rng_seed));
   uint64_t kaslr = 0;
-  HUSK_TRY(fill_random(std::as_writable_bytes(std::span(&kaslr, 1))));
+  HUSK_TRY(base::fill_random(std::as_writable_bytes(std::span(&kaslr, 1))));
   machine.kaslr_seed = kaslr;
   return {};
 }

@@ -1,6 +1,8 @@
 // A vCPU's registers of aarch64 by the seam, as the public API has them.
 #pragma once
 
+#include <array>
+
 #include "husk/seam.h"
 #include "husk/types.h"
 
@@ -15,6 +17,11 @@ using NativeRegisters = Arm64Registers;
 // kInvalidArgument: FPCR and FPSR have 32 bits.
 [[nodiscard]] Result<void> put_registers(const Arm64Registers& registers,
                                          contract::aarch64::VcpuState& state);
+
+// X1 to X6 (Arm DEN0028, SMCCC).
+constexpr std::array<seam::CoreReg, 6> kHypercallArguments{
+    seam::CoreReg::x(1), seam::CoreReg::x(2), seam::CoreReg::x(3),
+    seam::CoreReg::x(4), seam::CoreReg::x(5), seam::CoreReg::x(6)};
 
 // From the whole state: the seam has no single door to SP and the vectors.
 template <seam::HypervisorVcpu Vcpu>

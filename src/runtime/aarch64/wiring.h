@@ -9,6 +9,15 @@
 
 namespace husk::runtime {
 
+// The GIC is the VM's in any case.
+template <seam::HypervisorVm Vm>
+constexpr bool kMayKeepIrqchip = true;
+
+template <seam::HypervisorVm Vm>
+Result<std::unique_ptr<Vm>> make_vm(uint32_t vcpus, CpuModel cpu_model, bool) {
+  return Vm::create(vcpus, cpu_model);
+}
+
 template <seam::HypervisorVm Vm>
 Result<std::unique_ptr<Board>> wire_board(Vm& vm, const BoardOptions& options,
                                           memory::GuestMemory& memory, MachineEnd&,

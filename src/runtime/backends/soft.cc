@@ -19,6 +19,6 @@ Result<std::unique_ptr<machine::Hypervisor>> open() {
 }  // namespace
 
 extern const Backend soft_backend;
-const Backend soft_backend{"soft", probe, open};
+const Backend soft_backend{"soft", probe, open, soft::SoftVm::can_show};
 
 }  // namespace husk::runtime

@@ -33,10 +33,10 @@ class RingableVm {
   static inline size_t limit = 0;
   static inline bool supported = true;
 
-  static Result<std::unique_ptr<RingableVm>> create(uint32_t vcpus) {
+  static Result<std::unique_ptr<RingableVm>> create(uint32_t vcpus, CpuModel model) {
     bells.clear();
     auto vm = std::make_unique<RingableVm>();
-    vm->vm_ = HUSK_TRY(soft::SoftVm::create(vcpus));
+    vm->vm_ = HUSK_TRY(soft::SoftVm::create(vcpus, model));
     return vm;
   }
   Result<void> ring_on_write(uint64_t gpa, uint32_t size, uint64_t value, int eventfd) {

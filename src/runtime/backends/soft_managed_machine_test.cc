@@ -266,6 +266,17 @@ TEST_F(Managed, MemoryIsCheckedAndItsWritesAreLogged) {
   ASSERT_TRUE(memory.disable_dirty_tracking());
 }
 
+// No kernel is below it: the contract's section on interrupts wants an error here, none there.
+TEST_F(Managed, HasNoInterruptsByDescriptor) {
+  ManagedMachine& vm = make(kSpin);
+  EXPECT_THAT(error_of(vm.register_irqfd(5, 0, -1)), HasSubstr("expected state running"));
+  ASSERT_TRUE(vm.start());
+  const auto set = vm.register_irqfd(5, 0, -1);
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().kind, ErrorKind::kUnsupported);
+  EXPECT_TRUE(vm.unregister_irqfd(5, 0));
+}
+
 TEST_F(Managed, HypervisorRefusesWhatItCannotGive) {
   const auto& capabilities = hypervisor_->capabilities();
   machine::VmConfig config;
@@ -278,6 +289,15 @@ TEST_F(Managed, HypervisorRefusesWhatItCannotGive) {
   config.memory_size = 4095;
   EXPECT_THAT(error_of(hypervisor_->create_vm(config)), HasSubstr("memory_size"));
   config.memory_size = kMemory;
+  config.cpu_model = CpuModel::kX86_64V3;
+  EXPECT_THAT(error_of(hypervisor_->create_vm(config)), HasSubstr("x86-64-v3: it has no AVX"));
+  config.cpu_model = CpuModel::kX86_64V2;
+  EXPECT_EQ(error_of(hypervisor_->create_vm(config)), "no error");
+  config.cpu_model = CpuModel::kHost;
+  config.kernel_irqchip = true;
+  EXPECT_THAT(error_of(hypervisor_->create_vm(config)),
+              HasSubstr("kernel_irqchip: the built-in CPU has no kernel below it"));
+  config.kernel_irqchip = false;
   config.arch = CpuArch::kAarch64;
   EXPECT_THAT(error_of(hypervisor_->create_vm(config)), HasSubstr("aarch64"));
 }

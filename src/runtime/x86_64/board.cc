@@ -12,13 +12,13 @@ Board::~Board() = default;
 
 Result<std::unique_ptr<Board>> Board::create(const BoardOptions& options,
                                              memory::GuestMemory& memory, MachineEnd& end,
-                                             const LineFactory& line, contract::InterruptSink& sink,
+                                             const LineFactory& line, contract::InterruptSink* sink,
                                              contract::ByteSink& serial_output) {
   std::unique_ptr<Board> board(new Board(memory));
   board->vcpus_ = options.vcpus;
   board->line_ = line;
-  board->chipset_ = std::make_unique<Chipset>(sink);
-  board->pit_ = std::make_unique<Pit8254>(board->alarms_, line(kPitGsi), base::monotonic_ns);
+  if (sink != nullptr)
+    board->chipset_ = std::make_unique<Chipset>(*sink, board->alarms_, base::monotonic_ns);
   board->serial_ = std::make_unique<Uart16550>(line(kCom1Gsi), serial_output);
   board->rtc_ = std::make_unique<CmosRtc>(board->alarms_, line(kRtcGsi),
                                           CmosRtc::Clocks{base::realtime_ns, base::monotonic_ns});
@@ -30,18 +30,14 @@ Result<std::unique_ptr<Board>> Board::create(const BoardOptions& options,
   if (options.debug_exit) board->debug_exit_ = std::make_unique<DebugExit>(end);
   if (options.test_device) {
     board->test_scratch_ = std::make_unique<TestScratch>();
-    board->test_irqs_ = std::make_unique<TestIrqLines>(*board->chipset_);
+    board->test_irqs_ = std::make_unique<TestIrqLines>(line);
   }
   HUSK_TRY(board->attach_all(options));
   return board;
 }
 
 Result<void> Board::attach_all(const BoardOptions& options) {
-  HUSK_TRY(ports_.attach(kPicMaster, 2, chipset_->pic().master_port()));
-  HUSK_TRY(ports_.attach(kPicSlave, 2, chipset_->pic().slave_port()));
-  HUSK_TRY(ports_.attach(kPicElcr, 2, chipset_->pic().elcr_port()));
-  HUSK_TRY(ports_.attach(kPitPorts, 4, pit_->ports()));
-  HUSK_TRY(ports_.attach(kSystemControl, 1, pit_->system_control()));
+  if (chipset_ != nullptr) HUSK_TRY(chipset_->attach(ports_, mmio_));
   HUSK_TRY(ports_.attach(kI8042Data, 1, *keyboard_data_));
   HUSK_TRY(ports_.attach(kI8042Command, 1, *keyboard_command_));
   HUSK_TRY(ports_.attach(kRtcPorts, 2, *rtc_));
@@ -49,7 +45,6 @@ Result<void> Board::attach_all(const BoardOptions& options) {
   HUSK_TRY(ports_.attach(kCom1, Uart16550::kPorts, *serial_));
   HUSK_TRY(ports_.attach(kPm1Event, AcpiPm::kPorts, *power_));
   HUSK_TRY(ports_.attach(kResetPort, 1, *reset_));
-  HUSK_TRY(mmio_.attach(IoApic::kBase, IoApic::kSize, chipset_->ioapic()));
   if (options.debug_exit) HUSK_TRY(ports_.attach(kDebugExitPort, DebugExit::kPorts, *debug_exit_));
   if (options.test_device) {
     HUSK_TRY(ports_.attach(TestScratch::kBase, TestScratch::kPorts, *test_scratch_));

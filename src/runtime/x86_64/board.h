@@ -19,7 +19,6 @@
 #include "platform/fast_a20.h"
 #include "platform/i8042.h"
 #include "platform/pc_layout.h"
-#include "platform/pit8254.h"
 #include "platform/reset_port.h"
 #include "platform/test_device.h"
 #include "platform/uart16550.h"
@@ -38,17 +37,19 @@ constexpr uint32_t kVirtioBase = 0xd0000000, kVirtioStride = 0x1000, kVirtioFirs
 class Board {
  public:
   // `memory`, laid out by boot::ram_layout(), outlives the board. `line` makes an interrupt line of
-  // a GSI, `sink` is where the chipset's messages go: both are the VM's.
+  // a GSI, `sink` is where the chipset's messages go: both are the VM's. Null: the VM has the chips
+  // of the chipset itself.
   using LineFactory = std::function<contract::IrqLine(uint32_t gsi)>;
   [[nodiscard]] static Result<std::unique_ptr<Board>> create(
       const BoardOptions& options, memory::GuestMemory& memory, MachineEnd& end,
-      const LineFactory& line, contract::InterruptSink& sink, contract::ByteSink& serial_output);
+      const LineFactory& line, contract::InterruptSink* sink, contract::ByteSink& serial_output);
   ~Board();
 
   [[nodiscard]] memory::GuestMemory& memory() { return memory_; }
   [[nodiscard]] const platform::Bus& ports() const { return ports_; }
   [[nodiscard]] const platform::Bus& mmio() const { return mmio_; }
-  [[nodiscard]] platform::Chipset& chipset() { return *chipset_; }
+  // Null: it is the VM's.
+  [[nodiscard]] platform::Chipset* chipset() { return chipset_.get(); }
   [[nodiscard]] platform::Uart16550& serial() { return *serial_; }
   [[nodiscard]] platform::AcpiPm& power() { return *power_; }
 
@@ -80,7 +81,6 @@ class Board {
   platform::Bus ports_, mmio_;
   AlarmThread alarms_;
   std::unique_ptr<platform::Chipset> chipset_;
-  std::unique_ptr<platform::Pit8254> pit_;
   std::unique_ptr<platform::Uart16550> serial_;
   std::unique_ptr<platform::CmosRtc> rtc_;
   std::unique_ptr<platform::AcpiPm> power_;

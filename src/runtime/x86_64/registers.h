@@ -15,6 +15,12 @@ using NativeRegisters = Registers;
 // The general registers by the seam's numbers: x0 to x15 in the order of their encodings.
 [[nodiscard]] std::array<uint64_t Registers::*, 16> registers_by_encoding();
 
+// RBX RCX RDX RSI RDI RBP: KVM's hypercalls use the first four (Linux,
+// Documentation/virt/kvm/x86/hypercalls.rst), the others are Linux's own convention for more.
+constexpr std::array<seam::CoreReg, 6> kHypercallArguments{
+    seam::CoreReg::x(3), seam::CoreReg::x(1), seam::CoreReg::x(2),
+    seam::CoreReg::x(6), seam::CoreReg::x(7), seam::CoreReg::x(5)};
+
 template <seam::HypervisorVcpu Vcpu>
 Result<Registers> get_registers(Vcpu& vcpu) {
   Registers registers;

@@ -22,6 +22,23 @@ constexpr std::array<seam::CoreReg, 4> kArguments{seam::CoreReg::x(0), seam::Cor
 constexpr seam::CoreReg kReportRegister = seam::CoreReg::x(4);
 constexpr seam::CoreReg kCounter = seam::CoreReg::x(9);  // of program_spin
 
+// Where each instruction of program_steps is: counts, stores, does nothing, reports, jumps.
+constexpr std::array<uint64_t, 5> kSteps{0, 4, 8, 12, 16};
+constexpr bool kWatchpointIsBehind = false;  // the access
+// What a debugger puts over an instruction (BRK #0), and what program_steps has where it does
+// nothing.
+constexpr std::array<uint8_t, 4> kBreak{0x00, 0x00, 0x20, 0xd4}, kNop{0x1f, 0x20, 0x03, 0xd5};
+constexpr bool kHasDebugRegisters = false;
+
+// In the range of vendors' hypervisor services, and SMCCC's answer to what nobody knows (Arm
+// DEN0028, 5.1 and table 2-1).
+constexpr uint64_t kHypercall = 0xc600'1234, kNotSupported = -uint64_t{1}, kNotPermitted = 0;
+// The GIC is the VM's.
+struct Chips {
+  template <class Vm>
+  explicit Chips(Vm&) {}
+};
+
 using EntryState = contract::aarch64::VcpuState;
 
 inline void set_register(EntryState& state, uint64_t id, uint64_t value) {
@@ -70,6 +87,20 @@ inline Result<EntryState> entry_state(memory::GuestMemory& memory, uint64_t pc, 
   set_register(state, kvm::core_reg_id(offsetof(kvm_regs, sp_el1), KVM_REG_SIZE_U64), stack);
   set_translation(state);
   return state;
+}
+
+constexpr auto kPcOfState = &EntryState::pc;
+inline std::array<uint64_t, 0> debug_registers(const EntryState&) { return {}; }
+inline std::array<uint64_t, 0> set_debug_registers(EntryState&) { return {}; }
+
+// HVC is undefined at EL0 (DDI 0487, C6.2.106).
+inline bool make_user(EntryState&, memory::GuestMemory&) { return false; }
+
+// A state that no backend takes: a hypervisor's, at EL2.
+inline std::array<EntryState, 1> hypervisors(const EntryState& plain) {
+  std::array states{plain};
+  states[0].pstate = (plain.pstate & ~uint64_t{15}) | 9;
+  return states;
 }
 
 }  // namespace husk::contract_tests

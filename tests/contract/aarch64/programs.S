@@ -2,15 +2,7 @@
 // x0 to x3: arguments 0 to 3. x4: where to report, in device space. Only loads and stores of one
 // general register go there, without writeback: of others the processor does not tell KVM what they
 // do (Arm ARM, DDI 0487, ESR_ELx, "ISS encoding for an exception from a Data Abort", ISV).
-.macro program name
-  .global program_\name, program_\name\()_end
-  .section .rodata
-  .balign 4
-  program_\name:
-.endm
-.macro end_program name
-  program_\name\()_end:
-.endm
+#include "program.inc"
 // One that this architecture does not have: no instruction at all.
 .macro no_program name
   program \name
@@ -121,4 +113,45 @@ program mmio_loop
   1: str w9, [x0]
      b 1b
 end_program mmio_loop
+
+// For a debugger, with kSteps' offsets: counts, stores the count at argument 0, reports it.
+program steps
+  1: add x9, x9, #1
+     str x9, [x0]
+     nop
+     str x9, [x4]
+     b 1b
+end_program steps
+
+// BRK with a handler, which reports argument 1; then argument 2 is reported, and so on. It is its
+// own table of vectors, of which only the one at 0x200 is taken: the present level's.
+.section .rodata
+.balign 2048
+program trap
+     adr x10, program_trap
+     msr vbar_el1, x10
+     isb
+  1: brk #0
+     str x2, [x4]
+     b 1b
+  .balign 512
+     mrs x9, elr_el1
+     add x9, x9, #4
+     msr elr_el1, x9
+     str x1, [x4]
+     eret
+end_program trap
+
+no_program debug_registers
+
+// SMCCC call number argument 0, by HVC; its result is reported.
+program hypercall
+     mov x9, x0
+     mov x10, x4
+  1: mov x0, x9
+     hvc #0
+     str x0, [x10]
+     b 1b
+end_program hypercall
+no_program hypercall_other
 .section .note.GNU-stack, "", %progbits

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <thread>
 
 #include "runtime/backend.h"
@@ -109,6 +110,70 @@ TEST_P(Manual, ATripleFaultIsAShutdown) {
   auto vcpu = at({0x0f, 0x0b});  // ud2, and no IDT
   ASSERT_TRUE(vm->start());
   EXPECT_EQ(*vcpu->run(), machine::VcpuExit(exits::Shutdown{}));
+}
+
+TEST_P(Manual, StopsForADebugger) {
+  if (const char* why = std::getenv("HUSK_NO_DEBUG_POINTS");
+      why != nullptr && GetParam()->name == "kvm")
+    GTEST_SKIP() << why;
+  // again: inc eax; nop; out 80h,al; jmp again
+  auto vcpu = at({0x40, 0x90, 0xe6, 0x80, 0xeb, 0xfa});
+  ASSERT_TRUE(vm->start());
+  EXPECT_FALSE(vcpu->debug_stop()) << "nothing has stopped it";
+  const auto set = vcpu->set_debug({.points = {{DebugPoint::Kind::kExecute, 1, kCode + 1}}});
+  if (!set && set.error().kind == ErrorKind::kUnsupported) GTEST_SKIP() << set.error().message();
+  ASSERT_TRUE(set) << set.error().message();
+  for (uint64_t round = 1; round < 4; ++round) {
+    EXPECT_EQ(*vcpu->run(), machine::VcpuExit(exits::Debug{}));
+    EXPECT_EQ(*vcpu->debug_stop(), (DebugStop{DebugCause::kBreakpoint, kCode + 1}));
+    EXPECT_EQ(vcpu->regs()->rax, round);
+    EXPECT_EQ(*vcpu->run(), machine::VcpuExit(exits::IoOut{0x80, 1, round}));
+  }
+  EXPECT_EQ(error_of(vcpu->debug_stop()), "vCPU 0: its last exit was not Debug");
+  ASSERT_TRUE(vcpu->set_debug({.single_step = true}));
+  EXPECT_EQ(*vcpu->run(), machine::VcpuExit(exits::Debug{}));
+  EXPECT_EQ(*vcpu->debug_stop(), (DebugStop{DebugCause::kStep, kCode + 4}));
+  ASSERT_TRUE(vcpu->set_debug({}));
+  EXPECT_EQ(*vcpu->run(), machine::VcpuExit(exits::IoOut{0x80, 1, 4}));
+  EXPECT_EQ(error_of(vcpu->set_debug({.points = std::vector<DebugPoint>(5)})),
+            "debug points: are more than 4");
+}
+
+TEST_P(Manual, HypercallsExitAndAreAnswered) {
+  // again: vmmcall; out 80h,eax; mov eax,12; jmp again
+  const std::vector<uint8_t> code{0x0f, 0x01, 0xd9, 0xe7, 0x80, 0xb8, 12, 0, 0, 0, 0xeb, 0xf4};
+  auto vcpu = at(code);
+  const auto asked = vm->exit_on_hypercalls(true);
+  if (!asked && asked.error().kind == ErrorKind::kUnsupported)
+    GTEST_SKIP() << asked.error().message();
+  if (GetParam()->name == "kvm" && !GetParam()->probe())
+    GTEST_SKIP() << GetParam()->probe().error().message();
+  Registers regs = *vcpu->regs();
+  regs.rax = 12;
+  regs.rbx = 0x2000;
+  regs.rcx = 1;
+  regs.rdx = 3;
+  regs.rsi = 4;
+  regs.rdi = 5;
+  regs.rbp = 6;
+  ASSERT_TRUE(vcpu->set_regs(regs));
+  ASSERT_TRUE(vm->start());
+  const machine::VcpuExit call = exits::Hypercall{12, {0x2000, 1, 3, 4, 5, 6}};
+  EXPECT_EQ(*vcpu->run(), call);
+  EXPECT_FALSE(vcpu->set_io_result(1));
+  ASSERT_TRUE(vcpu->set_hypercall_result(0x1'2345'6789));
+  EXPECT_FALSE(vcpu->set_hypercall_result(1)) << "once";
+  EXPECT_EQ(*vcpu->run(), machine::VcpuExit(exits::IoOut{0x80, 4, 0x23456789}))
+      << "cut to the mode's registers";
+  EXPECT_EQ(*vcpu->run(), call);
+}
+
+TEST_P(Manual, NestedVirtualizationIsRefused) {
+  const auto refused = hypervisor->create_vm(
+      *machine::VmConfig::builder().memory_bytes(kMemory).nested_virtualization(true).build());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(refused.error().message(), HasSubstr("nested virtualization"));
 }
 
 TEST_P(Manual, RunsOnlyWhileTheMachineDoes) {

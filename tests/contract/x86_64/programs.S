@@ -1,13 +1,6 @@
 # The guests of the contract suite: a few instructions each, position-independent, 64-bit, no stack.
 # rdi, rsi, rdx, rcx: arguments 0 to 3. rbx: where to report, in device space.
-.macro program name
-  .global program_\name, program_\name\()_end
-  .section .rodata
-  program_\name:
-.endm
-.macro end_program name
-  program_\name\()_end:
-.endm
+#include "program.inc"
 .code64
 
 program spin
@@ -140,6 +133,31 @@ program port_strings
   1: jmp 1b
 end_program port_strings
 
+# CPUID of leaf rax, subleaf rcx, to memory at argument 0 again and again; a port's write tells.
+program cpuid
+  1: cpuid
+     movl %eax, (%rdi)
+     movl %ebx, 4(%rdi)
+     movl %ecx, 8(%rdi)
+     movl %edx, 12(%rdi)
+     outb %al, $0x80
+     jmp 1b
+end_program cpuid
+
+# Switches XSAVE on and sets XCR0 to argument 0; reports what it has become.
+program set_xcr0
+     movq %cr4, %rax
+     btsq $18, %rax
+     movq %rax, %cr4
+     xorl %ecx, %ecx
+     xorl %edx, %edx
+     movl %edi, %eax
+     xsetbv
+     xgetbv
+     movq %rax, (%rbx)
+  1: jmp 1b
+end_program set_xcr0
+
 program triple_fault
      pushq $0
      pushq $0
@@ -156,4 +174,74 @@ program mmio_loop
   1: movl %eax, (%rdi)
      jmp 1b
 end_program mmio_loop
+
+# For a debugger, with kSteps' offsets: counts, stores the count at argument 0, reports it.
+program steps
+  1: incq %rax
+     movq %rax, (%rdi)
+     nop
+     movq %rax, (%rbx)
+     jmp 1b
+end_program steps
+
+# INT3 with a handler, which reports argument 1; then argument 2 is reported, and so on. The IDT and
+# the GDT are at argument 0.
+program trap
+     leaq 2f(%rip), %rax
+     movw %ax, 48(%rdi)
+     movw $8, 50(%rdi)  # the selector
+     movw $0x8e00, 52(%rdi)  # an interrupt gate
+     shrq $16, %rax
+     movw %ax, 54(%rdi)
+     shrq $16, %rax
+     movq %rax, 56(%rdi)
+     movabsq $0x00209b0000000000, %rax
+     movq %rax, 72(%rdi)
+     movabsq $0x0000930000000000, %rax
+     movq %rax, 80(%rdi)
+     leaq 64(%rdi), %rax
+     pushq %rax
+     pushw $23
+     lgdt (%rsp)
+     movq %rdi, 2(%rsp)
+     movw $63, (%rsp)
+     lidt (%rsp)
+     addq $10, %rsp
+  1: int3
+     movq %rdx, (%rbx)
+     jmp 1b
+  2: movq %rsi, (%rbx)
+     iretq
+end_program trap
+
+# What the guest has in DR0 to DR3 and DR7, reported again and again.
+program debug_registers
+  1: nop
+     movq %dr0, %rax
+     movq %rax, (%rbx)
+     movq %dr1, %rax
+     movq %rax, (%rbx)
+     movq %dr2, %rax
+     movq %rax, (%rbx)
+     movq %dr3, %rax
+     movq %rax, (%rbx)
+     movq %dr7, %rax
+     movq %rax, (%rbx)
+     jmp 1b
+end_program debug_registers
+
+# Hypercall number argument 0, by each vendor's instruction; its result is reported. The first
+# argument is where reports go.
+program hypercall
+  1: movq %rdi, %rax
+     vmmcall
+     movq %rax, (%rbx)
+     jmp 1b
+end_program hypercall
+program hypercall_other
+  1: movq %rdi, %rax
+     vmcall
+     movq %rax, (%rbx)
+     jmp 1b
+end_program hypercall_other
 .section .note.GNU-stack, "", @progbits

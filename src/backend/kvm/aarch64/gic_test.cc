@@ -1,10 +1,14 @@
 #include "backend/kvm/aarch64/gic.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <sstream>
 
 #include "backend/kvm/aarch64/testing/bare_vm.h"
+#include "base/fd.h"
 #include "contract/aarch64/gic_codec.h"
 
 namespace husk::kvm::testing {
@@ -89,6 +93,27 @@ TEST_F(GicTest, ALineReachesTheGuest) {
   bare.vm->set_irq(~uint32_t{0}, true);
   line.set(true);
   EXPECT_EQ(bare.written(), 35u);
+}
+
+// The device raises again what the guest has ended.
+TEST_F(GicTest, AnEventfdsSignalReachesTheGuest) {
+  BareVm bare(take_interrupts());
+  ASSERT_TRUE(bare.vm->restore_intc(encode(with_spi_3(decode(bare.vm->capture_intc().value())))));
+  const base::Fd raised(::eventfd(0, EFD_CLOEXEC)), ended(::eventfd(0, EFD_CLOEXEC));
+  const auto set = bare.vm->register_irqfd(3, raised.get(), ended.get());
+  ASSERT_TRUE(set) << set.error().message();
+  ASSERT_EQ(::eventfd_write(raised.get(), 1), 0);
+  EXPECT_EQ(bare.written(), 35u);
+  std::thread device([&] {
+    pollfd end{ended.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&end, 1, 10'000), 1) << "the guest has not ended it";
+    EXPECT_EQ(::eventfd_write(raised.get(), 1), 0);
+  });
+  EXPECT_EQ(bare.written(), 35u);
+  device.join();
+  EXPECT_TRUE(bare.vm->unregister_irqfd(3, raised.get()));
+  EXPECT_FALSE(bare.vm->register_irqfd(Gic::kSpis, raised.get(), -1));
+  EXPECT_FALSE(bare.vm->register_irqfd(3, -1, -1));
 }
 
 TEST_F(GicTest, AnInterruptOnItsWayArrivesInAnotherVm) {

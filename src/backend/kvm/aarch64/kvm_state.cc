@@ -11,6 +11,8 @@
 #include "backend/kvm/common/calls.h"
 #include "base/clock.h"
 #include "base/try.h"
+#include "contract/aarch64/counter.h"
+#include "contract/aarch64/nested.h"
 #include "contract/aarch64/state_codec.h"
 
 namespace husk::kvm {
@@ -66,14 +68,33 @@ Result<void> set_power(int fd, Power power) {
   return {};
 }
 
-// An SError that is yet to be taken has no place in the canonical form. Only a host whose memory
-// fails makes one.
-Result<void> refuse_pending_serror(int fd) {
+// A KVM without the call has no way to make one wait either.
+PendingSError get_serror(int fd) {
   kvm_vcpu_events events{};
-  const auto got = call(fd, HUSK_KVM_CALL(KVM_GET_VCPU_EVENTS), &events);
-  if (got && events.exception.serror_pending != 0)
-    return fail(ErrorKind::kState, "vCPU", "has a system error pending, which no snapshot holds");
-  return {};
+  if (!call(fd, HUSK_KVM_CALL(KVM_GET_VCPU_EVENTS), &events)) return {};
+  if (events.exception.serror_pending == 0) return {};
+  if (events.exception.serror_has_esr == 0) return {.pending = true};
+  return {.pending = true,
+          .has_syndrome = true,
+          .syndrome = static_cast<uint32_t>(events.exception.serror_esr)};
+}
+
+// KVM can make an SError wait, and "it is not possible to cancel" it (api.rst,
+// KVM_SET_VCPU_EVENTS).
+Result<void> set_serror(int fd, const PendingSError& serror) {
+  const PendingSError present = get_serror(fd);
+  if (present == serror) return {};
+  if (!serror.pending)
+    return fail(ErrorKind::kState, "vCPU", "has an SError pending, which nothing takes back");
+  kvm_vcpu_events events{};
+  events.exception.serror_pending = 1;
+  events.exception.serror_has_esr = serror.has_syndrome ? 1 : 0;
+  events.exception.serror_esr = serror.has_syndrome ? serror.syndrome : 0;
+  if (call(fd, HUSK_KVM_CALL(KVM_SET_VCPU_EVENTS), &events)) return {};
+  return fail(ErrorKind::kUnsupported, "vCPU state",
+              fmt::format("has an SError pending{}, which this host refuses",
+                          serror.has_syndrome ? fmt::format(" of syndrome {:#x}", serror.syndrome)
+                                              : std::string()));
 }
 
 // What a host describes of itself, such as ID registers and cache sizes, may not be written at all,
@@ -131,13 +152,15 @@ std::unexpected<Error> no_such_register() {
 
 Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
   HUSK_TRY(complete_access());
-  HUSK_TRY(refuse_pending_serror(fd()));
   VcpuState state;
   HUSK_TRY(visit_fields(state, [&](uint64_t id, auto& field) {
     return get_reg(fd(), id, std::as_writable_bytes(std::span(&field, 1)));
   }));
+  HUSK_TRY(require_no_nesting(state));
   state.mpidr = HUSK_TRY(get_reg<uint64_t>(fd(), kMpidrEl1));
   state.power = HUSK_TRY(get_power(fd()));
+  state.counter_hertz = counter_frequency();
+  state.serror = get_serror(fd());
   for (const uint64_t id : HUSK_TRY(list_regs(fd()))) {
     if (has_field(id) || register_size(id) > kMaxRegisterSize) continue;
     Register reg{id, std::vector<std::byte>(register_size(id))};
@@ -148,9 +171,12 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
 }
 
 Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
+  HUSK_TRY(require_no_nesting(state));
   // Whatever the last exit asked for belongs to another life.
   unanswered_ = false;
   HUSK_TRY(complete_access());
+  if (get_reg<uint64_t>(fd(), kPcId) != state.pc) forget_stop();
+  HUSK_TRY(check_frequency(state, counter_frequency()));
   HUSK_TRY(restore_mpidr(fd(), state.mpidr));
   HUSK_TRY(visit_fields(state, [&](uint64_t id, const auto& field) {
     return set_reg(fd(), id, std::as_bytes(std::span(&field, 1)));
@@ -158,6 +184,7 @@ Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
   for (const Register& reg : state.registers) {
     if (!is_counter(reg.id)) HUSK_TRY(set_or_agree(fd(), reg));
   }
+  HUSK_TRY(set_serror(fd(), state.serror));
   return set_power(fd(), state.power);
 }
 
@@ -176,7 +203,8 @@ seam::ClockRef KvmVcpu::capture_clock_ref(const SnapshotState& state, uint64_t h
     if (reg.id == KVM_REG_ARM_TIMER_CNT && reg.value.size() == sizeof(counter))
       std::memcpy(&counter, reg.value.data(), sizeof(counter));
   }
-  return {scale(counter, kNanoseconds, counter_frequency()), host_now, base::realtime_ns()};
+  const uint64_t hertz = state.counter_hertz != 0 ? state.counter_hertz : counter_frequency();
+  return {scale(counter, kNanoseconds, hertz), host_now, base::realtime_ns()};
 }
 
 // KVM keeps one offset for all vCPUs of a VM: setting it for one sets it for all (api.rst,
@@ -200,6 +228,7 @@ Result<void> KvmVcpu::set_core(CoreReg reg, uint64_t value) {
   HUSK_TRY(complete_access());
   const uint64_t id = core_id(reg);
   if (id == 0) return no_such_register();
+  if (id == kPcId && value != HUSK_TRY(get_core(reg))) forget_stop();
   if (register_size(id) == sizeof(uint64_t)) return set_reg(fd(), id, value);
   if (value >> 32 != 0)
     return fail(ErrorKind::kInvalidArgument, "core register", "takes no more than 32 bits");

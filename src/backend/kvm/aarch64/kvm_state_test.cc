@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <sys/ioctl.h>
 
 #include <cstring>
 #include <random>
@@ -134,6 +135,94 @@ TEST_F(State, AnotherProcessorsIsRefused) {
   ASSERT_FALSE(restored);
   EXPECT_EQ(restored.error().kind, ErrorKind::kUnsupported);
   EXPECT_THAT(restored.error().message(), ::testing::HasSubstr("603000000013c000"));
+}
+
+TEST_F(State, AnotherCountersIsRefused) {
+  BareVm bare(nothing());
+  VcpuState state = bare.vcpu().capture_snapshot().value();
+  ASSERT_NE(state.counter_hertz, 0u);
+  const std::string here = std::to_string(state.counter_hertz);
+  state.counter_hertz += 1;
+  state.x[5] = 55;
+  const auto restored = bare.vcpu().restore_snapshot(state);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(restored.error().message(), ::testing::HasSubstr("this host at " + here + " Hz"));
+  EXPECT_THAT(restored.error().message(),
+              ::testing::HasSubstr(std::to_string(state.counter_hertz) + " Hz"));
+  EXPECT_NE(bare.vcpu().get_core(CoreReg::x(5)).value(), 55u) << "before anything is restored";
+  state.counter_hertz = 0;
+  EXPECT_TRUE(bare.vcpu().restore_snapshot(state)) << "of one that nobody captured";
+}
+
+// Says that it is there with SErrors masked, then unmasks them; tells the syndrome of the one that
+// comes (the vector at 0x380 of a table at 0x800; DDI 0487, "Exception vectors").
+HUSK_GUEST(struck, R"(
+9:  mov  x2, #0x40000000
+    add  x2, x2, #0x800
+    msr  vbar_el1, x2
+    isb
+    str  w0, [x1]
+    msr  daifclr, #4
+    isb
+1:  b    1b
+    .skip 0xb80 - (. - 9b)
+    mrs  x3, esr_el1
+    str  x3, [x1, #8]
+2:  b    2b
+)")
+
+class SError : public KvmTest {
+ protected:
+  void SetUp() override {
+    KvmTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    if (System::open()->check(KVM_CAP_VCPU_EVENTS) == 0) GTEST_SKIP() << "no vCPU events";
+    syndromes_ = System::open()->check(KVM_CAP_ARM_INJECT_SERROR_ESR) != 0;
+  }
+  // A guest with SErrors masked, before which one waits.
+  VcpuState with_pending(BareVm& bare) {
+    bare.written();
+    kvm_vcpu_events events{};
+    events.exception.serror_pending = 1;
+    events.exception.serror_has_esr = syndromes_ ? 1 : 0;
+    events.exception.serror_esr = syndromes_ ? kSyndrome : 0;
+    EXPECT_EQ(::ioctl(bare.vcpu().fd(), KVM_SET_VCPU_EVENTS, &events), 0);
+    return bare.vcpu().capture_snapshot().value();
+  }
+
+  static constexpr uint32_t kSyndrome = 0x1234;
+  bool syndromes_ = false;
+};
+
+TEST_F(SError, ThatWaitsIsPartOfTheStateAndStrikesInAnotherVm) {
+  BareVm first(struck());
+  const VcpuState state = through_bytes(with_pending(first));
+  EXPECT_TRUE(state.serror.pending);
+  EXPECT_EQ(state.serror.has_syndrome, syndromes_);
+  if (syndromes_) {
+    EXPECT_EQ(state.serror.syndrome, kSyndrome);
+  }
+
+  BareVm second(struck());
+  ASSERT_TRUE(second.vcpu().restore_snapshot(state));
+  EXPECT_EQ(second.vcpu().capture_snapshot().value().serror, state.serror);
+  const uint64_t esr = second.written();
+  EXPECT_EQ(esr >> 26, 0x2fU) << "the class of an SError";
+  if (syndromes_) {
+    EXPECT_EQ(esr & 0x1ff'ffff, kSyndrome);
+  }
+  EXPECT_FALSE(second.vcpu().capture_snapshot().value().serror.pending) << "taken";
+}
+
+TEST_F(SError, CannotBeTakenBack) {
+  BareVm first(struck());
+  VcpuState state = with_pending(first);
+  ASSERT_TRUE(first.vcpu().restore_snapshot(state)) << "the same";
+  state.serror = {};
+  const auto restored = first.vcpu().restore_snapshot(state);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().kind, ErrorKind::kState);
 }
 
 TEST_F(State, PowerIsPartOfIt) {

@@ -2,11 +2,12 @@
 // next entry.
 #include "backend/kvm/aarch64/kvm_vcpu.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
 
+#include "backend/kvm/aarch64/one_reg.h"
+#include "backend/kvm/common/mmio.h"
 #include "base/log.h"
 
 namespace husk::kvm {
@@ -14,11 +15,23 @@ namespace husk::kvm {
 using seam::VcpuExit;
 
 VcpuExit KvmVcpu::step() {
-  const bool exited = area_.enter();
-  access_open_ = unanswered_ = false;
-  if (exited) return take_exit();
-  if (errno == EINTR || errno == EAGAIN) return {.kind = VcpuExit::Kind::kCanceled};
-  return failed();
+  for (;;) {
+    // One that nobody has answered is asked again: KVM has no place for its result.
+    if (unanswered_ && area_->exit_reason == KVM_EXIT_HYPERCALL) return hypercall();
+    // KVM would forget that the step is over, if it had to leave before it came to the guest.
+    if (access_open_ && stepping()) (void)complete_access();
+    if (std::exchange(step_kept_, false)) {
+      if (const auto exit = stepped()) return *exit;
+    }
+    if (stopped_at_) set_passing(std::exchange(stopped_at_, std::nullopt));
+    const bool exited = area_.enter();
+    access_open_ = unanswered_ = false;
+    if (!exited) {
+      if (errno == EINTR || errno == EAGAIN) return {.kind = VcpuExit::Kind::kCanceled};
+      return failed();
+    }
+    if (const auto exit = take_exit()) return *exit;
+  }
 }
 
 // KVM_RUN's own errors: ENOSYS is an access to what is no RAM by an instruction that the processor
@@ -30,17 +43,21 @@ VcpuExit KvmVcpu::failed() const {
   return {.kind = VcpuExit::Kind::kUnknown, .raw = static_cast<uint32_t>(error)};
 }
 
-VcpuExit KvmVcpu::take_exit() {
+std::optional<VcpuExit> KvmVcpu::take_exit() {
   const kvm_run& run = *area_;
   switch (run.exit_reason) {
     case KVM_EXIT_MMIO:
       access_open_ = true;
       unanswered_ = run.mmio.is_write == 0;
-      return mmio();
+      return mmio_exit(run);
     case KVM_EXIT_SYSTEM_EVENT:
       return system_event();
     case KVM_EXIT_INTR:
-      return {.kind = VcpuExit::Kind::kCanceled};
+      return VcpuExit{.kind = VcpuExit::Kind::kCanceled};
+    case KVM_EXIT_HYPERCALL:
+      return hypercall();
+    case KVM_EXIT_DEBUG:
+      return debug_exit();
     case KVM_EXIT_ARM_NISV:
       base::log(
           base::LogLevel::kDebug,
@@ -56,18 +73,7 @@ VcpuExit KvmVcpu::take_exit() {
       base::log(base::LogLevel::kDebug, "vCPU {}: KVM's exit {}", id_, uint32_t{run.exit_reason});
       break;
   }
-  return {.kind = VcpuExit::Kind::kUnknown, .raw = run.exit_reason};
-}
-
-VcpuExit KvmVcpu::mmio() const {
-  const auto& mmio = area_->mmio;
-  VcpuExit exit;
-  exit.kind = VcpuExit::Kind::kMmio;
-  exit.phys_addr = mmio.phys_addr;
-  exit.size = static_cast<uint8_t>(std::min<uint32_t>(mmio.len, sizeof(exit.data)));
-  exit.write = mmio.is_write != 0;
-  if (exit.write) std::memcpy(&exit.data, mmio.data, exit.size);
-  return exit;
+  return VcpuExit{.kind = VcpuExit::Kind::kUnknown, .raw = run.exit_reason};
 }
 
 // PSCI's SYSTEM_OFF and SYSTEM_RESET, which KVM answers for the whole VM.
@@ -84,10 +90,16 @@ VcpuExit KvmVcpu::system_event() const {
   }
 }
 
+// The program counter is behind the call already (api.rst, KVM_EXIT_HYPERCALL).
+VcpuExit KvmVcpu::hypercall() {
+  unanswered_ = true;
+  return {.kind = VcpuExit::Kind::kHypercall, .data = area_->hypercall.nr};
+}
+
 void KvmVcpu::set_read_data(uint64_t value) {
   unanswered_ = false;
-  if (area_->exit_reason == KVM_EXIT_MMIO)
-    std::memcpy(area_->mmio.data, &value, sizeof(area_->mmio.data));
+  if (area_->exit_reason == KVM_EXIT_MMIO) answer_mmio(*area_, value);
+  if (area_->exit_reason == KVM_EXIT_HYPERCALL) (void)set_reg(fd(), x_reg_id(0), value);
 }
 
 // The state between a device's answer and the instruction's end is KVM's own: it is gone through
@@ -97,7 +109,10 @@ Result<void> KvmVcpu::complete_access() {
   if (unanswered_)
     return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
                 "is within an instruction that waits for a device");
-  if (access_open_) (void)area_.complete();
+  if (access_open_) {
+    (void)area_.complete();
+    step_kept_ = stepping();
+  }
   access_open_ = false;
   return {};
 }

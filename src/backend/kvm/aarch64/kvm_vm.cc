@@ -6,7 +6,9 @@
 #include <sstream>
 
 #include "backend/kvm/aarch64/one_reg.h"
+#include "backend/kvm/aarch64/smccc_filter.h"
 #include "backend/kvm/common/calls.h"
+#include "backend/kvm/common/irqfd.h"
 #include "base/try.h"
 #include "contract/aarch64/gic_codec.h"
 
@@ -14,6 +16,9 @@ namespace husk::kvm {
 
 static_assert(seam::HypervisorVm<KvmVm>);
 static_assert(seam::HasDoorbells<KvmVm>);
+static_assert(seam::HasDebug<KvmVcpu>);
+static_assert(seam::HasHypercalls<KvmVm>);
+static_assert(seam::HasIrqfds<KvmVm>);
 
 namespace {
 
@@ -57,7 +62,14 @@ uint32_t KvmVm::most_vcpus(const System& system) {
   return static_cast<uint32_t>(std::clamp(system.check(KVM_CAP_MAX_VCPUS), 1, kMostVcpus));
 }
 
-Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus) {
+Result<void> KvmVm::can_show(CpuModel model) {
+  if (model == CpuModel::kHost) return {};
+  return fail(ErrorKind::kUnsupported, System::kDevice,
+              fmt::format("cannot show a guest {}: that is no processor of aarch64", name(model)));
+}
+
+Result<std::unique_ptr<KvmVm>> KvmVm::create(uint32_t vcpus, CpuModel cpu_model) {
+  HUSK_TRY(can_show(cpu_model));
   System system = HUSK_TRY(System::open());
   HUSK_TRY(require(system));
   if (vcpus == 0 || vcpus > most_vcpus(system))
@@ -88,10 +100,19 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   HUSK_TRY(initialize(fd.get(), id));
   const uint64_t mpidr = HUSK_TRY(get_reg<uint64_t>(fd.get(), kMpidrEl1));
   RunArea area = HUSK_TRY(RunArea::create(std::move(fd), system().run_area_size()));
-  auto vcpu = std::make_unique<KvmVcpu>(id, std::move(area));
+  auto vcpu = std::make_unique<KvmVcpu>(system(), id, std::move(area));
   mpidrs_.push_back(mpidr & contract::aarch64::kMpidrAffinity);
   if (mpidrs_.size() == vcpus_) HUSK_TRY(gic_.start());
   return vcpu;
+}
+
+// KVM's filter only grows.
+Result<void> KvmVm::exit_on_hypercalls(bool on) {
+  if (on == hypercalls_exit_) return {};
+  if (!on) return fail(ErrorKind::kUnsupported, "hypercalls", "KVM cannot take them back");
+  HUSK_TRY(forward_hypercalls(vm_fd()));
+  hypercalls_exit_ = true;
+  return {};
 }
 
 contract::IrqLine KvmVm::irq_line(uint32_t spi) {
@@ -113,6 +134,18 @@ Result<void> KvmVm::restore_intc(std::span<const std::byte> state) {
   std::istringstream in(std::string(reinterpret_cast<const char*>(state.data()), state.size()));
   const auto gic = HUSK_TRY(contract::aarch64::read_gic_state(in));
   return gic_.restore(gic, mpidrs_);
+}
+
+// KVM has the routes once the GIC has started (api.rst, KVM_IRQFD).
+Result<void> KvmVm::register_irqfd(uint32_t spi, int eventfd, int resample) {
+  if (spi >= kSpis)
+    return fail(ErrorKind::kInvalidArgument, fmt::format("SPI {}", spi),
+                fmt::format("the interrupt controller has {}", kSpis));
+  return kvm::register_irqfd(system(), vm_fd(), spi, eventfd, resample);
+}
+
+Result<void> KvmVm::unregister_irqfd(uint32_t spi, int eventfd) {
+  return kvm::unregister_irqfd(vm_fd(), spi, eventfd);
 }
 
 }  // namespace husk::kvm

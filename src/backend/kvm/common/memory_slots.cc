@@ -67,6 +67,14 @@ Result<void> MemorySlots::unmap(Gpa gpa, uint64_t length) {
               "was not mapped so");
 }
 
+std::byte* MemorySlots::find(Gpa gpa) const {
+  const std::lock_guard lock(mutex_);
+  for (const Slot& slot : slots_) {
+    if (gpa - slot.gpa < slot.length) return slot.host + (gpa - slot.gpa);
+  }
+  return nullptr;
+}
+
 Result<void> MemorySlots::set_logging(bool on) {
   const std::lock_guard lock(mutex_);
   for (size_t i = 0; i < slots_.size(); ++i) {

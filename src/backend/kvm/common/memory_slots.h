@@ -26,6 +26,9 @@ class MemorySlots {
   // What was mapped, whole.
   [[nodiscard]] Result<void> unmap(Gpa gpa, uint64_t length);
 
+  // The host's byte behind a guest-physical address; null where nothing is mapped.
+  [[nodiscard]] std::byte* find(Gpa gpa) const;
+
   // Whether KVM notes which pages vCPUs write. On success every slot, or none, does.
   [[nodiscard]] Result<void> set_logging(bool on);
   // Marks what was written since the last call, and forgets it: from KVM's bitmaps.

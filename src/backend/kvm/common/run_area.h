@@ -11,6 +11,8 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <span>
+#include <utility>
 
 #include "husk/error.h"
 
@@ -39,6 +41,18 @@ class ExitGate {
   std::atomic<pid_t> thread_{0};
   std::atomic<uint8_t*> flag_{nullptr};
   std::atomic<uint32_t> users_{0};  // threads within request()
+};
+
+// The gate as the seam's handle of a vCPU. Outlives the vCPU.
+class ExitHandle {
+ public:
+  explicit ExitHandle(std::shared_ptr<ExitGate> gate) : gate_(std::move(gate)) {}
+  static void force_exit(std::span<const ExitHandle> batch) {
+    for (const ExitHandle& handle : batch) handle.gate_->request();
+  }
+
+ private:
+  std::shared_ptr<ExitGate> gate_;
 };
 
 class RunArea {

@@ -3,27 +3,23 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "husk/error.h"
 
-#include "backend/kvm/common/kvm_api.h"
 #include "backend/kvm/common/system.h"
+#include "contract/x86/cpuid.h"
 
 namespace husk::kvm {
 
-using CpuidEntries = std::vector<kvm_cpuid_entry2>;
-
 // KVM's answer to what it supports.
-[[nodiscard]] Result<CpuidEntries> supported_cpuid(const System& system);
-// kUnsupported when that is less than x86-64-v2, naming the first feature that is missing.
-[[nodiscard]] Result<void> require_baseline(const CpuidEntries& supported);
+[[nodiscard]] Result<contract::x86::CpuidTable> supported_cpuid(const System& system);
 
-// For the vCPU `id` of `vcpus`, one thread a core in one package: no nested virtualization, no
-// counters, no power management.
-[[nodiscard]] CpuidEntries guest_cpuid(const CpuidEntries& supported, uint32_t id, uint32_t vcpus);
+// What vCPU `id` of `vcpus` is shown, of a model's table, one thread a core in one package: no
+// nested virtualization, no counters, no power management.
+[[nodiscard]] contract::x86::CpuidTable guest_cpuid(const contract::x86::CpuidTable& model,
+                                                    uint32_t id, uint32_t vcpus);
 
-// As KVM_SET_CPUID2 wants it: the header and the entries behind it.
-[[nodiscard]] std::vector<std::byte> cpuid_block(const CpuidEntries& entries);
+// KVM_SET_CPUID2. KVM refuses another table than before once the vCPU has run.
+[[nodiscard]] Result<void> set_cpuid(int vcpu, const contract::x86::CpuidTable& table);
 
 }  // namespace husk::kvm

@@ -6,8 +6,11 @@
 
 #include "backend/kvm/common/calls.h"
 #include "backend/kvm/x86_64/kvm_vcpu.h"
+#include "backend/kvm/x86_64/nested_state.h"
 #include "base/clock.h"
 #include "base/try.h"
+#include "contract/x86/cpu_model.h"
+#include "contract/x86/nested.h"
 #include "contract/x86/state_codec.h"
 #include "contract/x86/state_msrs.h"
 
@@ -152,7 +155,8 @@ Result<void> set_msr(int fd, const Msr& msr) {
               "MSR " + std::to_string(msr.index) + " refuses its value");
 }
 
-Result<void> get_fpu(int fd, size_t size, VcpuState& state) {
+// What the guest cannot have by its CPUID is not part of the state.
+Result<void> get_fpu(int fd, size_t size, const CpuidTable& shown, VcpuState& state) {
   std::vector<uint8_t> area(std::max(size, sizeof(kvm_xsave)));
   if (size > sizeof(kvm_xsave)) {
     HUSK_TRY(call(fd, HUSK_KVM_CALL(KVM_GET_XSAVE2), area.data()));
@@ -160,7 +164,9 @@ Result<void> get_fpu(int fd, size_t size, VcpuState& state) {
     HUSK_TRY(call(fd, HUSK_KVM_CALL(KVM_GET_XSAVE), area.data()));
   }
   std::copy_n(area.begin(), kLegacyArea, state.fxsave.begin());
-  state.xsave.assign(area.begin() + kLegacyArea, area.end());
+  const size_t rest = std::min(area.size() - kLegacyArea, xsave_rest(shown));
+  state.xsave.assign(area.begin() + kLegacyArea,
+                     area.begin() + static_cast<ptrdiff_t>(kLegacyArea + rest));
   kvm_xcrs xcrs{};
   HUSK_TRY(call(fd, HUSK_KVM_CALL(KVM_GET_XCRS), &xcrs));
   for (uint32_t i = 0; i < std::min<uint32_t>(xcrs.nr_xcrs, KVM_MAX_XCRS); ++i) {
@@ -169,7 +175,8 @@ Result<void> get_fpu(int fd, size_t size, VcpuState& state) {
   return {};
 }
 
-Result<void> set_fpu(int fd, size_t size, const VcpuState& state) {
+Result<void> set_fpu(int fd, size_t size, const CpuidTable& shown, const VcpuState& state) {
+  HUSK_TRY(require_components(state, shown));
   constexpr size_t kXstateBv = kLegacyArea;
   std::vector<uint8_t> area(std::max(size, sizeof(kvm_xsave)));
   std::ranges::copy(state.fxsave, area.begin());
@@ -248,7 +255,7 @@ Result<void> set_events(int fd, const PendingEvents& in) {
   return {};
 }
 
-Result<void> get_debug(int fd, VcpuState& state) {
+Result<void> get_debug_registers(int fd, VcpuState& state) {
   kvm_debugregs regs{};
   HUSK_TRY(call(fd, HUSK_KVM_CALL(KVM_GET_DEBUGREGS), &regs));
   std::copy_n(regs.db, 4, state.dr.begin());
@@ -257,7 +264,7 @@ Result<void> get_debug(int fd, VcpuState& state) {
   return {};
 }
 
-Result<void> set_debug(int fd, const VcpuState& state) {
+Result<void> set_debug_registers(int fd, const VcpuState& state) {
   kvm_debugregs regs{};
   std::copy_n(state.dr.begin(), 4, regs.db);
   regs.dr6 = state.dr6;
@@ -285,14 +292,27 @@ bool has_lapic(const VcpuState& state) {
 
 }  // namespace
 
+Result<void> KvmVcpu::refuse_nested_guest() const {
+  const int size = home_.system->check(KVM_CAP_NESTED_STATE);
+  if (size <= 0) return {};  // a KVM that has no such guests
+  const size_t bytes = std::max(static_cast<size_t>(size), sizeof(kvm_nested_state));
+  std::vector<uint64_t> buffer((bytes + 7) / 8);
+  auto* nested = reinterpret_cast<kvm_nested_state*>(buffer.data());
+  nested->size = static_cast<uint32_t>(bytes);
+  HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_NESTED_STATE), nested));
+  return kvm::require_no_nesting(*nested);
+}
+
 Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
   HUSK_TRY(complete_access());
   VcpuState state;
   HUSK_TRY(get_general(fd(), state));
   const uint64_t apic_base = HUSK_TRY(get_system(fd(), state));
-  HUSK_TRY(get_fpu(fd(), home_.xsave_size, state));
+  HUSK_TRY(contract::x86::require_no_nesting(state));
+  HUSK_TRY(refuse_nested_guest());
+  HUSK_TRY(get_fpu(fd(), home_.xsave_size, cpuid_.table(), state));
   HUSK_TRY(get_events(fd(), state));
-  HUSK_TRY(get_debug(fd(), state));
+  HUSK_TRY(get_debug_registers(fd(), state));
   kvm_lapic_state lapic{};
   HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_LAPIC), &lapic));
   std::memcpy(state.lapic.data(), lapic.regs, state.lapic.size());
@@ -305,16 +325,20 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
   }
   std::ranges::sort(state.msrs, {}, &Msr::index);
   state.tsc_khz = static_cast<uint32_t>(HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ))));
+  cpuid_.describe(state);
   return state;
 }
 
 Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
+  HUSK_TRY(contract::x86::require_no_nesting(state));
   // Whatever the last exit asked for belongs to another life.
   io_at_ = io_count_ = 0;
   if (access_open_) (void)area_.complete();
-  access_open_ = unanswered_ = exit_kept_ = false;
+  access_open_ = unanswered_ = exit_kept_ = step_kept_ = false;
+  forget_stop();
+  HUSK_TRY(cpuid_.adopt(fd(), state));
   HUSK_TRY(set_general(fd(), state));
-  HUSK_TRY(set_fpu(fd(), home_.xsave_size, state));
+  HUSK_TRY(set_fpu(fd(), home_.xsave_size, cpuid_.table(), state));
   HUSK_TRY(set_system(fd(), state));
   if (has_lapic(state)) {
     kvm_lapic_state lapic{};
@@ -330,7 +354,7 @@ Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
   for (const Msr& msr : state.msrs) {
     if (msr.index == kMsrTscDeadline) HUSK_TRY(set_msr(fd(), msr));
   }
-  HUSK_TRY(set_debug(fd(), state));
+  HUSK_TRY(set_debug_registers(fd(), state));
   HUSK_TRY(set_events(fd(), state.events));
   return {};
 }
@@ -385,6 +409,7 @@ Result<void> KvmVcpu::set_core(CoreReg reg, uint64_t value) {
   if (reg.role == CoreReg::Role::kX && reg.index < 16) {
     regs.*kGeneral[reg.index] = value;
   } else if (reg.role == CoreReg::Role::kPc) {
+    if (regs.rip != value) forget_stop();
     regs.rip = value;
   } else if (reg.role == CoreReg::Role::kCpsr) {
     regs.rflags = value;

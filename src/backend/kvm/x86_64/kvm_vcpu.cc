@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "backend/kvm/common/mmio.h"
 #include "base/log.h"
 
 namespace husk::kvm {
@@ -18,9 +19,18 @@ using seam::VcpuExit;
 VcpuExit KvmVcpu::step() {
   for (;;) {
     if (io_at_ < io_count_) return next_io();
+    // KVM does not tell a step whose instruction ended with a device's write.
+    if (stepping()) (void)complete_access();
+    if (std::exchange(step_kept_, false)) {
+      if (const auto exit = stepped()) return *exit;
+    }
     if (std::exchange(exit_kept_, false)) {
       if (const auto exit = take_exit()) return *exit;
     }
+    // One that nobody has answered is asked again: KVM would take anything for its result.
+    if (unanswered_ && area_->exit_reason == KVM_EXIT_HYPERCALL) return hypercall();
+    if (stopped_at_) go_past_stop();
+    if (stepping()) arm();
     if (home_.irqchip != nullptr && id_ == 0) offer_extint();
     const bool exited = area_.enter();
     access_open_ = unanswered_ = false;
@@ -35,6 +45,7 @@ VcpuExit KvmVcpu::step() {
 
 std::optional<VcpuExit> KvmVcpu::take_exit() {
   const kvm_run& run = *area_;
+  if (run.exit_reason != KVM_EXIT_DEBUG) resumed_with_.reset();
   switch (run.exit_reason) {
     case KVM_EXIT_IO:
       access_open_ = true;
@@ -44,6 +55,11 @@ std::optional<VcpuExit> KvmVcpu::take_exit() {
     case KVM_EXIT_MMIO:
       access_open_ = true;
       return mmio();
+    case KVM_EXIT_HYPERCALL:
+      access_open_ = true;
+      return hypercall();
+    case KVM_EXIT_DEBUG:
+      return debug_exit();
     case KVM_EXIT_INTR:
       return VcpuExit{.kind = VcpuExit::Kind::kCanceled};
     case KVM_EXIT_SHUTDOWN:
@@ -89,21 +105,22 @@ VcpuExit KvmVcpu::next_io() {
 }
 
 VcpuExit KvmVcpu::mmio() {
-  const auto& mmio = area_->mmio;
-  VcpuExit exit;
-  exit.kind = VcpuExit::Kind::kMmio;
-  exit.phys_addr = mmio.phys_addr;
-  exit.size = static_cast<uint8_t>(std::min<uint32_t>(mmio.len, sizeof(exit.data)));
-  exit.write = mmio.is_write != 0;
+  const VcpuExit exit = mmio_exit(*area_);
   unanswered_ = !exit.write;
-  if (exit.write) std::memcpy(&exit.data, mmio.data, exit.size);
   return exit;
+}
+
+VcpuExit KvmVcpu::hypercall() {
+  unanswered_ = true;
+  return {.kind = VcpuExit::Kind::kHypercall, .data = area_->hypercall.nr};
 }
 
 void KvmVcpu::set_read_data(uint64_t value) {
   unanswered_ = false;
-  if (area_->exit_reason == KVM_EXIT_MMIO) {
-    std::memcpy(area_->mmio.data, &value, sizeof(value));
+  if (area_->exit_reason == KVM_EXIT_HYPERCALL) {
+    area_->hypercall.ret = value;
+  } else if (area_->exit_reason == KVM_EXIT_MMIO) {
+    answer_mmio(*area_, value);
   } else if (io_at_ < io_count_) {
     const auto& io = area_->io;
     std::memcpy(area_.bytes() + io.data_offset + uint64_t{io_at_} * io.size, &value,
@@ -129,8 +146,11 @@ Result<void> KvmVcpu::complete_access() {
   if (!unanswered_ && io_at_ == io_count_ && access_open_) {
     access_open_ = false;
     exit_kept_ = area_.complete();
+    step_kept_ = stepping() && !exit_kept_;
   }
-  if (!unanswered_ && io_at_ == io_count_ && !exit_kept_) return {};
+  // A debugger's stop is between two instructions.
+  const bool between = !exit_kept_ || area_->exit_reason == KVM_EXIT_DEBUG;
+  if (!unanswered_ && io_at_ == io_count_ && between) return {};
   return fail(ErrorKind::kState, "vCPU " + std::to_string(id_),
               "is within an instruction that waits for a device");
 }

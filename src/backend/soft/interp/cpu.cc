@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "backend/soft/interp/cpuid.h"
+#include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/lowering.h"
 #include "backend/soft/interp/operands.h"
 
@@ -26,6 +28,7 @@ Cpu::Cpu(mmu::PhysicalMap& memory_map, Environment& environment, size_t index,
       memory(memory_map),
       env(environment),
       index_(index) {
+  show(CpuModel::kHost, with_topology(offered_cpuid(), 0, 1));
   reset();
 }
 
@@ -95,8 +98,7 @@ const Block* Cpu::build_block(uint64_t linear, const mmu::PageRef& page, uint64_
   mmu::PageRef second;
   uint32_t second_generation = 0;
   bool ends = false;
-  const uint32_t limit = single ? 1 : kMaxBlockOps;
-  while (!ends && at < kPageSize && ops.size() < limit) {
+  while (!ends && at < kPageSize && (single ? at == start : ops.size() < kMaxBlockOps)) {
     std::array<uint8_t, kMaxInsn> window;
     const auto available = static_cast<uint32_t>(std::min<uint64_t>(kMaxInsn, kPageSize - at));
     std::memcpy(window.data(), bytes + at, available);
@@ -114,6 +116,8 @@ const Block* Cpu::build_block(uint64_t linear, const mmu::PageRef& page, uint64_
       ends = true;
     }
     const auto offset = static_cast<uint16_t>(at - start);
+    if (debugging_.any() && debugging_.may_break_at(at))
+      ops.add(breakpoint_handler()).offset = offset;
     if (decoded != decode::Status::kOk) {
       Op& op =
           ops.add(decoded == decode::Status::kTooLong ? overlong_handler() : undefined_handler());
@@ -162,7 +166,7 @@ void Cpu::run_one() {
   code_key = kNoChaining;
   execute(block);
   update_mode();
-  if (stop == Stop::kDevice) {
+  if (stop == Stop::kDevice || stop == Stop::kDebug) {  // it is yet to be executed
     shadow = shadowed;
     return;
   }
@@ -191,7 +195,10 @@ Stop Cpu::complete_access() {
   stop = Stop::kNone;
   while (stop == Stop::kNone && device.replaying()) {
     observe_others();
+    const uint64_t began_at = rip;
+    debugging_.forget_access();
     run_one();
+    if (debugging_.any()) end_debugged(began_at);
     if (stop == Stop::kNone && pending_.active && !deliver_pending() && stop == Stop::kNone)
       stop = Stop::kShutdown;
   }
@@ -199,7 +206,10 @@ Stop Cpu::complete_access() {
   return stop;
 }
 
-Stop Cpu::run() {
+Stop Cpu::run() { return debugging_.any() ? run_loop<true>() : run_loop<false>(); }
+
+template <bool debugged>
+Stop Cpu::run_loop() {
   stop = Stop::kNone;
   for (;;) {
     observe_others();
@@ -207,22 +217,27 @@ Stop Cpu::run() {
       if (stop == Stop::kNone) stop = Stop::kShutdown;
     }
     if (stop != Stop::kNone) break;
-    const bool single = shadow || (rflags_rest & kTf) != 0 || device.replaying();
-    if (!single && (recheck_interrupts || attention.load(std::memory_order_acquire) != 0)) break;
-    if (single) {
+    const bool held = shadow || (rflags_rest & kTf) != 0 || device.replaying();
+    const bool stepping = debugged && debugging_.stepping();
+    const bool recheck = recheck_interrupts && !stepping;  // for they wait until it is over
+    if (!held && (recheck || attention.load(std::memory_order_acquire) != 0)) break;
+    const uint64_t began_at = rip;
+    if constexpr (debugged) begin_debugged();
+    if (held || stepping || (debugged && debugging_.watching())) {
       run_one();
     } else {
       const Block* block = find_block(false);
       rflags_rest &= ~kRf;
       if (block != nullptr) execute(block);
     }
+    if constexpr (debugged) end_debugged(began_at);
   }
   fpu_unit->leave(fpu_state);
   return stop;
 }
 
 bool Cpu::port_in(const Op* op, uint16_t port, uint32_t size, uint32_t& value) {
-  DeviceRequest request{true, false, static_cast<uint8_t>(size), port, 0};
+  DeviceRequest request{DeviceRequest::Kind::kPort, false, static_cast<uint8_t>(size), port, 0};
   if (!device.perform(request)) {
     stop = Stop::kDevice;
     rip = ip_of(op) & ip_mask;
@@ -234,7 +249,8 @@ bool Cpu::port_in(const Op* op, uint16_t port, uint32_t size, uint32_t& value) {
 
 bool Cpu::port_out(const Op* op, uint16_t port, uint32_t size, uint32_t value) {
   const uint32_t mask = size == 4 ? 0xffffffffu : (1u << size * 8) - 1;
-  DeviceRequest request{true, true, static_cast<uint8_t>(size), port, value & mask};
+  DeviceRequest request{DeviceRequest::Kind::kPort, true, static_cast<uint8_t>(size), port,
+                        value & mask};
   if (device.perform(request)) return true;
   stop = Stop::kDevice;
   rip = ip_of(op) & ip_mask;

@@ -16,6 +16,7 @@
 #include "backend/soft/decode/insn.h"
 #include "backend/soft/fpu/fpu.h"
 #include "backend/soft/interp/block_cache.h"
+#include "backend/soft/interp/debugging.h"
 #include "backend/soft/interp/device_access.h"
 #include "backend/soft/interp/environment.h"
 #include "backend/soft/interp/flags.h"
@@ -67,6 +68,7 @@ enum class Stop : uint8_t {
   kDevice,    // an access that somebody outside answers: see device.request()
   kHalt,      // HLT
   kShutdown,  // triple fault
+  kDebug,     // see debug_stop()
 };
 
 // Slots of Cpu::regs beyond the sixteen registers.
@@ -100,10 +102,19 @@ class Cpu {
   bool deliver(uint8_t vector, bool external);
   bool deliver_exception(uint8_t vector, bool has_error, uint32_t error);
 
+  // What CPUID shows from now on. At first: all that this CPU has, as the only one.
+  void show(CpuModel model, contract::x86::CpuidTable table);
   void reset();                      // the state after RESET, as the boot processor
   void start_at(uint8_t sipi_page);  // SIPI: real mode at page:0000
   [[nodiscard]] contract::x86::VcpuState capture();
   [[nodiscard]] Result<void> restore(const contract::x86::VcpuState& state);
+
+  void set_debug(const DebugOptions& options);
+  [[nodiscard]] const Debugging& debugging() const { return debugging_; }
+  // The program counter was moved: what is there now has not been stopped at.
+  void forget_debug_stop() { debugging_.resume_at = Debugging::kNowhere; }
+  // The instruction before the last kDebug was a HLT.
+  bool halted_before_stop = false;
 
   // Other vCPUs' code needs our writable translations gone; see PhysicalMap.
   void acknowledge_code_epoch();
@@ -133,6 +144,11 @@ class Cpu {
   }
   // INT n and its kin, at `op`. `checked`: the gate's privilege counts. False: a fault is pending.
   bool software_interrupt(const Op* op, uint8_t vector, bool checked);
+  // A debugger wants the CPU stopped before `op`, which is told. Once at each time that the CPU
+  // comes there.
+  bool stops_before(const Op* op, DebugCause cause);
+  // KVM's hypercalls, at `op`. False: somebody outside answers it.
+  bool hypercall(const Op* op);
   // The instruction at `op` is complete and the run loop has to look at what changed.
   const Op* leave(const Op* op) {
     rip = next_ip(op) & ip_mask;
@@ -260,6 +276,13 @@ class Cpu {
   void execute(const Block* block);
   bool fetch_page(uint64_t linear, mmu::PageRef& page, uint64_t& gpa);
   void run_one();
+  template <bool debugged>
+  Stop run_loop();
+  // Around each instruction, or stretch of them, while there is a debugger.
+  void begin_debugged();
+  void end_debugged(uint64_t began_at);
+  void stop_for_debugger(DebugCause cause, uint64_t addr);
+  [[nodiscard]] uint64_t linear_ip(uint64_t ip) const;
   void observe_others();
   bool deliver_pending();
   void page_fault(const Op* op, uint64_t linear, uint32_t error);
@@ -287,6 +310,11 @@ class Cpu {
   bool write_efer(uint64_t value);
   bool write_segment_base_msr(uint8_t index, uint64_t value);
 
+  // kUnsupported when this CPU lacks what the state's guest was shown.
+  Result<void> adopt_cpuid(const contract::x86::VcpuState& state);
+
+  CpuModel cpu_model_ = CpuModel::kHost;
+  contract::x86::CpuidTable cpuid_offered_, cpuid_shown_;
   Pending pending_;
   uint8_t cpl_ = 0;
   mmu::Privilege privilege_ = mmu::Privilege::kSupervisor;
@@ -300,6 +328,7 @@ class Cpu {
   mmu::LargePages large_pages_;
   mmu::ContextAllocator contexts_;
   BlockCache blocks_;
+  Debugging debugging_;
 };
 
 }  // namespace husk::soft::interp

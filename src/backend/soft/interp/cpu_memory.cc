@@ -68,6 +68,7 @@ bool Cpu::translate(const Op* op, uint64_t linear, Access access, Privilege priv
   target.state = page.state;
   target.writable = page.writable;
 
+  if (debugging_.watching() && debugging_.watches_page_of(linear)) return true;
   const uint64_t entry_context = context_base_ | static_cast<uint64_t>(privilege);
   if (translation.shift > kPageShift) large_pages_.note(linear, translation.shift);
   mmu::Tlb::fill(tlb.read, linear, entry_context, page.host);
@@ -89,7 +90,8 @@ bool Cpu::device_load(const Op* op, uint64_t gpa, void* out, uint32_t size) {
     if (apic && *apic == (gpa & kPageMask)) {
       value = env.apic_read(static_cast<uint32_t>(gpa % kPageSize), piece);
     } else {
-      DeviceRequest request{false, false, static_cast<uint8_t>(piece), gpa, 0};
+      DeviceRequest request{DeviceRequest::Kind::kMemory, false, static_cast<uint8_t>(piece), gpa,
+                            0};
       if (!device.perform(request)) {
         stop = Stop::kDevice;
         rip = op == nullptr ? rip : ip_of(op);
@@ -116,7 +118,8 @@ bool Cpu::device_store(const Op* op, uint64_t gpa, const void* in, uint32_t size
       env.apic_write(static_cast<uint32_t>(gpa % kPageSize), piece, value);
       recheck_interrupts = true;
     } else {
-      DeviceRequest request{false, true, static_cast<uint8_t>(piece), gpa, value};
+      DeviceRequest request{DeviceRequest::Kind::kMemory, true, static_cast<uint8_t>(piece), gpa,
+                            value};
       if (!device.perform(request)) {
         stop = Stop::kDevice;
         rip = op == nullptr ? rip : ip_of(op);
@@ -144,6 +147,7 @@ bool Cpu::access(const Op* op, uint64_t linear, void* data, uint32_t size, bool 
     if (!translate(op, i == 0 ? linear : linear + first, kind, privilege, parts[i])) return false;
   }
   if (privilege == Privilege::kUser && misaligned(op, linear, size)) return false;
+  if (debugging_.watching()) debugging_.note_access(linear, size, write);
   for (int i = 0; i < count; ++i) {
     Target& part = parts[i];
     if (part.host == nullptr || (write && !part.writable)) {  // writes to ROM are a device's
@@ -208,6 +212,7 @@ bool Cpu::resolve_write(const Op* op, uint64_t linear, uint32_t size, WriteRef& 
   if (!translate(op, linear, Access::kWrite, privilege_, target) || misaligned(op, linear, size))
     return false;
   if (target.host == nullptr || !target.writable) return true;
+  if (debugging_.watching()) debugging_.note_access(linear, size, true);
   ref.host = target.host;
   if (target.state->code_epoch.load(std::memory_order_acquire) != 0) ref.code = target.state;
   return true;
@@ -221,6 +226,7 @@ bool Cpu::resolve_read(const Op* op, uint64_t linear, uint32_t size, std::byte*&
   Target target;
   if (!translate(op, linear, Access::kRead, privilege_, target) || misaligned(op, linear, size))
     return false;
+  if (debugging_.watching()) debugging_.note_access(linear, size, false);
   host = target.host;
   return true;
 }

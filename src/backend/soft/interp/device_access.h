@@ -1,4 +1,5 @@
-// Accesses that leave the CPU: ports and guest-physical space that is not RAM.
+// Accesses that leave the CPU: ports and guest-physical space that is not RAM; and hypercalls,
+// which are answered the same way.
 //
 // step() must return to its caller for each of them, so the instruction is abandoned and run again
 // once the answer is there. An instruction may make several such accesses (MOVS between two
@@ -13,10 +14,11 @@
 namespace husk::soft::interp {
 
 struct DeviceRequest {
-  bool port = false;
+  enum class Kind : uint8_t { kMemory, kPort, kHypercall };
+  Kind kind = Kind::kMemory;
   bool write = false;
   uint8_t size = 0;
-  uint64_t address = 0;
+  uint64_t address = 0;  // kHypercall: its number
   uint64_t data = 0;
 };
 

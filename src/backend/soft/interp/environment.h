@@ -23,6 +23,8 @@ class Environment {
   virtual std::optional<uint64_t> apic_page() = 0;
   virtual uint32_t apic_id() = 0;
   virtual uint32_t vcpu_count() = 0;
+  // Whether hypercalls are answered outside.
+  virtual bool exits_on_hypercalls() = 0;
   // The guest's time-stamp counter (1 GHz) without TSC_ADJUST.
   virtual uint64_t tsc() = 0;
 };

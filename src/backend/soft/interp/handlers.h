@@ -58,6 +58,8 @@ Handler stale_handler();           // the code has changed here: back to the run
 Handler string_handler(uint8_t opcode, int log2);
 // handlers_simd.cc
 Handler simd_handler(const fpu::CompiledInsn& insn);
+// debugging.cc
+Handler breakpoint_handler();
 // handlers_address.cc
 Handler touch_handler();  // reads a byte and forgets it
 Handler
@@ -94,6 +96,7 @@ enum class System : uint8_t {
   kSyscall,
   kSysret,
   kArpl,
+  kHypercall,
 };
 Handler system_handler(System what, bool memory);
 // handlers_simple.cc

@@ -135,12 +135,8 @@ uint32_t crc32_step(uint32_t crc, T value) {
 template <class T, bool memory>
 const Op* crc32(Cpu& cpu, const Op* o) {
   T value;
-  if constexpr (memory) {
-    if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
-      return nullptr;
-  } else {
-    value = reg<T>(cpu, o->src);
-  }
+  if (!source<T, memory>(cpu, o, value)) [[unlikely]]
+    return nullptr;
   set_reg<uint32_t>(cpu, o->dst, crc32_step<T>(reg<uint32_t>(cpu, o->dst), value));
   HUSK_NEXT(cpu, o);
 }
@@ -149,12 +145,8 @@ const Op* crc32(Cpu& cpu, const Op* o) {
 template <class T, bool overflow, bool memory>
 const Op* add_with_flag(Cpu& cpu, const Op* o) {
   T value;
-  if constexpr (memory) {
-    if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
-      return nullptr;
-  } else {
-    value = reg<T>(cpu, o->src);
-  }
+  if (!source<T, memory>(cpu, o, value)) [[unlikely]]
+    return nullptr;
   constexpr Status kFlag = overflow ? kStOf : kStCf;
   const T carry_in = (cpu.status & kFlag) != 0 ? 1 : 0;
   T sum;

@@ -143,12 +143,8 @@ const Op* group3_m(Cpu& cpu, const Op* o) {
 template <class T, bool memory, bool immediate>
 const Op* imul_into(Cpu& cpu, const Op* o) {
   T value;
-  if constexpr (memory) {
-    if (!load<T>(cpu, o, linear_address(cpu, o), value)) [[unlikely]]
-      return nullptr;
-  } else {
-    value = reg<T>(cpu, o->src);
-  }
+  if (!source<T, memory>(cpu, o, value)) [[unlikely]]
+    return nullptr;
   const T factor = immediate ? static_cast<T>(o->imm) : reg<T>(cpu, o->dst);
   set_reg<T>(cpu, o->dst, signed_product<T>(value, factor, cpu.status));
   HUSK_NEXT(cpu, o);

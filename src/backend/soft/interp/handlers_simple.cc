@@ -98,6 +98,8 @@ const Op* out(Cpu& cpu, const Op* o) {
 }
 
 const Op* int3(Cpu& cpu, const Op* o) {
+  if (cpu.debugging().software() && cpu.stops_before(o, DebugCause::kSoftwareBreakpoint))
+    return nullptr;
   cpu.software_interrupt(o, kBp, true);
   return nullptr;
 }

@@ -30,7 +30,8 @@ class StringOp {
   [[nodiscard]] bool forward() const { return (cpu_.rflags_rest & kDf) == 0; }
   // Whether several iterations may be one step.
   [[nodiscard]] bool bulk() const {
-    return repeated() && (cpu_.rflags_rest & (kDf | kTf)) == 0 && !cpu_.checks_alignment();
+    return repeated() && (cpu_.rflags_rest & (kDf | kTf)) == 0 && !cpu_.checks_alignment() &&
+           !cpu_.debugging().watching();
   }
   [[nodiscard]] uint64_t source() const {
     return (cpu_.regs[kRsi] & mask_) + cpu_.seg_base[op_->segment];

@@ -168,17 +168,10 @@ const Op* store_word_m(Cpu& cpu, const Op* o) {
 }
 
 template <bool memory>
-bool word_operand(Cpu& cpu, const Op* o, uint16_t& value) {
-  if constexpr (memory) return load<uint16_t>(cpu, o, linear_address(cpu, o), value);
-  value = reg<uint16_t>(cpu, o->src);
-  return true;
-}
-
-template <bool memory>
 const Op* lmsw(Cpu& cpu, const Op* o) {
   HUSK_REQUIRE_CPL0(cpu, o);
   uint16_t value;
-  if (!word_operand<memory>(cpu, o, value)) return nullptr;
+  if (!source<uint16_t, memory>(cpu, o, value)) return nullptr;
   // PE can be set but not cleared.
   const uint64_t next = (cpu.cr0 & ~uint64_t{0xe}) | (value & 0xf);
   if (!cpu.write_cr(o, 0, next)) return nullptr;
@@ -191,7 +184,7 @@ const Op* load_system_segment(Cpu& cpu, const Op* o) {
   if (cpu.real_mode()) return cpu.fault(o, kUd);
   HUSK_REQUIRE_CPL0(cpu, o);
   uint16_t selector;
-  if (!word_operand<memory>(cpu, o, selector)) return nullptr;
+  if (!source<uint16_t, memory>(cpu, o, selector)) return nullptr;
   const bool task = o->aux == 1;
   if ((selector & 0xfffc) == 0) {
     if (task) return cpu.fault(o, kGp, 0);
@@ -226,24 +219,34 @@ const Op* load_system_segment(Cpu& cpu, const Op* o) {
   return o + 1;
 }
 
-// The descriptor of `selector` if VERR, VERW, LAR or LSL may look at it; they never fault on a bad
-// one.
-bool inspect(Cpu& cpu, const Op* o, uint16_t selector, Segment& segment, uint64_t& descriptor,
-             bool& visible) {
-  visible = false;
+// What VERR, VERW, LAR and LSL find behind a selector, and whether they may look at it; they never
+// fault on a bad one.
+struct Inspected {
+  Segment segment;
+  uint64_t descriptor = 0;
+  bool visible = false;
+};
+
+bool inspect(Cpu& cpu, const Op* o, uint16_t selector, Inspected& found) {
   const bool local = (selector & 4) != 0;
   const uint32_t limit = local ? cpu.ldtr.limit : cpu.gdtr.limit;
   const uint64_t base = local ? cpu.ldtr.base : cpu.gdtr.base;
   if ((selector & 0xfffc) == 0 || (selector & ~7u) + 7 > limit) return true;
   if (local && (cpu.ldtr.attributes & kSegPresent) == 0) return true;
-  if (!cpu.system_load(o, base + (selector & ~7u), &descriptor, 8)) return false;
-  segment = unpack_descriptor(selector, descriptor);
-  const bool conforming = (segment.attributes & kSegNotSystem) != 0 &&
-                          (segment.attributes & kSegCode) != 0 &&
-                          (segment.attributes & kSegConforming) != 0;
-  const uint8_t level = segment.attributes >> 5 & 3;
-  visible = conforming || (level >= cpu.cpl() && level >= (selector & 3));
+  if (!cpu.system_load(o, base + (selector & ~7u), &found.descriptor, 8)) return false;
+  found.segment = unpack_descriptor(selector, found.descriptor);
+  const uint16_t attributes = found.segment.attributes;
+  const bool conforming = (attributes & kSegNotSystem) != 0 && (attributes & kSegCode) != 0 &&
+                          (attributes & kSegConforming) != 0;
+  const uint8_t level = attributes >> 5 & 3;
+  found.visible = conforming || (level >= cpu.cpl() && level >= (selector & 3));
   return true;
+}
+
+template <bool memory>
+bool inspect_operand(Cpu& cpu, const Op* o, Inspected& found) {
+  uint16_t selector;
+  return source<uint16_t, memory>(cpu, o, selector) && inspect(cpu, o, selector, found);
 }
 
 void set_zf(Cpu& cpu, bool value) {
@@ -254,18 +257,13 @@ void set_zf(Cpu& cpu, bool value) {
 template <bool memory>
 const Op* verify(Cpu& cpu, const Op* o) {
   if (cpu.real_mode()) return cpu.fault(o, kUd);
-  uint16_t selector;
-  Segment segment;
-  uint64_t descriptor = 0;
-  bool visible = false;
-  if (!word_operand<memory>(cpu, o, selector) ||
-      !inspect(cpu, o, selector, segment, descriptor, visible))
-    return nullptr;
-  const uint16_t type = segment.attributes;
+  Inspected found;
+  if (!inspect_operand<memory>(cpu, o, found)) return nullptr;
+  const uint16_t type = found.segment.attributes;
   const bool code = (type & kSegCode) != 0;
   const bool readable = !code || (type & kSegWritable) != 0;
   const bool writable = !code && (type & kSegWritable) != 0;
-  set_zf(cpu, visible && (type & kSegNotSystem) != 0 && (o->aux == 0 ? readable : writable));
+  set_zf(cpu, found.visible && (type & kSegNotSystem) != 0 && (o->aux == 0 ? readable : writable));
   return o + 1;
 }
 
@@ -273,25 +271,20 @@ const Op* verify(Cpu& cpu, const Op* o) {
 template <bool memory>
 const Op* load_rights(Cpu& cpu, const Op* o) {
   if (cpu.real_mode()) return cpu.fault(o, kUd);
-  uint16_t selector;
-  Segment segment;
-  uint64_t descriptor = 0;
-  bool visible = false;
-  if (!word_operand<memory>(cpu, o, selector) ||
-      !inspect(cpu, o, selector, segment, descriptor, visible))
-    return nullptr;
-  const uint8_t type = segment.attributes & 0xf;
-  if ((segment.attributes & kSegNotSystem) == 0) {
+  Inspected found;
+  if (!inspect_operand<memory>(cpu, o, found)) return nullptr;
+  const uint8_t type = found.segment.attributes & 0xf;
+  if ((found.segment.attributes & kSegNotSystem) == 0) {
     const bool tss = type == kTypeTss || type == kTypeTssBusy;
     const bool legacy = type == kTypeTss16 || type == kTypeTss16Busy;
     const bool gate = type == kTypeCallGate ||
                       ((type == kTypeCallGate16 || type == kTypeTaskGate) && !cpu.long_mode());
-    visible = visible &&
-              (tss || type == kTypeLdt || (legacy && !cpu.long_mode()) || (gate && o->aux == 0));
+    found.visible = found.visible && (tss || type == kTypeLdt || (legacy && !cpu.long_mode()) ||
+                                      (gate && o->aux == 0));
   }
-  set_zf(cpu, visible);
-  if (visible) {
-    const uint64_t value = o->aux == 0 ? descriptor >> 32 & 0x00f0ff00u : segment.limit;
+  set_zf(cpu, found.visible);
+  if (found.visible) {
+    const uint64_t value = o->aux == 0 ? found.descriptor >> 32 & 0x00f0ff00u : found.segment.limit;
     with_size(o->size, [&]<class T>() {
       set_reg<T>(cpu, o->dst, static_cast<T>(value));
       return 0;
@@ -367,6 +360,9 @@ const Op* write_segment_base(Cpu& cpu, const Op* o) {
   cpu.seg_base[o->aux] = base;
   return o + 1;
 }
+
+// VMCALL and VMMCALL are one: a guest may use either, whatever the vendor.
+const Op* hypercall(Cpu& cpu, const Op* o) { return cpu.hypercall(o) ? o + 1 : nullptr; }
 
 template <bool set>
 const Op* change_ac(Cpu& cpu, const Op* o) {
@@ -490,6 +486,8 @@ Handler system_handler(System what, bool memory) {
       return syscall;
     case System::kSysret:
       return sysret;
+    case System::kHypercall:
+      return hypercall;
   }
   return undefined_handler();
 }

@@ -265,6 +265,10 @@ bool Lowering::group_7() {
 bool Lowering::group_7_register() {
   const uint8_t modrm = static_cast<uint8_t>(0xc0 | i_.group() << 3 | (i_.rm & 7));
   switch (modrm) {
+    case 0xc1:
+    case 0xd9:
+      system(System::kHypercall);
+      return false;
     case 0xca:
       system(System::kClac);
       return false;

@@ -54,7 +54,6 @@ enum Index : uint32_t {
   kAmdSyscfg = 0xc0010010,
   kAmdHwcr = 0xc0010015,
   kAmdPatchLevel = 0xc001020b,
-  kAmdLsCfg = 0xc0011020,
   kAmdDeCfg = 0xc0011029,
   kAmdInterruptPending = 0xc0010055,
   kAmdNbCfg = 0xc001001f,
@@ -118,7 +117,7 @@ bool valid_mtrr(uint32_t index, uint64_t value) {
 // that matters here.
 bool ignored_amd(uint32_t index) {
   return index == kAmdSyscfg || index == kAmdHwcr || index == kAmdPatchLevel ||
-         index == kAmdLsCfg || index == kAmdInterruptPending || index == kAmdNbCfg;
+         index == kAmdInterruptPending || index == kAmdNbCfg;
 }
 
 }  // namespace
@@ -340,6 +339,7 @@ void Cpu::write_kvmclock(uint64_t msr_value) {
 // struct pvclock_wall_clock: the time of day at which the system time was zero.
 void Cpu::write_wall_clock(uint64_t gpa) {
   kvm_wall_clock = gpa;
+  if (gpa == 0) return;  // none, as KVM has it; a restored state says so
   const uint64_t boot_ns = base::realtime_ns() - env.tsc();
   const uint32_t clock[3] = {2, static_cast<uint32_t>(boot_ns / 1'000'000'000),
                              static_cast<uint32_t>(boot_ns % 1'000'000'000)};

@@ -64,6 +64,14 @@ HUSK_GUEST_ACCESS bool load(Cpu& cpu, const Op* op, uint64_t linear, T& value) {
   return true;
 }
 
+// The operand that may be a register or memory. False: a fault is under way.
+template <class T, bool memory>
+[[gnu::always_inline]] inline bool source(Cpu& cpu, const Op* op, T& value) {
+  if constexpr (memory) return load<T>(cpu, op, linear_address(cpu, op), value);
+  value = reg<T>(cpu, op->src);
+  return true;
+}
+
 template <class T>
 HUSK_GUEST_ACCESS bool store(Cpu& cpu, const Op* op, uint64_t linear, T value) {
   std::byte* host = cpu.tlb.find(cpu.tlb.write, linear, sizeof(T), cpu.context);

@@ -46,6 +46,7 @@ void Cpu::reset() {
   pending_ = {};
   cpl_ = 0;
   device.commit();
+  forget_debug_stop();
   fpu_unit->leave(fpu_state);
   fpu_state = fpu::FpuState{};
   flush_tlb_all();
@@ -88,6 +89,8 @@ contract::x86::VcpuState Cpu::capture() {
   fpu::save_image(fpu_state, state.fxsave);
   state.events.nmi_blocked = nmi_blocked;
   state.events.interrupt_shadow = shadow;
+  state.cpu_model = cpu_model_;
+  state.cpuid = cpuid_shown_;
   return state;
 }
 
@@ -98,6 +101,7 @@ Result<void> Cpu::restore(const VcpuState& state) {
     return fail(ErrorKind::kCorrupt, "vCPU state", "CR0 has paging without protection");
   if (long_wanted && (state.cr4 & kCr4Pae) == 0)
     return fail(ErrorKind::kCorrupt, "vCPU state", "long mode without CR4.PAE");
+  HUSK_TRY(adopt_cpuid(state));
   reset();
   std::copy_n(state.gpr.begin(), 16, regs.begin());
   rip = state.rip;

@@ -1,0 +1,82 @@
+#include "runtime/container_machine.h"
+
+#include <fmt/core.h>
+
+#include "husk/mapping.h"
+
+#include "agent/host/initramfs.h"
+#include "base/try.h"
+#include "runtime/hypervisor.h"
+#include "virtio/block.h"
+#include "virtio/console.h"
+#include "virtio/empty_store.h"
+
+namespace husk::runtime {
+namespace {
+
+constexpr size_t kControlPort = 2;
+// A kernel that tests its ciphers at every start spends a third of its boot on that.
+constexpr std::string_view kKernelOptions = "quiet panic=-1 cryptomgr.notests";
+
+// hvc0, hvc1 and the agent's port.
+Result<std::unique_ptr<virtio::Device>> make_console(agent::Client& agent) {
+  auto console = std::make_unique<virtio::Console>(
+      std::vector<virtio::Console::PortSpec>{{"husk.console", true, nullptr},
+                                             {"husk.log", true, nullptr},
+                                             {std::string(agent::kPortName), false, &agent}});
+  agent.attach(console->input(kControlPort));
+  return console;
+}
+
+Result<std::unique_ptr<virtio::Device>> make_empty_disk() {
+  return std::make_unique<virtio::Block>(std::make_unique<virtio::EmptyStore>(),
+                                         std::string(agent::kRootDiskSerial));
+}
+
+Result<void> add_root_disk(ManagedMachine& machine, const std::optional<std::string>& path) {
+  VirtioDeviceConfig root = VirtioDeviceConfig::block(path.value_or(""), true);
+  const auto serial = std::as_bytes(std::span(agent::kRootDiskSerial));
+  root.config.assign(serial.begin(), serial.end());
+  return path ? machine.add_virtio_device(root) : machine.add_device(root, make_empty_disk);
+}
+
+}  // namespace
+
+std::string container_command_line() {
+  return fmt::format("console={} {} {}", kSerialConsole, kKernelOptions, kContainerOptions);
+}
+
+Result<ContainerMachine> build_container_machine(const ContainerPlan& plan, agent::Client& agent,
+                                                 contract::ByteSink& serial) {
+  ContainerMachine made;
+  machine::VmConfig config = HUSK_TRY(mapping::to_machine(plan.config));
+  config.kernel_irqchip = plan.kernel_irqchip;
+  made.hypervisor = HUSK_TRY(open_hypervisor(plan.backend));
+  made.vm = HUSK_TRY(made.hypervisor->create_vm(config));
+  ManagedMachine& machine = made.machine();
+  MachineExtras extras;
+  extras.serial_output = &serial;
+  HUSK_TRY(machine.set_extras(std::move(extras)));
+  HUSK_TRY(
+      machine.add_device(VirtioDeviceConfig::console(), [&agent] { return make_console(agent); }));
+  HUSK_TRY(add_root_disk(machine, plan.config.root_disk));
+  HUSK_TRY(machine.add_virtio_device(VirtioDeviceConfig::entropy()));
+  if (!plan.config.vsock) return made;
+  VirtioDeviceConfig vsock = VirtioDeviceConfig::vsock();
+  if (!plan.vsock.empty()) vsock.path = plan.vsock;
+  HUSK_TRY(machine.add_virtio_device(vsock));
+  return made;
+}
+
+Result<void> boot_container_machine(const ContainerPlan& plan, const ContainerMachine& machine,
+                                    contract::ByteSink& serial) {
+  std::vector<std::string> modules = agent::kWantedModules;
+  if (plan.config.vsock) modules.emplace_back("vmw_vsock_virtio_transport");
+  MachineExtras extras;
+  extras.serial_output = &serial;
+  extras.initrd = HUSK_TRY(agent::build_initramfs(plan.kernel.modules, modules));
+  HUSK_TRY(machine.machine().set_extras(std::move(extras)));
+  return machine.machine().start();
+}
+
+}  // namespace husk::runtime

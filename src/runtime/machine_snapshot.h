@@ -1,0 +1,16 @@
+// A machine's state in a snapshot file's words.
+#pragma once
+
+#include "husk/error.h"
+
+#include "runtime/machine_state.h"
+#include "snapshot/contents.h"
+
+namespace husk::runtime {
+
+// What the file says besides memory; the caller adds backend, CPU model and identity.
+[[nodiscard]] snapshot::Contents to_contents(const MachineState& state);
+// kCorrupt for a snapshot that is not of a machine of ours.
+[[nodiscard]] Result<MachineState> from_contents(const snapshot::Contents& contents);
+
+}  // namespace husk::runtime
