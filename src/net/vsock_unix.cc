@@ -134,10 +134,12 @@ void VsockUnix::hear_greeting(uint64_t id, bool ended) {
     return;
   base::Fd socket = std::move(found->second);
   greetings_.erase(found);
-  if (end == std::string_view::npos) return;
-  const auto port = parse_greeting(text.substr(0, end));
+  // Also of a line that is none, for who is hung up on with something unread gets an error.
+  const size_t length = end == std::string_view::npos ? text.size() : end + 1;
   std::array<char, kMostGreeting> line;
-  if (!port || ::recv(socket.get(), line.data(), end + 1, MSG_DONTWAIT) < 0) return;
+  if (::recv(socket.get(), line.data(), length, MSG_DONTWAIT) <= 0) return;
+  const auto port = parse_greeting(text.substr(0, length - 1));
+  if (end == std::string_view::npos || !port) return;
   if (auto stream = make_stream(EPOLL_CTL_MOD, id, std::move(socket)))
     port_->open(*port, std::move(stream));
 }
