@@ -112,7 +112,10 @@ class Vsock(unittest.TestCase):
                 peer.settimeout(60)
                 peer.connect(PATH)
                 peer.sendall(text)
-                self.assertEqual(read_all(peer), b"")
+                try:
+                    self.assertEqual(read_all(peer), b"")
+                except ConnectionResetError:
+                    pass  # closed with some of it unread
 
     def test_the_guest_reaches_the_host(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
