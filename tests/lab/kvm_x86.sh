@@ -5,6 +5,7 @@ export HUSK_GUEST_DIR=/husk/guest HUSK_CACHE=/tmp/cache HUSK_FORCE_EXIT_ROUNDS="
 # TCG's VMRUN takes a guest's DR7 from the VMCB and arms nothing by it; INT3 there is no #BP that could be intercepted.
 export HUSK_NO_BREAKPOINTS="the lab's processor stops no guest at breakpoints"
 failed=0
+keep_vm &
 
 # expect STATUS TEXT COMMAND...: that exit status, and TEXT in what it prints.
 expect() {

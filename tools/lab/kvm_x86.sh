@@ -8,6 +8,6 @@ build=${BUILD:-build/release}
 exec tools/lab/x86.sh --timeout 840 \
   --file "$build/husk:/bin/husk" --file "$build/husk_agent_guest:/bin/husk_agent_guest" \
   --file "$build/seam_contract_test:/bin/seam_contract_test" --file "$build/kvm_ioctl_test:/bin/kvm_ioctl_test" \
-  --file "$build/kvm_roundtrips:/bin/kvm_roundtrips" \
+  --file "$build/lab_keep_vm:/bin/keep_vm" --file "$build/kvm_roundtrips:/bin/kvm_roundtrips" \
   --file .cache/guest:/husk/guest --file .cache/demo:/husk/demo \
   tests/lab/kvm_x86.sh "${ROUNDS:-500}"
