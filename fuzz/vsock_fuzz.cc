@@ -107,7 +107,10 @@ class Guest {
   }
 
   void operate(Input& input) {
-    switch (input.take<uint8_t>() % 12) {
+    const uint8_t what = input.take<uint8_t>() % 12;
+    const bool of_the_guest = what < 4 || what == 7 || what == 8;
+    if (of_the_guest && held_) hold(false);  // a paused guest does nothing
+    switch (what) {
       case 0:
       case 1:
       case 2:

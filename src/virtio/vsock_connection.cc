@@ -63,6 +63,7 @@ void VsockConnection::receive(const VsockHeader& packet, const Chain& chain) {
   const uint64_t there = chain.readable_bytes() - VsockHeader::kSize;
   if (packet.length > there || (guest_ends_ & kVsockNoSend) != 0 || !credit_.receive(packet.length))
     return abort();
+  if (packet.length == 0) return;
   if (stream_ == nullptr || (ends_ & kVsockNoReceive) != 0)
     return credit_.forward(packet.length);  // on its way when the host stopped listening
   const size_t before = held_.size();

@@ -228,6 +228,14 @@ TEST_F(VsockTest, WhatIsBehindThePayloadIsNotPartOfIt) {
   EXPECT_EQ(peer->got, "one");
 }
 
+TEST_F(VsockTest, DataOfNoLengthIsNone) {
+  const auto peer = connect();
+  say_data("");
+  EXPECT_FALSE(guest_->hear());
+  say_data("then some");
+  EXPECT_EQ(peer->got, "then some");
+}
+
 TEST_F(VsockTest, AGuestMaySendWhatItHasCreditForAndNoMore) {
   const auto peer = connect();
   peer->room = 1000;
