@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdlib>
@@ -14,7 +15,7 @@
 namespace husk::kvm_tests {
 std::function<int(int fd, unsigned long request)> on_ioctl;
 unsigned long absent_capability = kNoCapability;
-std::atomic<uint64_t> allocations{0}, locks{0}, ioctls{0};
+constinit thread_local uint64_t allocations = 0, locks = 0, ioctls = 0;
 }  // namespace husk::kvm_tests
 
 using namespace husk::kvm_tests;  // NOLINT(google-build-using-namespace)
@@ -26,7 +27,7 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
   va_start(arguments, request);
   void* const argument = va_arg(arguments, void*);
   va_end(arguments);
-  ioctls.fetch_add(1, std::memory_order_relaxed);
+  ++ioctls;
   if (on_ioctl) {
     if (const int error = on_ioctl(fd, request); error != 0) {
       errno = error;
@@ -41,7 +42,7 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
 
 void* __libc_malloc(size_t size);
 void* malloc(size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
+  ++allocations;
   return __libc_malloc(size);
 }
 
@@ -53,7 +54,7 @@ int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
     lock = reinterpret_cast<Lock>(::dlsym(RTLD_NEXT, "pthread_mutex_lock"));
     real.store(lock, std::memory_order_relaxed);
   }
-  locks.fetch_add(1, std::memory_order_relaxed);
+  ++locks;
   return lock(mutex);
 }
 }
