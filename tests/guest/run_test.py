@@ -395,10 +395,12 @@ class KilledHard(RunCase):
                 self.assertEqual({name for place in ("/tmp", "/dev/shm", "/var/tmp") for name in os.listdir(place)
                                   if "husk" in name} - elsewhere, set())
                 left = self.tree(cache)
-                self.assertEqual({name: sum_ for name, sum_ in left.items() if good.get(name) != sum_}, {},
+                # No two boots make the same base: that one is whole is shown by a run from it, which says nothing.
+                self.assertEqual({name: sum_ for name, sum_ in left.items()
+                                  if good.get(name) != sum_ and not (name in good and name.startswith("base/"))}, {},
                                  f"not as in {sorted(good)}")
-            if n == 9:  # what a killed one left does not stand in the next one's way
-                self.ran(BUSYBOX, "echo", "alive", out=b"alive\n", env=environment)
+                if n == 9 or any(name.endswith(".husk") for name in left):  # nor does it stand in the next one's way
+                    self.ran(BUSYBOX, "echo", "alive", out=b"alive\n", env=environment)
 
 
 if __name__ == "__main__":
