@@ -38,6 +38,7 @@ uint64_t total(const auto& spans) {
 template <class Use>
 size_t for_range(const auto& spans, size_t offset, size_t length, Use&& use) {
   size_t done = 0;
+  if (length == 0) return done;  // of which there may be no memory at all
   for (const auto& span : spans) {
     if (offset >= span.size()) {
       offset -= span.size();
