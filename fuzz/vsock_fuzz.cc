@@ -6,7 +6,8 @@
 //    streams than it may have;
 //  - a guest that sends more than its credit has its connection ended, so that what is held for a
 //    host that does not read is bounded;
-//  - a device that was restored has no streams.
+//  - a device that is held, or has needed a reset since before the step, gives no packets; one that
+//    was restored has no streams.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -158,11 +159,13 @@ class Guest {
     driver_.start(kQueues);
   }
   void hold(bool held) {
+    const bool goes_on = held_ && !held;
     held_ = held;
     if (held)
       driver_.transport().hold();
     else
       driver_.transport().go_on();
+    if (goes_on) hear();  // before anything else, which may break the device
   }
 
   void send(Input& input) {
@@ -253,8 +256,10 @@ class Guest {
   }
 
   void hear() {
+    const bool broken = driver_.broken();
+    const bool silent = held_ || (std::exchange(was_broken_, broken) && broken);
     while (const auto length = driver_.used(kReceive)) {
-      require(!rooms_.empty());
+      require(!silent && !rooms_.empty());
       check(*length);
       rooms_.erase(rooms_.begin());
     }
@@ -278,7 +283,7 @@ class Guest {
   std::vector<DeviceDriver::Buffer> rooms_;
   std::map<VsockKey, Told> told_;
   uint64_t next_room_ = 0;
-  bool held_ = false;
+  bool held_ = false, was_broken_ = false;
 };
 
 }  // namespace
