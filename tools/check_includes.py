@@ -34,7 +34,7 @@ ARROWS = {
     "kvm/common": MEMORY,
     "kvm": MEMORY | {"kvm/common"},
     "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "net", "oci", "snapshot", "agent/host", "agent/protocol", "api"},
-    "cli": MEMORY | {"runtime", "boot", "oci", "api", "agent/host", "agent/protocol"},
+    "cli": MEMORY | {"runtime", "boot", "oci", "snapshot", "api", "agent/host", "agent/protocol"},
 }
 
 
