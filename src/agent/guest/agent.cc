@@ -115,6 +115,9 @@ void Agent::handle(const Frame& frame) {
       return;
     case Type::kWindowSize:
       return resize(frame);
+    case Type::kResumed:
+      if (const auto moment = decode_moment(frame.payload)) take_over_moment_(*moment);
+      return;
     default:
       return;
   }

@@ -14,8 +14,12 @@ class Agent {
   // Makes the container's root as the request wants it; returns what went wrong, or nothing.
   using EnterRoot = std::string (*)(const RunRequest& request);
 
+  // Makes a guest that goes on from a snapshot one of the present.
+  using TakeOverMoment = void (*)(const Moment& moment);
+
   // `port` does not block and is closed across exec.
-  Agent(int port, EnterRoot enter_root) : port_(port), enter_root_(enter_root) {}
+  Agent(int port, EnterRoot enter_root, TakeOverMoment take_over_moment)
+      : port_(port), enter_root_(enter_root), take_over_moment_(take_over_moment) {}
 
   // Until the host knows how the command ended, or is gone. Blocks SIGCHLD, ignores
   // SIGPIPE, and collects every child of the process.
@@ -38,6 +42,7 @@ class Agent {
 
   int port_;
   EnterRoot enter_root_;
+  TakeOverMoment take_over_moment_;
   int children_ = -1;
   Command command_;
   FrameParser parser_;

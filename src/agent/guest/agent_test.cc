@@ -20,6 +20,7 @@ using ::testing::StartsWith;
 constexpr int kPatienceMs = 20'000;
 
 std::string no_root(const RunRequest&) { return {}; }
+void take_over(const Moment&) {}
 std::string bad_root(const RunRequest&) { return "no disk is the root"; }
 
 // The host's side, and the guest's process.
@@ -32,7 +33,7 @@ class Guest {
     if (pid_ == 0) {
       ::close(ends[0]);
       ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
-      Agent(ends[1], enter_root).run();
+      Agent(ends[1], enter_root, take_over).run();
       ::_exit(0);
     }
     ::close(ends[1]);

@@ -17,7 +17,7 @@ int main() {
   } else {
     // The lifecycle contract's marker; the guest has no network but its loopback.
     console_line("VMRS_READY 127.0.0.1");
-    Agent(port, enter_root).run();
+    Agent(port, enter_root, take_over_moment).run();
   }
   ::kill(-1, SIGKILL);
   ::sync();

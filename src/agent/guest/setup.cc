@@ -110,17 +110,6 @@ void add_entropy(const std::string& bytes) {
   ::close(fd);
 }
 
-// A snapshot's guest has the time and the random numbers of the moment it was taken at.
-void take_over_moment(const RunRequest& request) {
-  constexpr uint64_t kNsPerSecond = 1'000'000'000;
-  if (request.realtime_ns != 0) {
-    const timespec now{static_cast<time_t>(request.realtime_ns / kNsPerSecond),
-                       static_cast<long>(request.realtime_ns % kNsPerSecond)};
-    ::clock_settime(CLOCK_REALTIME, &now);
-  }
-  if (!request.entropy.empty()) add_entropy(request.entropy);
-}
-
 // The file systems that a container expects, in its new root.
 void mount_container_file_systems() {
   for (const char* path : {"/proc", "/sys", "/dev"}) ::mkdir(path, 0755);
@@ -144,6 +133,17 @@ void mount_container_file_systems() {
 }
 
 }  // namespace
+
+void take_over_moment(const Moment& moment) {
+  constexpr uint64_t kNsPerSecond = 1'000'000'000;
+  if (moment.realtime_ns != 0) {
+    const timespec now{static_cast<time_t>(moment.realtime_ns / kNsPerSecond),
+                       static_cast<long>(moment.realtime_ns % kNsPerSecond)};
+    ::clock_settime(CLOCK_REALTIME, &now);
+  }
+  if (!moment.entropy.empty()) add_entropy(moment.entropy);
+  if (!moment.hostname.empty()) ::sethostname(moment.hostname.data(), moment.hostname.size());
+}
 
 void mount_early() {
   ::mkdir("/proc", 0755);
@@ -186,7 +186,7 @@ int open_control_port() {
 }
 
 std::string enter_root(const RunRequest& request) {
-  take_over_moment(request);
+  take_over_moment({request.realtime_ns, request.entropy, {}});
   const std::string disk = wait_for("/sys/block", "serial", kRootDiskSerial);
   if (disk.empty() || !wait_for_sectors(disk)) return "no root disk appeared";
   for (const char* path : {"/lower", "/upper", "/root"}) ::mkdir(path, 0755);

@@ -9,6 +9,7 @@ namespace {
 
 constexpr auto kRetry = std::chrono::milliseconds(2);  // until the port takes more
 constexpr size_t kIncomingLimit = 8 << 20;
+constexpr size_t kOutgoingLimit = 4 << 20;  // of a snapshot's
 
 }  // namespace
 
@@ -66,14 +67,18 @@ void Client::drain() {
 void Client::send_all() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&] { return stopping_ || (!outgoing_.empty() && port_ != nullptr); });
+    changed_.wait(lock,
+                  [&] { return stopping_ || (!outgoing_.empty() && port_ != nullptr && !held_); });
     if (stopping_) return;
     const std::string bytes = std::exchange(outgoing_, {});
+    sending_ = true;
     contract::ByteInput* port = port_;
     lock.unlock();
     const size_t taken = port->push(std::as_bytes(std::span(bytes)));
     lock.lock();
     outgoing_.insert(0, bytes.substr(taken));
+    sending_ = false;
+    changed_.notify_all();
     if (taken == 0) changed_.wait_for(lock, kRetry, [&] { return stopping_; });
   }
 }
@@ -134,6 +139,55 @@ void Client::attach(contract::ByteInput& port) {
 void Client::assume_hello() {
   const std::lock_guard lock(mutex_);
   hello_ = true;
+}
+
+// What is on its way in either direction: half a frame of the guest's, and what it has not been
+// sent yet. All else is in the machine or was delivered.
+void Client::transfer(contract::StateArchive& state, std::string& half) {
+  state.version(1);
+  state.value(credit_);
+  state.check(credit_ <= kStdinWindow, "more credit than there is");
+  state.bytes(half, kMaxRunPayload + kHeaderSize);
+  state.bytes(outgoing_, kOutgoingLimit);
+}
+
+Result<std::vector<std::byte>> Client::position(uint64_t timeout_ns,
+                                                const std::function<Result<void>()>& work) {
+  std::unique_lock lock(mutex_);
+  held_ = true;
+  const bool quiet = changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), [&] {
+    return incoming_.empty() && !delivering_ && !sending_;
+  });
+  Result<void> done;
+  if (!quiet)
+    done = fail(ErrorKind::kTimeout, "container", "nobody takes its output; it cannot be captured");
+  else if (!started_ || result_.finished || outgoing_.size() > kOutgoingLimit)
+    done = fail(ErrorKind::kState, "container", "its command does not run; it cannot be captured");
+  else
+    done = work();
+  contract::StateArchive state;
+  std::string half(parser_.rest());
+  if (done) transfer(state, half);
+  held_ = false;
+  changed_.notify_all();
+  if (!done) return std::unexpected(done.error());
+  return state.take();
+}
+
+Result<void> Client::go_on(std::span<const std::byte> position, const Moment& moment) {
+  {
+    const std::lock_guard lock(mutex_);
+    contract::StateArchive state(position);
+    std::string half;
+    transfer(state, half);
+    if (auto read = state.finish("the agent's position"); !read) return read;
+    incoming_ = std::move(half);
+    outgoing_ += encode(Type::kResumed, encode_moment(moment));
+    hello_ = true;
+    started_ = true;
+  }
+  changed_.notify_all();
+  return {};
 }
 
 bool Client::wait_for_hello(uint64_t timeout_ns) {

@@ -8,8 +8,11 @@
 #include <string>
 #include <thread>
 
+#include "husk/error.h"
+
 #include "agent/protocol/message.h"
 #include "contract/byte_channel.h"
+#include "contract/state_archive.h"
 
 namespace husk::agent {
 
@@ -34,6 +37,13 @@ class Client : public contract::ByteSink {
   void attach(contract::ByteInput& port);
   // For an agent that said hello before the snapshot which its machine goes on from.
   void assume_hello();
+  // The conversation as it stands while `work` captures the machine, which is paused: for a client
+  // that goes on with the copy. kState without a command that runs; kTimeout when whoever takes the
+  // output does not within `timeout_ns`.
+  [[nodiscard]] Result<std::vector<std::byte>> position(uint64_t timeout_ns,
+                                                        const std::function<Result<void>()>& work);
+  // In place of a hello and run(): goes on from there, and first tells the guest of the present.
+  [[nodiscard]] Result<void> go_on(std::span<const std::byte> position, const Moment& moment);
   // Returns when the agent has said hello; false: not within `timeout_ns`.
   [[nodiscard]] bool wait_for_hello(uint64_t timeout_ns);
   // Sent as soon as the agent has said hello.
@@ -57,6 +67,7 @@ class Client : public contract::ByteSink {
 
  private:
   void deliver();
+  void transfer(contract::StateArchive& state, std::string& half);
   void handle(const Frame& frame);
   void send(std::string bytes);
   void send_all();
@@ -71,7 +82,7 @@ class Client : public contract::ByteSink {
   RunResult result_;
   size_t credit_ = kStdinWindow;
   std::atomic<bool> started_{false};
-  bool hello_ = false, stopping_ = false, delivering_ = false;
+  bool hello_ = false, stopping_ = false, delivering_ = false, sending_ = false, held_ = false;
   std::thread deliverer_, sender_;
 };
 

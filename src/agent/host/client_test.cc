@@ -421,5 +421,75 @@ TEST(RestoredClient, WaitsForAHelloAndNoLonger) {
   EXPECT_TRUE(client.wait_for_hello(5'000'000'000));
 }
 
+constexpr uint64_t kLong = 5'000'000'000;
+
+TEST_F(ClientTest, ACopyGoesOnInTheMiddleOfAFrameAndWithWhatWasNotSent) {
+  hello();
+  const std::string later = encode(Type::kStdout, "second");
+  guest_says(encode_number(Type::kStarted, 1) + encode(Type::kStdout, "first ") +
+             later.substr(0, 10));
+  const std::string input(100, 'i');
+  ASSERT_EQ(client.send_input(std::as_bytes(std::span(input))), input.size());
+  ASSERT_EQ(port.next()->type, Type::kStdin);
+  port.room = 0;
+  client.send_signal(15);
+  const auto position = client.position(kLong, [] { return Result<void>(); });
+  ASSERT_TRUE(position) << position.error().message();
+  EXPECT_EQ(out, "first ");
+
+  std::string copied;
+  Port port_of_copy;
+  Client copy([&](std::string_view text) { copied += text; }, [](std::string_view) {});
+  copy.attach(port_of_copy);
+  ASSERT_TRUE(copy.go_on(*position, {42, "entropy", "other"}));
+  EXPECT_EQ(port_of_copy.next()->type, Type::kSignal);
+  const auto frame = port_of_copy.next();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->type, Type::kResumed);
+  EXPECT_EQ(decode_moment(frame->payload)->realtime_ns, 42U);
+  EXPECT_TRUE(copy.started());
+  const std::string rest = later.substr(10) + encode_number(Type::kExited, 3);
+  copy.write(std::as_bytes(std::span(rest)));
+  copy.drain();
+  EXPECT_EQ(copied, "second");
+  EXPECT_EQ(copy.result().code, 3);
+  EXPECT_EQ(copy.send_input(std::as_bytes(std::span(std::string(kStdinWindow, 'i')))),
+            kStdinWindow - input.size());
+}
+
+TEST_F(ClientTest, SendsNothingWhileItsPositionIsTaken) {
+  hello();
+  guest_says(encode_number(Type::kStarted, 1));
+  std::thread sender;
+  const auto position = client.position(kLong, [&]() -> Result<void> {
+    sender = std::thread([this] { client.send_signal(15); });
+    EXPECT_TRUE(port.quiet());
+    return {};
+  });
+  sender.join();
+  ASSERT_TRUE(position);
+  EXPECT_EQ(port.next()->type, Type::kSignal);
+  Port port_of_copy;
+  Client copy([](std::string_view) {}, [](std::string_view) {});
+  copy.attach(port_of_copy);
+  ASSERT_TRUE(copy.go_on(*position, {}));
+  EXPECT_EQ(port_of_copy.next()->type, Type::kResumed) << "the signal came later";
+}
+
+TEST_F(ClientTest, HasNoPositionWithoutACommandThatRuns) {
+  const auto nothing = [] { return Result<void>(); };
+  hello();
+  EXPECT_FALSE(client.position(kLong, nothing));
+  guest_says(encode_number(Type::kStarted, 1) + encode_number(Type::kExited, 0));
+  ASSERT_TRUE(finished());
+  EXPECT_FALSE(client.position(kLong, nothing));
+}
+
+TEST(RestoredClient, RefusesAPositionThatIsNone) {
+  Client client([](std::string_view) {}, [](std::string_view) {});
+  const std::string text = "no position at all";
+  EXPECT_FALSE(client.go_on(std::as_bytes(std::span(text)), {}));
+}
+
 }  // namespace
 }  // namespace husk::agent

@@ -7,6 +7,11 @@ void put_u32(std::string& out, uint32_t value) {
   for (int i = 0; i < 4; ++i) out.push_back(static_cast<char>(value >> 8 * i));
 }
 
+void put_u64(std::string& out, uint64_t value) {
+  put_u32(out, static_cast<uint32_t>(value));
+  put_u32(out, static_cast<uint32_t>(value >> 32));
+}
+
 uint32_t get_u32(std::string_view bytes) {
   uint32_t value = 0;
   for (size_t i = 0; i < 4; ++i) value |= uint32_t{static_cast<uint8_t>(bytes[i])} << 8 * i;
@@ -30,6 +35,10 @@ class Reader {
     const uint32_t value = get_u32(rest_);
     rest_.remove_prefix(4);
     return value;
+  }
+  uint64_t long_number() {
+    const uint64_t low = number();
+    return low | uint64_t{number()} << 32;
   }
   std::string text() {
     const uint32_t size = number();
@@ -92,8 +101,7 @@ std::string encode_run(const RunRequest& request) {
   put_u32(out, (request.terminal ? 1u : 0u) | (request.input ? 2u : 0u));
   put_u32(out, request.rows);
   put_u32(out, request.columns);
-  put_u32(out, static_cast<uint32_t>(request.realtime_ns));
-  put_u32(out, static_cast<uint32_t>(request.realtime_ns >> 32));
+  put_u64(out, request.realtime_ns);
   put_text(out, request.entropy);
   return out;
 }
@@ -111,11 +119,28 @@ std::optional<RunRequest> decode_run(std::string_view payload) {
   request.input = (flags & 2) != 0;
   request.rows = reader.number();
   request.columns = reader.number();
-  request.realtime_ns = reader.number();
-  request.realtime_ns |= uint64_t{reader.number()} << 32;
+  request.realtime_ns = reader.long_number();
   request.entropy = reader.text();
   if (!reader.complete() || request.argv.empty()) return std::nullopt;
   return request;
+}
+
+std::string encode_moment(const Moment& moment) {
+  std::string out;
+  put_u64(out, moment.realtime_ns);
+  put_text(out, moment.entropy);
+  put_text(out, moment.hostname);
+  return out;
+}
+
+std::optional<Moment> decode_moment(std::string_view payload) {
+  Reader reader(payload);
+  Moment moment;
+  moment.realtime_ns = reader.long_number();
+  moment.entropy = reader.text();
+  moment.hostname = reader.text();
+  if (!reader.complete()) return std::nullopt;
+  return moment;
 }
 
 // A peer that broke the stream may go on sending for as long as it likes: nothing of it is kept.

@@ -31,6 +31,7 @@ enum class Type : uint8_t {
   kStdinClose = 3,
   kSignal = 4,      // u32 number
   kWindowSize = 5,  // u32 rows, u32 columns
+  kResumed = 9,     // the moment that a guest goes on at from a snapshot: see Moment
   // guest to host
   kHello = 16,  // u32 protocol version, then the kernel's release
   kStdout = 17,
@@ -74,6 +75,15 @@ struct RunRequest {
 [[nodiscard]] std::string encode_run(const RunRequest& request);  // the payload
 [[nodiscard]] std::optional<RunRequest> decode_run(std::string_view payload);
 
+// What a guest that goes on from a snapshot has to learn at once, its command already running.
+struct Moment {
+  uint64_t realtime_ns = 0;  // as in RunRequest
+  std::string entropy;
+  std::string hostname;  // empty: it keeps its own
+};
+[[nodiscard]] std::string encode_moment(const Moment& moment);
+[[nodiscard]] std::optional<Moment> decode_moment(std::string_view payload);
+
 // Cuts a byte stream into frames, each in time proportional to its own size.
 class FrameParser {
  public:
@@ -84,6 +94,7 @@ class FrameParser {
   [[nodiscard]] bool broken() const { return broken_; }
   // Bytes held back: those fed and not yet part of a frame that was taken.
   [[nodiscard]] size_t held() const { return buffer_.size() - taken_; }
+  [[nodiscard]] std::string_view rest() const { return std::string_view(buffer_).substr(taken_); }
 
  private:
   std::string buffer_;

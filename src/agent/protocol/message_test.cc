@@ -173,5 +173,18 @@ TEST(Run, TextsMayHoldAnyBytes) {
   EXPECT_FALSE(decoded->terminal);
 }
 
+TEST(Moment, RoundTripsAndRefusesEveryTruncation) {
+  const Moment moment{0x0123'4567'89ab'cdef, std::string("\0\1\2", 3), "other"};
+  const std::string payload = encode_moment(moment);
+  const auto got = decode_moment(payload);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->realtime_ns, moment.realtime_ns);
+  EXPECT_EQ(got->entropy, moment.entropy);
+  EXPECT_EQ(got->hostname, moment.hostname);
+  for (size_t length = 0; length < payload.size(); ++length)
+    EXPECT_FALSE(decode_moment(payload.substr(0, length))) << length;
+  EXPECT_FALSE(decode_moment(payload + "x"));
+}
+
 }  // namespace
 }  // namespace husk::agent
