@@ -181,6 +181,7 @@ Result<std::unique_ptr<MachineRun>> ManagedMachine::build(const Preparation& pre
   board.test_device = extras_.test_device;
   contract::ByteSink& serial = extras_.serial_output != nullptr ? *extras_.serial_output : dropped_;
   auto run = HUSK_TRY(factory_(board, *memory_, serial));
+  if (extras_.track_writes) HUSK_TRY(memory_->enable_dirty_tracking());
   HUSK_TRY(attach_devices(run->board()));
   HUSK_TRY(prepare(*run));
   return run;
@@ -254,8 +255,9 @@ Result<void> ManagedMachine::pause() {
 }
 
 Result<void> ManagedMachine::resume() {
-  HUSK_TRY(machine::check_state(Operation::kResume, state()));
-  state_ = VmState::kRunning;
+  VmState paused = VmState::kPaused;  // it may end at any moment
+  if (!state_.compare_exchange_strong(paused, VmState::kRunning))
+    return machine::check_state(Operation::kResume, paused);
   run_->resume();
   return {};
 }

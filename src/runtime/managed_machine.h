@@ -27,6 +27,7 @@ struct MachineExtras {
   std::string initrd;  // the bytes themselves, in place of VmConfig::initrd_path
   bool debug_exit = false;
   bool test_device = false;
+  bool track_writes = false;  // of a restored machine's memory, from its start on
 };
 
 using DeviceFactory = std::function<Result<std::unique_ptr<virtio::Device>>()>;

@@ -1,0 +1,222 @@
+// Snapshots of machines that write all the time: what is in the files is what memory was, whether
+// full, diff or live, and a diff costs what was written.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "runtime/capture.h"
+#include "runtime/hypervisor.h"
+#include "runtime/machine_snapshot.h"
+#include "runtime/testing/tiny_kernels.h"
+#include "snapshot/restore.h"
+#include "snapshot/verify.h"
+
+namespace husk::runtime {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace)
+using snapshot::Chain;
+using snapshot::Location;
+using snapshot::Sha256;
+
+constexpr uint64_t kFirst = 16 << 20;
+constexpr uint64_t kWritten = 16 << 20;
+
+// Writes a number that grows into each page from 16 to 32 MiB, for ever.
+const std::vector<uint8_t> kWriter = {0xbf, 0x00, 0x00, 0x00, 0x01,        // mov edi, 0x1000000
+                                      0x40,                                // inc eax
+                                      0x89, 0x07,                          // mov [edi], eax
+                                      0x81, 0xc7, 0x00, 0x10, 0x00, 0x00,  // add edi, 0x1000
+                                      0x81, 0xff, 0x00, 0x00, 0x00, 0x02,  // cmp edi, 0x2000000
+                                      0x72, 0xef,                          // jb inc
+                                      0xeb, 0xe8};                         // jmp mov
+
+class Capture : public ::testing::Test {
+ protected:
+  // A machine that has not started.
+  ManagedMachine& make(uint64_t memory) {
+    auto vm = hypervisor_->create_vm(
+        machine::VmConfig::builder().memory_bytes(memory).kernel(kernel_.path()).build().value());
+    vm_ = std::move(vm).value();
+    auto& machine = *vm_->as<ManagedMachine>();
+    capturer_ = std::make_unique<Capturer>(machine);
+    return machine;
+  }
+  ManagedMachine& start(uint64_t memory = 48 << 20) {
+    ManagedMachine& machine = make(memory);
+    EXPECT_TRUE(machine.start());
+    return machine;
+  }
+  ManagedMachine& machine() { return *vm_->as<ManagedMachine>(); }
+  // Returns when every page of the guest's was written once more.
+  void let_it_write() {
+    end_a_pass();
+    end_a_pass();
+  }
+  void end_a_pass() {
+    const uint32_t from = last_word();
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (last_word() == from && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ASSERT_NE(last_word(), from);
+  }
+  uint32_t last_word() {
+    uint32_t word = 0;
+    EXPECT_TRUE(vm_->memory().read(machine::GuestAddress{kFirst + kWritten - kPageSize},
+                                   std::as_writable_bytes(std::span(&word, 1))));
+    return word;
+  }
+  [[nodiscard]] std::string path(const std::string& name) const { return directory_ / name; }
+  [[nodiscard]] CaptureRequest request(const std::string& name) const {
+    return {*Location::parse(path(name))};
+  }
+  Result<CaptureReport> take(const CaptureRequest& request) {
+    return capturer_->capture(request, [this]() -> Result<snapshot::Contents> {
+      digest_ = *snapshot::sha256(machine().guest_memory().bytes());
+      return to_contents(HUSK_TRY(machine().capture()));
+    });
+  }
+  static Sha256 digest_of(const std::string& path) {
+    const auto chain = Chain::open(path);
+    if (!chain) return {};
+    return *snapshot::sha256((*snapshot::restore_memory(*chain))->bytes());
+  }
+
+  std::unique_ptr<machine::Hypervisor> hypervisor_ = open_hypervisor("soft").value();
+  KernelFile kernel_{kWriter};
+  oci::testing::TempDirectory directory_;
+  std::unique_ptr<machine::VirtualMachine> vm_;
+  std::unique_ptr<Capturer> capturer_;
+  Sha256 digest_{};  // of memory, at the last capture
+};
+
+template <class T>
+std::string error_of(const Result<T>& result) {
+  return result ? "no error" : result.error().message();
+}
+
+TEST_F(Capture, AChainOfFiftyIsWhatMemoryWas) {
+  start();
+  let_it_write();
+  ASSERT_TRUE(take(request("0")));
+  for (int link = 1; link < 50; ++link) {
+    auto next = request(std::to_string(link));
+    next.diff = true;
+    next.live = link % 5 == 0;
+    next.write.compress = link % 7 == 0;
+    const auto taken = take(next);
+    ASSERT_TRUE(taken) << error_of(taken);
+    if (link % 10 == 9) EXPECT_EQ(digest_of(next.to.path()), digest_) << link;
+  }
+  machine().halt();
+  const auto chain = Chain::open(path("49"));
+  ASSERT_TRUE(chain);
+  EXPECT_EQ(chain->links().size(), 50U);
+  EXPECT_TRUE(snapshot::verify(*chain).empty());
+  ASSERT_TRUE(snapshot::flatten(*chain, path("flat")));
+  EXPECT_EQ(digest_of(path("flat")), digest_);
+}
+
+TEST_F(Capture, ADiffCostsWhatWasWritten) {
+  start(512 << 20);
+  let_it_write();
+  ASSERT_TRUE(take(request("full")));
+  let_it_write();
+  auto diff = request("diff");
+  diff.diff = true;
+  const auto taken = take(diff);
+  ASSERT_TRUE(taken) << error_of(taken);
+  EXPECT_GE(std::filesystem::file_size(path("diff")), kWritten);
+  EXPECT_LT(std::filesystem::file_size(path("diff")), kWritten * 3 / 2);
+  EXPECT_EQ(digest_of(path("diff")), digest_);
+}
+
+TEST_F(Capture, ALiveOneIsWhatMemoryWasWhenTheGuestStood) {
+  start();
+  let_it_write();
+  auto live = request("live");
+  live.live = true;
+  const auto taken = take(live);
+  ASSERT_TRUE(taken) << error_of(taken);
+  EXPECT_GE(taken->rounds, 1U);
+  EXPECT_EQ(digest_of(path("live")), digest_);
+  let_it_write();  // it goes on
+}
+
+TEST_F(Capture, ARestoredMachineGoesOnWithDiffs) {
+  start();
+  let_it_write();
+  ASSERT_TRUE(take(request("first")));
+  machine().halt();
+
+  const auto chain = Chain::open(path("first"));
+  ASSERT_TRUE(chain);
+  ManagedMachine& again = make(48 << 20);
+  MachineExtras extras;
+  extras.track_writes = true;
+  ASSERT_TRUE(again.set_extras(std::move(extras)));
+  const auto state = from_contents(chain->tip().contents());
+  ASSERT_TRUE(state) << error_of(state);
+  capturer_->set_last(link_of(request("first").to, chain->tip().id()));
+  ASSERT_TRUE(again.start_from(*state, *snapshot::restore_memory(*chain)));
+  let_it_write();
+  auto diff = request("second");
+  diff.diff = true;
+  const auto taken = take(diff);
+  ASSERT_TRUE(taken) << error_of(taken);
+  EXPECT_LT(std::filesystem::file_size(path("second")), kWritten * 3 / 2);
+  EXPECT_EQ(digest_of(path("second")), digest_);
+}
+
+TEST_F(Capture, AFailedOneLosesNothingOfTheNext) {
+  start();
+  let_it_write();
+  ASSERT_TRUE(take(request("first")));
+  let_it_write();
+  auto taken_name = request("first");
+  taken_name.diff = true;
+  EXPECT_EQ(error_of(take(taken_name)),
+            path("first") + ": exists; a snapshot never replaces another");
+  auto next = request("next");
+  next.diff = true;
+  ASSERT_TRUE(take(next));
+  EXPECT_EQ(digest_of(path("next")), digest_);
+  let_it_write();  // it goes on
+}
+
+TEST_F(Capture, RefusesADiffThatHasNothingToBuildOn) {
+  start();
+  auto diff = request("diff");
+  diff.diff = true;
+  EXPECT_EQ(error_of(take(diff)), path("diff") + ": a diff needs a snapshot of this machine to " +
+                                      "build on; there is none yet");
+  ASSERT_TRUE(take(request("first")));
+  std::filesystem::create_directory(path("other"));
+  auto elsewhere = request("other/diff");
+  elsewhere.diff = true;
+  EXPECT_EQ(error_of(take(elsewhere)),
+            path("other/diff") + ": a diff lies beside the snapshot that it builds on, in " +
+                directory_.path());
+}
+
+TEST_F(Capture, RefusesADiskThatTheGuestMayWriteTo) {
+  const std::string disk = path("disk");
+  std::ofstream(disk) << std::string(4096, 'x');
+  ManagedMachine& machine = make(48 << 20);
+  ASSERT_TRUE(machine.add_virtio_device(VirtioDeviceConfig::block(disk, false)));
+  ASSERT_TRUE(machine.start());
+  EXPECT_EQ(error_of(take(request("one"))),
+            disk + ": is a disk that the guest may write to; no snapshot can keep it yet");
+  EXPECT_FALSE(std::filesystem::exists(path("one")));
+}
+
+TEST_F(Capture, RefusesAMachineThatHasEnded) {
+  start();
+  machine().halt();
+  EXPECT_FALSE(take(request("one")));
+  EXPECT_FALSE(std::filesystem::exists(path("one")));
+}
+
+}  // namespace
+}  // namespace husk::runtime
