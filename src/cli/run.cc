@@ -1,20 +1,17 @@
 // husk run: a command of an image in a machine of its own, as `docker run` would.
 #include <fmt/core.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <csignal>
-#include <thread>
+#include <cstdlib>
 
-#include "base/log.h"
 #include "base/try.h"
+#include "cli/attend.h"
 #include "cli/cpu_flag.h"
 #include "cli/exit_codes.h"
 #include "cli/machine_options.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/size.h"
-#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "runtime/container.h"
 #include "runtime/hypervisor.h"
@@ -32,59 +29,6 @@ struct RunOptions {
   CLI::Option* entrypoint_given = nullptr;
   std::vector<std::string> words;  // the image and the command
   bool remove = false;
-};
-
-void write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    text.remove_prefix(static_cast<size_t>(n));
-  }
-}
-
-// Takes the process's signals on a thread of its own and passes them on to the command; the
-// terminal's size too.
-class SignalForwarder {
- public:
-  static void block() {
-    const sigset_t set = forwarded();
-    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-  }
-  explicit SignalForwarder(runtime::Container& container)
-      : container_(container), thread_([this] { run(); }) {}
-  ~SignalForwarder() {
-    stopping_ = true;
-    ::pthread_kill(thread_.native_handle(), SIGTERM);
-    thread_.join();
-  }
-  SignalForwarder(const SignalForwarder&) = delete;
-  SignalForwarder& operator=(const SignalForwarder&) = delete;
-
- private:
-  static sigset_t forwarded() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH})
-      sigaddset(&set, signal);
-    return set;
-  }
-  void run() {
-    const sigset_t set = forwarded();
-    for (int signal = 0; ::sigwait(&set, &signal) == 0 && !stopping_;) {
-      if (signal == SIGWINCH) {
-        winsize size{};
-        if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
-          container_.resize(size.ws_row, size.ws_col);
-      } else {
-        container_.send_signal(signal);
-      }
-    }
-  }
-  runtime::Container& container_;
-  std::atomic<bool> stopping_{false};
-  std::thread thread_;
 };
 
 // What the flags mean together, and what they leave to the environment.
@@ -105,56 +49,19 @@ Result<void> resolve(RunOptions& options) {
         std::getenv(entry.c_str());  // as Docker: a name alone passes the host's value on
     entry += std::string("=") + (value == nullptr ? "" : value);
   }
-  winsize size{};
-  if (container.terminal && ::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
-    container.rows = size.ws_row;
-    container.columns = size.ws_col;
-  }
+  const TerminalSize size = container.terminal ? terminal_size() : TerminalSize{};
+  container.rows = size.rows;
+  container.columns = size.columns;
   return {};
-}
-
-// Where the command's output goes. The progress line leaves before the first byte of it.
-runtime::ContainerOutput outputs(Progress& progress) {
-  runtime::ContainerOutput output;
-  output.out = [&progress](std::string_view text) {
-    progress.stop();
-    write_all(STDOUT_FILENO, text);
-  };
-  output.err = [&progress](std::string_view text) {
-    progress.stop();
-    write_all(STDERR_FILENO, text);
-  };
-  output.serial = [](std::string_view line) {
-    base::log(base::LogLevel::kDebug, "serial: {}", line);
-  };
-  output.state = [&progress](const lifecycle::VmState& state) {
-    if (state.kind() == lifecycle::VmState::Kind::kStarting) progress.now("starting the machine");
-    if (state.is_ready()) progress.stop();
-    base::log(base::LogLevel::kDebug, "state: {}", state.to_string());
-  };
-  return output;
-}
-
-// Passes terminal, input and signals on until the command has ended.
-Result<runtime::ContainerExit> attend(runtime::Container& running,
-                                      const runtime::ContainerOptions& options) {
-  std::optional<RawTerminal> raw;
-  if (options.terminal) raw.emplace();
-  const SignalForwarder signals(running);
-  std::optional<InputPump> input;
-  if (options.input)
-    input.emplace(
-        STDIN_FILENO, [&](std::span<const std::byte> data) { return running.send_input(data); },
-        [&] { running.close_input(); });
-  return running.wait();
 }
 
 Result<int> run(RunOptions& options) {
   HUSK_TRY(resolve(options));
-  SignalForwarder::block();
+  block_signals();
   Progress progress("preparing " + options.container.image);
   const auto running = HUSK_TRY(runtime::Container::start(options.container, outputs(progress)));
-  const runtime::ContainerExit exit = HUSK_TRY(attend(*running, options.container));
+  const runtime::ContainerExit exit =
+      HUSK_TRY(attend(*running, {options.container.terminal, options.container.input}));
   progress.stop();
   if (!exit.reason.empty()) report(exit.reason);
   return exit.code;

@@ -15,16 +15,21 @@
 #include "base/random.h"
 #include "base/try.h"
 #include "oci/prepare.h"
+#include "runtime/capture.h"
 #include "runtime/container_machine.h"
 #include "runtime/guest_kernel.h"
 #include "runtime/hypervisor.h"
+#include "runtime/machine_snapshot.h"
 #include "runtime/managed_machine.h"
 #include "runtime/warm_start.h"
+#include "snapshot/restore.h"
 
 namespace husk::runtime {
 namespace {
 
 constexpr size_t kEntropyBytes = 64;
+constexpr uint64_t kOutputLimitNs = 2'000'000'000;  // for a reader of the output, while paused
+constexpr std::string_view kAgentState = "agent";   // where a snapshot keeps its conversation
 constexpr const char* kGuestAddress = "127.0.0.1";  // its only network is its loopback
 constexpr std::string_view kPanicMarker = "Kernel panic - not syncing: ";
 
@@ -100,22 +105,49 @@ class RunningContainer : public Container {
     agent::RunRequest request = HUSK_TRY(request_for(options, image.config));
     const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
     HUSK_TRY(describe(options, image, kernel));
-    request.hostname = config_.name;
-    const ContainerPlan plan{HUSK_TRY(resolve_backend(options.backend)), config_, kernel,
-                             options.kernel_irqchip, options.vsock};
-    made_ = HUSK_TRY(build_container_machine(plan, client_, serial_));
-    machine_ = &made_.machine();
-    client_.set_on_finished([this] { finished(); });
-    report_state();
+    request.hostname = record_.config.name;
+    record_.backend = HUSK_TRY(resolve_backend(options.backend));
+    const ContainerPlan plan{record_.backend, record_.config, kernel, options.kernel_irqchip,
+                             options.vsock};
+    HUSK_TRY(build(plan));
     const auto started = options.cold ? boot(plan, request) : go_on(plan, request);
     report_state();
     return started;
   }
 
+  Result<void> begin_from(const RestoreOptions& options) {
+    const auto chain = HUSK_TRY(options.from.open_chain());
+    snapshot::Contents contents = chain.tip().contents();
+    record_ = HUSK_TRY(get_record(contents, options.from.text()));
+    if (!options.backend.empty()) record_.backend = HUSK_TRY(resolve_backend(options.backend));
+    record_.config.name = options.name.empty() ? fmt::format("husk-{}", ::getpid()) : options.name;
+    HUSK_TRY(record_.config.validate());
+    HUSK_TRY(build({record_.backend, record_.config, {}, record_.kernel_irqchip, {}}));
+    HUSK_TRY(machine_->restore_devices(contents.machine.devices));
+    const auto position = HUSK_TRY(take_state(contents, kAgentState));
+    const MachineState state = HUSK_TRY(from_contents(contents));
+    auto memory = HUSK_TRY(snapshot::restore_memory(chain));
+    MachineExtras extras;
+    extras.serial_output = &serial_;
+    extras.track_writes = true;
+    HUSK_TRY(machine_->set_extras(std::move(extras)));
+    capturer_->set_last(link_of(options.from, chain.tip().id()));
+    const std::string entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
+    HUSK_TRY(client_.go_on(position, {base::realtime_ns(), entropy, options.hostname}));
+    HUSK_TRY(machine_->start_from(state, std::move(memory)));
+    if (options.rows != 0) resize(options.rows, options.columns);
+    has_gone_on();
+    return {};
+  }
+
+  Result<CaptureReport> capture(const CaptureRequest& request) override {
+    return capturer_->capture(request, [this] { return describe_now(); });
+  }
+
   size_t send_input(std::span<const std::byte> data) override { return client_.send_input(data); }
   void close_input() override { client_.close_input(); }
   void resize(uint32_t rows, uint32_t columns) override { client_.send_window_size(rows, columns); }
-  const lifecycle::VmConfig& config() const override { return config_; }
+  const ContainerRecord& record() const override { return record_; }
 
   void send_signal(int number) override {
     if (client_.started()) return client_.send_signal(number);
@@ -148,6 +180,29 @@ class RunningContainer : public Container {
     return boot_container_machine(plan, made_, serial_);
   }
 
+  Result<void> build(const ContainerPlan& plan) {
+    made_ = HUSK_TRY(build_container_machine(plan, client_, serial_));
+    machine_ = &made_.machine();
+    capturer_ = std::make_unique<Capturer>(*machine_);
+    client_.set_on_finished([this] { finished(); });
+    report_state();
+    return {};
+  }
+
+  // While the machine is paused: all of it but memory, and how far its agent and this client are.
+  Result<snapshot::Contents> describe_now() {
+    snapshot::Contents contents;
+    const auto capture_machine = [&]() -> Result<void> {
+      contents = to_contents(HUSK_TRY(machine_->capture()));
+      return {};
+    };
+    auto position = HUSK_TRY(client_.position(kOutputLimitNs, capture_machine));
+    contents.machine.devices = HUSK_TRY(machine_->snapshot_devices());
+    contents.states.push_back({std::string(kAgentState), std::move(position)});
+    HUSK_TRY(put_record(record_, contents));
+    return contents;
+  }
+
   // From the base snapshot, where there can be one.
   Result<void> go_on(const ContainerPlan& plan, agent::RunRequest request) {
     auto warm = warm_start(plan);
@@ -160,10 +215,14 @@ class RunningContainer : public Container {
     client_.assume_hello();
     client_.run(request);
     HUSK_TRY(machine_->start_from(warm->state, std::move(warm->memory)));
+    has_gone_on();
+    return {};
+  }
+
+  void has_gone_on() {
     report_state();
     const std::lock_guard lock(report_mutex_);
     ready_ip_ = kGuestAddress;  // as the agent had said before the snapshot
-    return {};
   }
 
   // On a vCPU's thread.
@@ -211,26 +270,31 @@ class RunningContainer : public Container {
   // The operator's view of the machine; building goes by it.
   Result<void> describe(const ContainerOptions& options, const oci::PreparedImage& image,
                         const GuestKernel& kernel) {
-    config_.name = options.name.empty() ? fmt::format("husk-{}", ::getpid()) : options.name;
-    config_.namespace_name = "default";
-    config_.kernel = kernel.path;
-    config_.root_disk = image.root_path;
-    config_.cpus = options.vcpus;
-    config_.cpu_model = options.cpu_model;
-    config_.vsock = !options.vsock.empty();
-    config_.memory_mb = options.memory_bytes >> 20;
-    config_.cmdline = container_command_line();
-    return config_.validate();
+    record_.config.name = options.name.empty() ? fmt::format("husk-{}", ::getpid()) : options.name;
+    record_.config.namespace_name = "default";
+    record_.config.kernel = kernel.path;
+    record_.config.root_disk = image.root_path;
+    record_.config.cpus = options.vcpus;
+    record_.config.cpu_model = options.cpu_model;
+    record_.config.vsock = !options.vsock.empty();
+    record_.config.memory_mb = options.memory_bytes >> 20;
+    record_.config.cmdline = container_command_line();
+    record_.image = image.digest;
+    record_.kernel_irqchip = options.kernel_irqchip;
+    record_.terminal = options.terminal;
+    record_.input = options.input;
+    return record_.config.validate();
   }
 
   ContainerOutput output_;
-  lifecycle::VmConfig config_;
+  ContainerRecord record_;
   std::mutex report_mutex_;
   std::optional<std::string> ready_ip_, failure_;
   SerialWatch serial_;
   std::atomic<int> early_signal_{0};
   ContainerMachine made_;
   ManagedMachine* machine_ = nullptr;
+  std::unique_ptr<Capturer> capturer_;
   agent::Client client_;  // goes before the machine, which its thread looks at
 };
 
@@ -240,6 +304,13 @@ Result<std::unique_ptr<Container>> Container::start(const ContainerOptions& opti
                                                     ContainerOutput output) {
   auto container = std::make_unique<RunningContainer>(std::move(output));
   HUSK_TRY(container->begin(options));
+  return container;
+}
+
+Result<std::unique_ptr<Container>> Container::restore(const RestoreOptions& options,
+                                                      ContainerOutput output) {
+  auto container = std::make_unique<RunningContainer>(std::move(output));
+  HUSK_TRY(container->begin_from(options));
   return container;
 }
 

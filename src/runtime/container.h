@@ -15,6 +15,9 @@
 #include "husk/error.h"
 #include "husk/lifecycle.h"
 
+#include "runtime/capture_request.h"
+#include "runtime/container_record.h"
+
 namespace husk::runtime {
 
 struct ContainerOptions {
@@ -37,6 +40,14 @@ struct ContainerOptions {
   uint32_t rows = 0, columns = 0;
 };
 
+struct RestoreOptions {
+  snapshot::Location from;
+  std::string name;      // empty: one is made
+  std::string hostname;  // empty: as it was
+  std::string backend;   // empty: the one that it was captured on
+  uint32_t rows = 0, columns = 0;
+};
+
 struct ContainerExit {
   int code = 0;
   std::string reason;  // why it could not be executed, for 126 and 127
@@ -53,6 +64,10 @@ class Container {
   // Prepares the image, builds the machine and starts it.
   [[nodiscard]] static Result<std::unique_ptr<Container>> start(const ContainerOptions& options,
                                                                 ContainerOutput output);
+  // Goes on from a snapshot of one, in a machine of its own: of one snapshot there may be any
+  // number at once.
+  [[nodiscard]] static Result<std::unique_ptr<Container>> restore(const RestoreOptions& options,
+                                                                  ContainerOutput output);
   virtual ~Container() = default;
 
   // Any thread.
@@ -61,7 +76,10 @@ class Container {
   virtual void close_input() = 0;
   virtual void send_signal(int number) = 0;  // before the command runs: ends the machine
   virtual void resize(uint32_t rows, uint32_t columns) = 0;
-  [[nodiscard]] virtual const lifecycle::VmConfig& config() const = 0;
+  // What it is; has `config`.
+  [[nodiscard]] virtual const ContainerRecord& record() const = 0;
+  // It goes on meanwhile or afterwards, whatever comes of it.
+  [[nodiscard]] virtual Result<CaptureReport> capture(const CaptureRequest& request) = 0;
 
   // Until the command has ended and the machine is off.
   [[nodiscard]] virtual Result<ContainerExit> wait() = 0;
