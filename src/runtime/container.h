@@ -1,12 +1,10 @@
 // One command of an image in a machine of its own: what `husk run` does, for any caller.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +15,7 @@
 
 #include "runtime/capture_request.h"
 #include "runtime/container_record.h"
+#include "runtime/running_command.h"
 
 namespace husk::runtime {
 
@@ -48,18 +47,13 @@ struct RestoreOptions {
   uint32_t rows = 0, columns = 0;
 };
 
-struct ContainerExit {
-  int code = 0;
-  std::string reason;  // why it could not be executed, for 126 and 127
-};
-
 // The callbacks run on a thread of the container's.
 struct ContainerOutput {
   std::function<void(std::string_view)> out, err, serial;
   std::function<void(const lifecycle::VmState&)> state;  // every change of it
 };
 
-class Container {
+class Container : public RunningCommand {
  public:
   // Prepares the image, builds the machine and starts it.
   [[nodiscard]] static Result<std::unique_ptr<Container>> start(const ContainerOptions& options,
@@ -68,21 +62,14 @@ class Container {
   // number at once.
   [[nodiscard]] static Result<std::unique_ptr<Container>> restore(const RestoreOptions& options,
                                                                   ContainerOutput output);
-  virtual ~Container() = default;
 
-  // Any thread.
-  virtual size_t send_input(
-      std::span<const std::byte> data) = 0;  // how much was taken; 0: none now
-  virtual void close_input() = 0;
-  virtual void send_signal(int number) = 0;  // before the command runs: ends the machine
-  virtual void resize(uint32_t rows, uint32_t columns) = 0;
-  // What it is; has `config`.
+  // RunningCommand is the container's first command. A signal before it runs ends the machine;
+  // wait() returns when the machine is off, too.
+
   [[nodiscard]] virtual const ContainerRecord& record() const = 0;
-  // It goes on meanwhile or afterwards, whatever comes of it.
+  [[nodiscard]] const lifecycle::VmConfig& config() const { return record().config; }
+  // A snapshot of it, from any thread. It goes on, whatever comes of that.
   [[nodiscard]] virtual Result<CaptureReport> capture(const CaptureRequest& request) = 0;
-
-  // Until the command has ended and the machine is off.
-  [[nodiscard]] virtual Result<ContainerExit> wait() = 0;
 };
 
 }  // namespace husk::runtime

@@ -1,48 +1,25 @@
 #include "snapshot/location.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 
+#include "base/directories.h"
 #include "base/try.h"
 
 namespace husk::snapshot {
-namespace {
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : value;
-}
-
-Result<void> make_directories(const std::filesystem::path& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  if (errno != ENOENT || path.parent_path() == path || path.parent_path().empty())
-    return fail_errno(path, "cannot make the snapshot directory");
-  HUSK_TRY(make_directories(path.parent_path()));
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return fail_errno(path, "cannot make the snapshot directory");
-}
-
-}  // namespace
-
 Result<std::string> default_store_directory() {
-  if (auto directory = environment("HUSK_SNAPSHOTS"); !directory.empty()) return directory;
+  if (auto directory = base::environment("HUSK_SNAPSHOTS"); !directory.empty()) return directory;
   if (::geteuid() == 0) return "/var/lib/husk/snapshots";
-  if (const auto data = environment("XDG_DATA_HOME"); data.starts_with('/'))
-    return data + "/husk/snapshots";
-  if (const auto home = environment("HOME"); home.starts_with('/'))
-    return home + "/.local/share/husk/snapshots";
-  return fail(ErrorKind::kNotFound, "snapshot directory",
-              "none of HUSK_SNAPSHOTS, XDG_DATA_HOME and HOME is set");
+  return HUSK_TRY(base::default_directory("snapshot directory", "HUSK_SNAPSHOTS", "XDG_DATA_HOME",
+                                          ".local/share")) +
+         "/snapshots";
 }
 
 Result<Store> open_default_store() {
   const std::string directory =
       std::filesystem::absolute(HUSK_TRY(default_store_directory())).lexically_normal().string();
-  HUSK_TRY(make_directories(directory));
+  HUSK_TRY(base::make_directories(directory, "snapshot directory"));
   return Store::open(directory);
 }
 
