@@ -1,29 +1,26 @@
-// A container's command on this process's terminal: its output, its input, its signals.
+// A running command and the user's terminal: input, signals and size go in until it has ended.
 #pragma once
 
 #include "husk/error.h"
 
-#include "cli/progress.h"
-#include "runtime/container.h"
+#include "runtime/running_command.h"
 
 namespace husk::cli {
 
-// Before the process has a second thread: signals are for attend().
-void block_signals();
+// Leaves the signals that attend() passes on to it. Before any thread is started.
+void block_forwarded_signals();
 
-// Where the command's output goes. The progress line leaves before the first byte of it.
-[[nodiscard]] runtime::ContainerOutput outputs(Progress& progress);
-
-// What is passed on to the command besides signals.
-struct Streams {
-  bool terminal = false;  // standard input is one, and is put into raw mode
-  bool input = false;
+struct Attendance {
+  bool input = false;     // standard input is the command's
+  bool terminal = false;  // which is a terminal, and raw meanwhile
 };
+[[nodiscard]] Result<runtime::ContainerExit> attend(runtime::RunningCommand& command,
+                                                    const Attendance& attendance);
 
-// Passes terminal, input and signals on until the command has ended.
-[[nodiscard]] Result<runtime::ContainerExit> attend(runtime::Container& running, Streams streams);
+// All of it, to a descriptor; nobody reads it any more: the command need not know.
+void write_all(int fd, std::string_view text);
 
-// This process's terminal; zeroes, where it has none.
+// Of the terminal that standard input is.
 struct TerminalSize {
   uint32_t rows = 0, columns = 0;
 };

@@ -20,7 +20,7 @@ Result<int> restore(const RestoreFlags& flags) {
   const TerminalSize size = terminal_size();
   options.rows = size.rows;
   options.columns = size.columns;
-  block_signals();
+  block_forwarded_signals();
   Progress progress("restoring " + flags.from);
   const auto running = HUSK_TRY(runtime::Container::restore(options, outputs(progress)));
   const bool terminal = running->record().terminal && ::isatty(STDIN_FILENO) != 0;

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "base/log.h"
 #include "base/try.h"
 #include "cli/attend.h"
 #include "cli/cpu_flag.h"
@@ -55,13 +56,35 @@ Result<void> resolve(RunOptions& options) {
   return {};
 }
 
+// Where the command's output goes. The progress line leaves before the first byte of it.
+runtime::ContainerOutput outputs(Progress& progress) {
+  runtime::ContainerOutput output;
+  output.out = [&progress](std::string_view text) {
+    progress.stop();
+    write_all(STDOUT_FILENO, text);
+  };
+  output.err = [&progress](std::string_view text) {
+    progress.stop();
+    write_all(STDERR_FILENO, text);
+  };
+  output.serial = [](std::string_view line) {
+    base::log(base::LogLevel::kDebug, "serial: {}", line);
+  };
+  output.state = [&progress](const lifecycle::VmState& state) {
+    if (state.kind() == lifecycle::VmState::Kind::kStarting) progress.now("starting the machine");
+    if (state.is_ready()) progress.stop();
+    base::log(base::LogLevel::kDebug, "state: {}", state.to_string());
+  };
+  return output;
+}
+
 Result<int> run(RunOptions& options) {
   HUSK_TRY(resolve(options));
-  block_signals();
+  block_forwarded_signals();
   Progress progress("preparing " + options.container.image);
   const auto running = HUSK_TRY(runtime::Container::start(options.container, outputs(progress)));
   const runtime::ContainerExit exit =
-      HUSK_TRY(attend(*running, {options.container.terminal, options.container.input}));
+      HUSK_TRY(attend(*running, {options.container.input, options.container.terminal}));
   progress.stop();
   if (!exit.reason.empty()) report(exit.reason);
   return exit.code;

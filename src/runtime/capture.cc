@@ -14,32 +14,36 @@ namespace {
 constexpr size_t kFewPages = 1024;   // copied within a pause, in a few milliseconds
 constexpr uint32_t kMostRounds = 8;  // of a guest that writes faster than it is copied
 
-// A machine that stands still while this lives.
+// A machine that stands still while this lives. One that somebody has paused stays so; pauses and
+// captures of a machine come from one thread.
 class Pause {
  public:
   [[nodiscard]] static Result<Pause> of(ManagedMachine& machine, uint64_t& longest_ns) {
     const uint64_t start = base::monotonic_ns();
-    HUSK_TRY(machine.pause());
-    return Pause(machine, longest_ns, start);
+    const bool paused_before = machine.state() == machine::VmState::kPaused;
+    if (!paused_before) HUSK_TRY(machine.pause());
+    return Pause(machine, longest_ns, start, !paused_before);
   }
   ~Pause() {
     if (machine_ == nullptr) return;
-    (void)machine_->resume();  // refused by a machine that has ended, which is as well
+    if (resume_) (void)machine_->resume();  // refused by a machine that has ended, which is as well
     longest_ns_ = std::max(longest_ns_, base::monotonic_ns() - start_);
   }
   Pause(Pause&& other) noexcept
       : machine_(std::exchange(other.machine_, nullptr)),
         longest_ns_(other.longest_ns_),
-        start_(other.start_) {}
+        start_(other.start_),
+        resume_(other.resume_) {}
   Pause& operator=(Pause&&) = delete;
 
  private:
-  Pause(ManagedMachine& machine, uint64_t& longest_ns, uint64_t start)
-      : machine_(&machine), longest_ns_(longest_ns), start_(start) {}
+  Pause(ManagedMachine& machine, uint64_t& longest_ns, uint64_t start, bool resume)
+      : machine_(&machine), longest_ns_(longest_ns), start_(start), resume_(resume) {}
 
   ManagedMachine* machine_;
   uint64_t& longest_ns_;
   uint64_t start_;
+  bool resume_;
 };
 
 Result<void> refuse_written_disks(const ManagedMachine& machine) {

@@ -11,7 +11,7 @@ struct CaptureRequest {
   snapshot::Location to;
   bool diff = false;  // only what was written since the machine's last snapshot, which lies beside
   bool live = false;  // memory is copied while the machine runs, and held twice until it is written
-  snapshot::WriteOptions write;
+  snapshot::WriteOptions write{};
 };
 
 struct CaptureReport {

@@ -23,9 +23,9 @@ Result<Store> open_default_store() {
   return Store::open(directory);
 }
 
-Result<Location> Location::parse(const std::string& text) {
+Result<Location> Location::parse(const std::string& text, const std::string& directory) {
   if (text.find('/') == std::string::npos) {
-    Store store = HUSK_TRY(open_default_store());
+    Store store = HUSK_TRY(directory.empty() ? open_default_store() : Store::open(directory));
     std::string path = HUSK_TRY(store.path_of(text));
     return Location(text, std::move(path), std::move(store));
   }

@@ -21,8 +21,10 @@ namespace husk::snapshot {
 
 class Location {
  public:
-  // kInvalidArgument for what is neither a name nor a path. Nothing needs to be there yet.
-  [[nodiscard]] static Result<Location> parse(const std::string& text);
+  // kInvalidArgument for what is neither a name nor a path. Nothing needs to be there yet. A name
+  // is in `store`; empty: in the default one.
+  [[nodiscard]] static Result<Location> parse(const std::string& text,
+                                              const std::string& store = {});
 
   [[nodiscard]] const std::string& text() const { return text_; }  // as the user wrote it
   [[nodiscard]] const std::string& path() const { return path_; }  // absolute

@@ -78,10 +78,11 @@ TEST_F(LocationTest, TheDefaultIsTheUsersDataDirectory) {
   ::unsetenv("HUSK_SNAPSHOTS");
   const auto place = default_store_directory();
   ASSERT_TRUE(place);
-  if (::geteuid() == 0)
+  if (::geteuid() == 0) {
     EXPECT_EQ(*place, "/var/lib/husk/snapshots");
-  else
+  } else {
     EXPECT_TRUE(place->ends_with("/husk/snapshots"));
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ void add_snapshot(CLI::App& app, Action& chosen) {
   auto* verb =
       app.add_subcommand("snapshot", "Snapshots of machines: names in the store, or paths");
   verb->require_subcommand(1);
+  add_snapshot_create(*verb, chosen);
   add_snapshot_ls(*verb, chosen);
   add_snapshot_tree(*verb, chosen);
   add_snapshot_inspect(*verb, chosen);

@@ -10,6 +10,7 @@
 
 namespace husk::cli {
 
+void add_snapshot_create(CLI::App& app, Action& chosen);
 void add_snapshot_ls(CLI::App& app, Action& chosen);
 void add_snapshot_tree(CLI::App& app, Action& chosen);
 void add_snapshot_inspect(CLI::App& app, Action& chosen);

@@ -20,15 +20,15 @@ using snapshot::Chain;
 using snapshot::Location;
 using snapshot::Sha256;
 
-constexpr uint64_t kFirst = 16 << 20;
+constexpr uint64_t kFirst = 20 << 20;
 constexpr uint64_t kWritten = 16 << 20;
 
-// Writes a number that grows into each page from 16 to 32 MiB, for ever.
-const std::vector<uint8_t> kWriter = {0xbf, 0x00, 0x00, 0x00, 0x01,        // mov edi, 0x1000000
+// Writes a number that grows into each page from 20 to 36 MiB, for ever.
+const std::vector<uint8_t> kWriter = {0xbf, 0x00, 0x00, 0x40, 0x01,        // mov edi, 0x1400000
                                       0x40,                                // inc eax
                                       0x89, 0x07,                          // mov [edi], eax
                                       0x81, 0xc7, 0x00, 0x10, 0x00, 0x00,  // add edi, 0x1000
-                                      0x81, 0xff, 0x00, 0x00, 0x00, 0x02,  // cmp edi, 0x2000000
+                                      0x81, 0xff, 0x00, 0x00, 0x40, 0x02,  // cmp edi, 0x2400000
                                       0x72, 0xef,                          // jb inc
                                       0xeb, 0xe8};                         // jmp mov
 
@@ -57,7 +57,8 @@ class Capture : public ::testing::Test {
   void end_a_pass() {
     const uint32_t from = last_word();
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (last_word() == from && std::chrono::steady_clock::now() < until)
+    while (last_word() == from && machine().state() == machine::VmState::kRunning &&
+           std::chrono::steady_clock::now() < until)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     ASSERT_NE(last_word(), from);
   }
@@ -107,7 +108,9 @@ TEST_F(Capture, AChainOfFiftyIsWhatMemoryWas) {
     next.write.compress = link % 7 == 0;
     const auto taken = take(next);
     ASSERT_TRUE(taken) << error_of(taken);
-    if (link % 10 == 9) EXPECT_EQ(digest_of(next.to.path()), digest_) << link;
+    if (link % 10 == 9) {
+      EXPECT_EQ(digest_of(next.to.path()), digest_) << link;
+    }
   }
   machine().halt();
   const auto chain = Chain::open(path("49"));
