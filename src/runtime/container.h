@@ -53,6 +53,13 @@ class Container : public RunningCommand {
   // wait() returns when the machine is off, too.
 
   [[nodiscard]] virtual const lifecycle::VmConfig& config() const = 0;
+  // By which its image wants to be stopped, as it writes it; empty: SIGTERM.
+  [[nodiscard]] virtual const std::string& stop_signal() const = 0;
+
+  // Any thread. Ends the machine, whatever it does: wait() says 137.
+  virtual void kill() = 0;
+  [[nodiscard]] virtual Result<void> pause() = 0;
+  [[nodiscard]] virtual Result<void> resume() = 0;
 };
 
 }  // namespace husk::runtime
