@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   cli::add_run(app, chosen);
   cli::add_restore(app, chosen);
   cli::add_boot(app, chosen);
+  cli::add_machines(app, chosen);
   cli::add_snapshot(app, chosen);
   cli::add_doctor(app, chosen);
   try {

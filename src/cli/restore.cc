@@ -1,8 +1,7 @@
 // husk restore: a container goes on from its snapshot, as if its command had been started here.
-#include <unistd.h>
-
 #include "base/try.h"
 #include "cli/attend.h"
+#include "cli/host.h"
 #include "cli/report.h"
 #include "cli/verbs.h"
 #include "runtime/hypervisor.h"
@@ -12,22 +11,39 @@ namespace {
 
 struct RestoreFlags {
   std::string from, name, hostname, backend;
+  bool detach = false, remove = false;
 };
 
+// As far as the snapshot's head tells; all of it is looked at when the machine is made.
+Result<registry::Record> record_of(const RestoreFlags& flags, const snapshot::Location& from) {
+  const snapshot::Chain chain = HUSK_TRY(from.open_chain());
+  const auto was = HUSK_TRY(runtime::get_record(chain.tip().contents(), flags.from));
+  registry::Record record;
+  record.name = flags.name;
+  record.image = was.image;
+  record.backend = flags.backend.empty() ? was.backend : flags.backend;
+  record.cpu_model = name(was.config.cpu_model);
+  record.kernel = was.config.kernel.string();
+  record.memory_mb = was.config.memory_mb;
+  record.cpus = was.config.cpus;
+  record.detached = flags.detach;
+  record.remove = flags.remove || !flags.detach;
+  return record;
+}
+
 Result<int> restore(const RestoreFlags& flags) {
-  runtime::RestoreOptions options{HUSK_TRY(snapshot::Location::parse(flags.from)), flags.name,
-                                  flags.hostname, flags.backend};
-  const TerminalSize size = terminal_size();
+  runtime::RestoreOptions options{HUSK_TRY(snapshot::Location::parse(flags.from)), {}, {}, {}};
+  const registry::Record record = HUSK_TRY(record_of(flags, options.from));
+  options.hostname = flags.hostname;
+  options.backend = flags.backend;
+  const TerminalSize size = flags.detach ? TerminalSize{} : terminal_size();
   options.rows = size.rows;
   options.columns = size.columns;
-  block_forwarded_signals();
-  Progress progress("restoring " + flags.from);
-  const auto running = HUSK_TRY(runtime::Container::restore(options, outputs(progress)));
-  const bool terminal = running->record().terminal && ::isatty(STDIN_FILENO) != 0;
-  const auto exit = HUSK_TRY(attend(*running, {terminal, running->record().input}));
-  progress.stop();
-  if (!exit.reason.empty()) report(exit.reason);
-  return exit.code;
+  const auto start = [&](const std::string& name, runtime::ContainerOutput output) {
+    options.name = name;
+    return runtime::Container::restore(options, std::move(output));
+  };
+  return host({record, "restoring " + flags.from, start});
 }
 
 }  // namespace
@@ -40,6 +56,8 @@ void add_restore(CLI::App& app, Action& chosen) {
   verb->add_option("--hostname", flags->hostname, "The guest's host name, in place of its old one");
   verb->add_option("--backend", flags->backend, "Other than the one that it was captured on")
       ->check(CLI::IsMember(runtime::backend_names()));
+  verb->add_flag("-d,--detach", flags->detach, "Print the machine's id and leave it running");
+  verb->add_flag("--rm", flags->remove, "Remove the machine when it ends (always so without -d)");
   verb->callback([flags, &chosen] {
     chosen = [flags] {
       const auto code = restore(*flags);

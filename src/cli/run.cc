@@ -1,16 +1,11 @@
 // husk run: a command of an image in a machine of its own, as `docker run` would.
-#include <fmt/core.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
-#include "base/log.h"
 #include "base/try.h"
 #include "cli/attend.h"
 #include "cli/cpu_flag.h"
-#include "cli/exit_codes.h"
+#include "cli/host.h"
 #include "cli/machine_options.h"
-#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/size.h"
 #include "cli/verbs.h"
@@ -29,7 +24,7 @@ struct RunOptions {
   std::string entrypoint;
   CLI::Option* entrypoint_given = nullptr;
   std::vector<std::string> words;  // the image and the command
-  bool remove = false;
+  bool detach = false, remove = false;
 };
 
 // What the flags mean together, and what they leave to the environment.
@@ -39,7 +34,7 @@ Result<void> resolve(RunOptions& options) {
   if (container.vcpus < 1 || container.vcpus > 64)
     return fail(ErrorKind::kInvalidArgument, "--cpus", "must be 1 to 64");
   container.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
-  if (container.terminal && ::isatty(STDIN_FILENO) == 0)
+  if (container.terminal && !options.detach && ::isatty(STDIN_FILENO) == 0)
     return fail(ErrorKind::kInvalidArgument, "-t", "standard input is not a terminal");
   if (options.entrypoint_given->count() != 0) container.entrypoint = options.entrypoint;
   container.image = options.words.front();
@@ -50,44 +45,38 @@ Result<void> resolve(RunOptions& options) {
         std::getenv(entry.c_str());  // as Docker: a name alone passes the host's value on
     entry += std::string("=") + (value == nullptr ? "" : value);
   }
-  const TerminalSize size = container.terminal ? terminal_size() : TerminalSize{};
-  container.rows = size.rows;
-  container.columns = size.columns;
+  if (container.terminal && !options.detach) {
+    const TerminalSize size = terminal_size();
+    container.rows = size.rows;
+    container.columns = size.columns;
+  }
   return {};
 }
 
-// Where the command's output goes. The progress line leaves before the first byte of it.
-runtime::ContainerOutput outputs(Progress& progress) {
-  runtime::ContainerOutput output;
-  output.out = [&progress](std::string_view text) {
-    progress.stop();
-    write_all(STDOUT_FILENO, text);
-  };
-  output.err = [&progress](std::string_view text) {
-    progress.stop();
-    write_all(STDERR_FILENO, text);
-  };
-  output.serial = [](std::string_view line) {
-    base::log(base::LogLevel::kDebug, "serial: {}", line);
-  };
-  output.state = [&progress](const lifecycle::VmState& state) {
-    if (state.kind() == lifecycle::VmState::Kind::kStarting) progress.now("starting the machine");
-    if (state.is_ready()) progress.stop();
-    base::log(base::LogLevel::kDebug, "state: {}", state.to_string());
-  };
-  return output;
+// What the registry is told before there is a machine.
+registry::Record record_of(const RunOptions& options) {
+  const runtime::ContainerOptions& container = options.container;
+  registry::Record record;
+  record.name = container.name;
+  record.image = container.image;
+  record.command = container.command;
+  record.backend = container.backend;
+  record.cpu_model = options.cpu_model;
+  record.kernel = container.kernel;
+  record.memory_mb = container.memory_bytes >> 20;
+  record.cpus = container.vcpus;
+  record.detached = options.detach;
+  record.remove = options.remove || !options.detach;
+  return record;
 }
 
-Result<int> run(RunOptions& options) {
-  HUSK_TRY(resolve(options));
-  block_forwarded_signals();
-  Progress progress("preparing " + options.container.image);
-  const auto running = HUSK_TRY(runtime::Container::start(options.container, outputs(progress)));
-  const runtime::ContainerExit exit =
-      HUSK_TRY(attend(*running, {options.container.input, options.container.terminal}));
-  progress.stop();
-  if (!exit.reason.empty()) report(exit.reason);
-  return exit.code;
+int run(RunOptions& options) {
+  if (const auto resolved = resolve(options); !resolved) return report(resolved.error());
+  const auto start = [&](const std::string& name, runtime::ContainerOutput output) {
+    options.container.name = name;
+    return runtime::Container::start(options.container, std::move(output));
+  };
+  return host({record_of(options), "preparing " + options.container.image, start});
 }
 
 }  // namespace
@@ -116,7 +105,8 @@ void add_run(CLI::App& app, Action& chosen) {
   verb->add_option("--name", container.name, "Name of the machine");
   verb->add_flag("-i,--interactive", container.input, "Keep standard input open");
   verb->add_flag("-t,--tty", container.terminal, "Give the command a terminal");
-  verb->add_flag("--rm", options->remove, "Remove everything afterwards (always so)");
+  verb->add_flag("-d,--detach", options->detach, "Print the machine's id and leave it running");
+  verb->add_flag("--rm", options->remove, "Remove the machine when it ends (always so without -d)");
   verb->callback([verb, options, &chosen] {
     options->words = verb->remaining();
     if (!options->words.empty() && options->words.front() == "--")
@@ -127,8 +117,7 @@ void add_run(CLI::App& app, Action& chosen) {
       if (options->words.empty()) return report("run: no image given");
       if (options->words.front().starts_with("-"))
         return report("run: unknown flag " + options->words.front());
-      const auto code = run(*options);
-      return code ? *code : report(code.error());
+      return run(*options);
     };
   });
 }

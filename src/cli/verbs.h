@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 void add_run(CLI::App& app, Action& chosen);
 void add_restore(CLI::App& app, Action& chosen);
 void add_boot(CLI::App& app, Action& chosen);
+void add_machines(CLI::App& app, Action& chosen);  // ps, logs, stop, ...
 void add_snapshot(CLI::App& app, Action& chosen);
 void add_doctor(CLI::App& app, Action& chosen);
 

@@ -62,10 +62,11 @@ Machine read_machine(MachineFolder folder, const std::string& name) {
 
 }  // namespace
 
-Result<std::string> Registry::default_directory() {
-  if (auto own = base::environment("HUSK_STATE"); !own.empty()) return own;
-  if (::geteuid() == 0) return "/var/lib/husk";
-  return base::default_directory("state directory", "HUSK_STATE", "XDG_STATE_HOME", ".local/state");
+Result<Registry> Registry::open_default() {
+  if (base::environment("HUSK_STATE").empty() && ::geteuid() == 0) return open("/var/lib/husk");
+  const std::string directory = HUSK_TRY(
+      base::default_directory("state directory", "HUSK_STATE", "XDG_STATE_HOME", ".local/state"));
+  return open(directory);
 }
 
 Result<Registry> Registry::open(const std::string& directory) {

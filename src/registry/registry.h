@@ -23,7 +23,7 @@ struct Machine {
 class Registry {
  public:
   // HUSK_STATE, else /var/lib/husk for root, else husk in XDG_STATE_HOME or ~/.local/state.
-  [[nodiscard]] static Result<std::string> default_directory();
+  [[nodiscard]] static Result<Registry> open_default();
   // Makes the directory (mode 0700) where there is none.
   [[nodiscard]] static Result<Registry> open(const std::string& directory);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "husk/mapping.h"
 
@@ -105,6 +106,7 @@ class RunningContainer : public Container {
     agent::RunRequest request = HUSK_TRY(request_for(options, image.config));
     const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
     HUSK_TRY(describe(options, image, kernel));
+    record_.stop_signal = image.config.stop_signal;
     request.hostname = record_.config.name;
     record_.backend = HUSK_TRY(resolve_backend(options.backend));
     const ContainerPlan plan{record_.backend, record_.config, kernel, options.kernel_irqchip,
@@ -151,9 +153,11 @@ class RunningContainer : public Container {
 
   void send_signal(int number) override {
     if (client_.started()) return client_.send_signal(number);
-    early_signal_ = number;
-    machine_->end().reach(EndReason::kStopped, 0);
+    end_by(number);
   }
+  void kill() override { end_by(SIGKILL); }
+  Result<void> pause() override { return changed(machine_->pause()); }
+  Result<void> resume() override { return changed(machine_->resume()); }
 
   Result<ContainerExit> wait() override {
     machine_->wait();
@@ -169,7 +173,7 @@ class RunningContainer : public Container {
     const agent::RunResult result = client_.result();
     if (result.failed) return fail(ErrorKind::kBackend, "container", result.reason);
     if (result.finished) return ContainerExit{result.code, result.reason};
-    if (early_signal_ != 0) return ContainerExit{128 + early_signal_, {}};
+    if (ended_by_ != 0) return ContainerExit{128 + ended_by_, {}};
     if (!serial_.panic().empty())
       return fail(ErrorKind::kBackend, "guest kernel panic", serial_.panic());
     return fail(ErrorKind::kBackend, "guest", "it ended without saying how the command did");
@@ -235,6 +239,16 @@ class RunningContainer : public Container {
     tell_state();
   }
 
+  void end_by(int signal) {
+    ended_by_ = signal;
+    machine_->end().reach(EndReason::kStopped, 0);
+  }
+
+  Result<void> changed(Result<void> result) {
+    report_state();
+    return result;
+  }
+
   void report_state() {
     const std::lock_guard lock(report_mutex_);
     tell_state();
@@ -291,7 +305,7 @@ class RunningContainer : public Container {
   std::mutex report_mutex_;
   std::optional<std::string> ready_ip_, failure_;
   SerialWatch serial_;
-  std::atomic<int> early_signal_{0};
+  std::atomic<int> ended_by_{0};  // a signal that the command was not there to take
   ContainerMachine made_;
   ManagedMachine* machine_ = nullptr;
   std::unique_ptr<Capturer> capturer_;

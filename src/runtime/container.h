@@ -68,7 +68,13 @@ class Container : public RunningCommand {
 
   [[nodiscard]] virtual const ContainerRecord& record() const = 0;
   [[nodiscard]] const lifecycle::VmConfig& config() const { return record().config; }
-  // A snapshot of it, from any thread. It goes on, whatever comes of that.
+
+  // Any thread. Ends the machine, whatever it does: wait() says 137.
+  virtual void kill() = 0;
+  [[nodiscard]] virtual Result<void> pause() = 0;
+  [[nodiscard]] virtual Result<void> resume() = 0;
+  // A snapshot of it, from the thread that pauses and resumes it. It goes on as it was, whatever
+  // comes of that.
   [[nodiscard]] virtual Result<CaptureReport> capture(const CaptureRequest& request) = 0;
 };
 

@@ -21,6 +21,7 @@ constexpr const char* kKind = "kind";
 constexpr const char* kContainer = "container";
 constexpr const char* kName = "name";
 constexpr const char* kImage = "image";
+constexpr const char* kStopSignal = "stop_signal";
 constexpr const char* kRoot = "root";
 constexpr const char* kFingerprint = "root_fingerprint";
 constexpr const char* kKernel = "kernel";
@@ -76,6 +77,7 @@ Result<void> put_record(const ContainerRecord& record, snapshot::Contents& conte
   identity[kKind] = kContainer;
   identity[kName] = record.config.name;
   identity[kImage] = record.image;
+  identity[kStopSignal] = record.stop_signal;
   identity[kRoot] = root;
   identity[kFingerprint] = HUSK_TRY(fingerprint(root));
   identity[kKernel] = record.config.kernel.string();
@@ -101,6 +103,7 @@ Result<ContainerRecord> get_record(const snapshot::Contents& contents, const std
   ContainerRecord record;
   record.backend = origin.backend;
   record.image = value(kImage);
+  record.stop_signal = value(kStopSignal);
   const std::string flags = value(kFlags);
   const auto has = [&](const char* flag) { return flags.find(flag) != std::string::npos; };
   record.terminal = has(kTerminal);

@@ -14,7 +14,8 @@ namespace husk::runtime {
 struct ContainerRecord {
   lifecycle::VmConfig config;  // with root_disk
   std::string backend;
-  std::string image;  // its digest
+  std::string image;        // its digest
+  std::string stop_signal;  // by which the image wants to be stopped; empty: SIGTERM
   bool kernel_irqchip = false;
   bool terminal = false;
   bool input = false;

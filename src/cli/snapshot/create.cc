@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/try.h"
+#include "cli/machines/each.h"
 #include "cli/snapshot/entry_json.h"
 #include "cli/snapshot/serve.h"
 #include "cli/snapshot/verbs.h"
@@ -21,9 +22,9 @@ struct CreateOptions {
 
 Result<void> run(const CreateOptions& options) {
   const auto to = HUSK_TRY(snapshot::Location::parse(options.to));
-  const auto registry =
-      HUSK_TRY(registry::Registry::open(HUSK_TRY(registry::Registry::default_directory())));
-  const registry::Machine machine = HUSK_TRY(registry.find(options.machine));
+  const auto known = HUSK_TRY(registry::Registry::open_default());
+  const registry::Machine machine = HUSK_TRY(known.find(options.machine));
+  HUSK_TRY(machines::check_running(machine.record));
   // The other process may be in another directory, and have another store.
   const bool is_name = options.to.find('/') == std::string::npos;
   const api::Json request{{"verb", kSnapshotVerb},
@@ -33,7 +34,7 @@ Result<void> run(const CreateOptions& options) {
                           {"live", options.live},
                           {"compress", options.compress}};
   api::Json answer = HUSK_TRY(control::ask(machine.folder.at(registry::kControlSocket), request,
-                                           options.machine, std::nullopt));
+                                           machines::label(machine.record), std::nullopt));
   answer.erase("ok");
   if (options.format == "json") {
     print_json(answer);

@@ -1,0 +1,29 @@
+// A process of its own for a machine that stays when the command line returns.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/fd.h"
+
+namespace husk::cli {
+
+// In the new process: how it lets go of the one that was started.
+class Launch {
+ public:
+  explicit Launch(base::Fd pipe) : pipe_(std::move(pipe)) {}
+  // The machine runs: the first process prints `line` and ends with 0; from here on what this one
+  // says goes to the file `messages`, or nowhere. False: the first one is gone already, and nobody
+  // knows of the machine.
+  [[nodiscard]] bool succeeded(const std::string& line, const std::string& messages);
+
+ private:
+  base::Fd pipe_;
+};
+
+// Runs `work` in a new session, without standard input; until succeeded() it shares standard error
+// with this process and goes when this one does. Returns, in both processes, the process's exit
+// code. Before any thread is started.
+[[nodiscard]] int detached(const std::function<int(Launch&)>& work);
+
+}  // namespace husk::cli

@@ -1,0 +1,29 @@
+// A machine in this process, or in one of its own that stays: what `husk run` and `husk restore`
+// have in common.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "husk/error.h"
+
+#include "registry/record.h"
+#include "runtime/container.h"
+
+namespace husk::cli {
+
+struct Hosting {
+  registry::Record record;  // what the registry is told before there is a machine
+  std::string waiting_for;  // what the user is told meanwhile
+  // Makes the container, by the name that the registry gave it.
+  std::function<Result<std::unique_ptr<runtime::Container>>(const std::string& name,
+                                                            runtime::ContainerOutput output)>
+      start;
+};
+
+// From nothing to the machine's end, or until it runs if it is detached; returns the process's exit
+// code. Before any thread is started.
+[[nodiscard]] int host(const Hosting& hosting);
+
+}  // namespace husk::cli
