@@ -20,6 +20,7 @@
 #include "runtime/guest_kernel.h"
 #include "runtime/hypervisor.h"
 #include "runtime/managed_machine.h"
+#include "runtime/serial_watch.h"
 #include "runtime/warm_start.h"
 
 namespace husk::runtime {
@@ -27,37 +28,6 @@ namespace {
 
 constexpr size_t kEntropyBytes = 64;
 constexpr const char* kGuestAddress = "127.0.0.1";  // its only network is its loopback
-constexpr std::string_view kPanicMarker = "Kernel panic - not syncing: ";
-
-// The serial console, line by line: the ready marker, a panic's reason, and the lines for whoever
-// wants them.
-class SerialWatch : public contract::ByteSink {
- public:
-  using LineHandler = std::function<void(std::string_view)>;
-  explicit SerialWatch(LineHandler on_line) : on_line_(std::move(on_line)) {}
-  void write(std::span<const std::byte> data) override {
-    for (const std::byte byte : data) {
-      const char c = static_cast<char>(byte);
-      if (c == '\n') {
-        take_line();
-      } else if (c != '\r' && line_.size() < 1024) {
-        line_ += c;
-      }
-    }
-  }
-  // Once the machine has ended.
-  [[nodiscard]] const std::string& panic() const { return panic_; }
-
- private:
-  void take_line() {
-    on_line_(line_);
-    if (const size_t at = line_.find(kPanicMarker); at != std::string::npos && panic_.empty())
-      panic_ = line_.substr(at + kPanicMarker.size());
-    line_.clear();
-  }
-  LineHandler on_line_;
-  std::string line_, panic_;
-};
 
 // Entrypoint and Cmd as Docker combines them.
 std::vector<std::string> arguments(const ContainerOptions& options,
@@ -87,8 +57,16 @@ class RunningContainer : public Container {
  public:
   explicit RunningContainer(ContainerOutput output)
       : output_(std::move(output)),
-        serial_([this](std::string_view line) { on_serial_line(line); }),
-        client_(output_.out, output_.err) {}
+        serial_([this](std::string_view line) { on_serial_line(line); },
+                [this](std::string_view address) {
+                  ready(address);
+                  report_state();
+                }),
+        client_(agent::SessionKind::kMain,
+                [this](const base::Fd& giving_up) {
+                  return machine_->connect_vsock(agent::kPort, {.giving_up = giving_up.get()});
+                },
+                {.out = output_.out, .err = output_.err, .finished = [this] { finished(); }}) {}
   ~RunningContainer() override {
     if (machine_ != nullptr) machine_->halt();
   }
@@ -105,9 +83,8 @@ class RunningContainer : public Container {
     request.hostname = config_.name;
     const ContainerPlan plan{HUSK_TRY(resolve_backend(options.backend)), config_, kernel,
                              options.kernel_irqchip, options.vsock};
-    made_ = HUSK_TRY(build_container_machine(plan, client_, serial_));
+    made_ = HUSK_TRY(build_container_machine(plan, serial_));
     machine_ = &made_.machine();
-    client_.set_on_finished([this] { finished(); });
     report_state();
     const auto started = options.cold ? boot(plan, request) : go_on(plan, request);
     report_state();
@@ -128,6 +105,11 @@ class RunningContainer : public Container {
   Result<void> pause() override { return changed(machine_->pause()); }
   Result<void> resume() override { return changed(machine_->resume()); }
 
+  Result<std::unique_ptr<RunningCommand>> exec(const ExecOptions& options,
+                                               CommandOutput output) override {
+    return exec_over(HUSK_TRY(machine_->connect_vsock(agent::kPort)), options, std::move(output));
+  }
+
   Result<ContainerExit> wait() override {
     machine_->wait();
     client_.drain();
@@ -145,6 +127,7 @@ class RunningContainer : public Container {
     if (ended_by_ != 0) return ContainerExit{128 + ended_by_, {}};
     if (!serial_.panic().empty())
       return fail(ErrorKind::kBackend, "guest kernel panic", serial_.panic());
+    if (!result.reason.empty()) return fail(ErrorKind::kBackend, "guest", result.reason);
     return fail(ErrorKind::kBackend, "guest", "it ended without saying how the command did");
   }
 
@@ -162,23 +145,23 @@ class RunningContainer : public Container {
     }
     request.realtime_ns = base::realtime_ns();
     request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
-    client_.assume_hello();
     client_.run(request);
     HUSK_TRY(machine_->start_from(warm->state, std::move(warm->memory)));
     report_state();
-    const std::lock_guard lock(report_mutex_);
-    ready_ip_ = kGuestAddress;  // as the agent had said before the snapshot
+    ready(kGuestAddress);  // as the agent had said before the snapshot
     return {};
   }
 
   // On a vCPU's thread.
   void on_serial_line(std::string_view line) {
     if (output_.serial) output_.serial(line);
-    const auto ip = lifecycle::parse_ready_line(line);
-    if (!ip) return;
+  }
+
+  // The agent listens.
+  void ready(std::string_view address) {
+    client_.begin();
     const std::lock_guard lock(report_mutex_);
-    ready_ip_ = *ip;
-    tell_state();
+    ready_ip_ = address;
   }
 
   void end_by(int signal) {
@@ -193,9 +176,6 @@ class RunningContainer : public Container {
 
   void report_state() {
     const std::lock_guard lock(report_mutex_);
-    tell_state();
-  }
-  void tell_state() {
     if (!output_.state) return;
     const auto state = failure_ ? machine::VmState::kError : machine_->state();
     output_.state(mapping::to_lifecycle(state, {ready_ip_, failure_}));

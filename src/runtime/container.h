@@ -13,6 +13,7 @@
 #include "husk/error.h"
 #include "husk/lifecycle.h"
 
+#include "runtime/exec.h"
 #include "runtime/running_command.h"
 
 namespace husk::runtime {
@@ -28,7 +29,7 @@ struct ContainerOptions {
   std::string backend = "auto";
   CpuModel cpu_model = CpuModel::kHost;
   bool cold = false;            // boot, in place of going on from a base snapshot
-  std::string vsock;            // where the guest's vsock ports are reached; empty: it has none
+  std::string vsock;            // where the guest's vsock ports are reached; empty: nowhere
   bool kernel_irqchip = false;  // see machine::VmConfig
   uint64_t memory_bytes = 0;    // whole MiB
   uint32_t vcpus = 1;
@@ -51,6 +52,10 @@ class Container : public RunningCommand {
 
   // RunningCommand is the container's first command. A signal before it runs ends the machine;
   // wait() returns when the machine is off, too.
+
+  // A further command, once the first one runs; see exec.h. It goes before the container.
+  [[nodiscard]] virtual Result<std::unique_ptr<RunningCommand>> exec(const ExecOptions& options,
+                                                                     CommandOutput output) = 0;
 
   [[nodiscard]] virtual const lifecycle::VmConfig& config() const = 0;
   // By which its image wants to be stopped, as it writes it; empty: SIGTERM.

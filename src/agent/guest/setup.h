@@ -14,9 +14,6 @@ void mount_early();
 // console and left out.
 void load_modules();
 
-// Waits, bounded, for the control port and opens it. -1: there is none.
-int open_control_port();
-
 // Takes over the moment that the request tells, mounts the root image with a writable layer over it
 // and makes it the root directory. An empty string on success, or what went wrong.
 std::string enter_root(const RunRequest& request);
