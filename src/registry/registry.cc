@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/directories.h"
@@ -51,13 +52,15 @@ Record dead_record(const std::string& folder, const Error& error) {
   return record;
 }
 
-// The folder's name is the beginning of the id; another's is foreign.
-Machine read_machine(MachineFolder folder, const std::string& name) {
+// The folder's name is the beginning of the id; another's is foreign. Nothing: it was removed
+// meanwhile, for a folder loses its name before its files.
+std::optional<Machine> read_machine(MachineFolder folder, const std::string& name) {
   auto record = folder.read();
   if (record && record->short_id() != name)
     record = fail(ErrorKind::kCorrupt, folder.path(), "holds the record of another machine");
-  if (record) return {std::move(folder), std::move(*record)};
-  return {std::move(folder), dead_record(name, record.error())};
+  if (record) return Machine{std::move(folder), std::move(*record)};
+  if (!fs::exists(folder.path())) return std::nullopt;
+  return Machine{std::move(folder), dead_record(name, record.error())};
 }
 
 }  // namespace
@@ -144,10 +147,8 @@ Result<std::vector<Machine>> Registry::read_all() const {
       base::log(base::LogLevel::kWarn, "{}: is no machine's folder", it->path().string());
       continue;
     }
-    Machine machine = read_machine(std::move(*folder), name);
-    // Removed meanwhile: the folder loses its name before its files.
-    if (machine.record.state == State::kDead && !fs::exists(it->path())) continue;
-    all.push_back(std::move(machine));
+    auto machine = read_machine(std::move(*folder), name);
+    if (machine) all.push_back(std::move(*machine));
   }
   if (error) return fail(ErrorKind::kIo, machines(), "cannot be listed: " + error.message());
   return all;
@@ -165,23 +166,32 @@ Result<std::vector<Machine>> Registry::list() const {
 // also those that had not started yet.
 std::vector<Machine> Registry::bury(std::vector<Machine> all) const {
   const auto held = lock();
-  std::erase_if(all, [&](Machine& machine) {
-    if (!is_left(machine.record)) return false;
-    if (held) machine = read_machine(std::move(machine.folder), machine.record.short_id());
-    Record& record = machine.record;
-    if (!is_left(record)) return false;
-    if (goes_away(record)) {
-      if (held) (void)take_away(machine);
-      return true;
+  std::vector<Machine> rest;
+  for (Machine& seen : all) {
+    const std::string name = seen.record.short_id();
+    if (!held || !is_left(seen.record)) {
+      rest.push_back(std::move(seen));
+    } else if (auto now = read_machine(std::move(seen.folder), name); now && settle(*now)) {
+      rest.push_back(std::move(*now));
     }
-    record.state = State::kExited;
-    record.exit_code = kKilledCode;
-    record.finished_ns = base::realtime_ns();
-    record.reason = "its process is gone";
-    if (held) (void)machine.folder.write(record, true);
+  }
+  return rest;
+}
+
+// Under the lock. False: it has gone.
+bool Registry::settle(Machine& machine) const {
+  Record& record = machine.record;
+  if (!is_left(record)) return true;
+  if (goes_away(record)) {
+    (void)take_away(machine);
     return false;
-  });
-  return all;
+  }
+  record.state = State::kExited;
+  record.exit_code = kKilledCode;
+  record.finished_ns = base::realtime_ns();
+  record.reason = "its process is gone";
+  (void)machine.folder.write(record, true);
+  return true;
 }
 
 Result<Machine> Registry::find(std::string_view name) const {

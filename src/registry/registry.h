@@ -51,6 +51,7 @@ class Registry {
   [[nodiscard]] Result<Machine> make_folder(const Record& record) const;
   [[nodiscard]] Result<std::vector<Machine>> read_all() const;
   [[nodiscard]] std::vector<Machine> bury(std::vector<Machine> machines) const;
+  [[nodiscard]] bool settle(Machine& machine) const;
   [[nodiscard]] Result<void> take_away(const Machine& machine) const;
   void sweep() const;
 

@@ -15,6 +15,7 @@
 
 #include "runtime/capture_request.h"
 #include "runtime/container_record.h"
+#include "runtime/exec.h"
 #include "runtime/running_command.h"
 
 namespace husk::runtime {
@@ -30,7 +31,7 @@ struct ContainerOptions {
   std::string backend = "auto";
   CpuModel cpu_model = CpuModel::kHost;
   bool cold = false;            // boot, in place of going on from a base snapshot
-  std::string vsock;            // where the guest's vsock ports are reached; empty: it has none
+  std::string vsock;            // where the guest's vsock ports are reached; empty: nowhere
   bool kernel_irqchip = false;  // see machine::VmConfig
   uint64_t memory_bytes = 0;    // whole MiB
   uint32_t vcpus = 1;
@@ -41,7 +42,7 @@ struct ContainerOptions {
 
 struct RestoreOptions {
   snapshot::Location from;
-  std::string name;      // empty: one is made
+  std::string name;
   std::string hostname;  // empty: as it was
   std::string backend;   // empty: the one that it was captured on
   uint32_t rows = 0, columns = 0;
@@ -65,6 +66,10 @@ class Container : public RunningCommand {
 
   // RunningCommand is the container's first command. A signal before it runs ends the machine;
   // wait() returns when the machine is off, too.
+
+  // A further command, once the first one runs; see exec.h. It goes before the container.
+  [[nodiscard]] virtual Result<std::unique_ptr<RunningCommand>> exec(const ExecOptions& options,
+                                                                     CommandOutput output) = 0;
 
   [[nodiscard]] virtual const ContainerRecord& record() const = 0;
   [[nodiscard]] const lifecycle::VmConfig& config() const { return record().config; }

@@ -5,12 +5,14 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "husk/host.h"
 
 #include "base/fd.h"
 #include "base/try.h"
+#include "runtime/machine_snapshot.h"
 #include "snapshot/sha256.h"
 
 namespace husk::runtime {
@@ -30,6 +32,8 @@ constexpr const char* kTerminal = "terminal ";
 constexpr const char* kInput = "input ";
 constexpr const char* kVsock = "vsock ";
 constexpr const char* kIrqchip = "kernel-irqchip ";
+
+constexpr std::string_view kAgentState = "agent";
 
 constexpr uint64_t kLookedAt = 64 << 10;
 
@@ -120,6 +124,20 @@ Result<ContainerRecord> get_record(const snapshot::Contents& contents, const std
   HUSK_TRY(check_root(value(kRoot), value(kFingerprint), record.image));
   HUSK_TRY(record.config.validate());
   return record;
+}
+
+void put_position(const agent::Position& position, snapshot::Contents& contents) {
+  const std::string text = agent::encode_position(position);
+  const auto bytes = std::as_bytes(std::span(text));
+  contents.states.push_back({std::string(kAgentState), {bytes.begin(), bytes.end()}});
+}
+
+Result<agent::Position> take_position(snapshot::Contents& contents) {
+  const auto bytes = HUSK_TRY(take_state(contents, kAgentState));
+  auto position =
+      agent::decode_position({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  if (!position) return fail(ErrorKind::kCorrupt, "snapshot", "tells no position of its agent");
+  return std::move(*position);
 }
 
 }  // namespace husk::runtime

@@ -7,6 +7,7 @@
 #include "husk/error.h"
 #include "husk/lifecycle.h"
 
+#include "agent/host/position.h"
 #include "snapshot/contents.h"
 
 namespace husk::runtime {
@@ -28,5 +29,9 @@ struct ContainerRecord {
 // for another architecture; kNotFound or kState where the root image is gone or is another one.
 [[nodiscard]] Result<ContainerRecord> get_record(const snapshot::Contents& contents,
                                                  const std::string& subject);
+
+// The host's place in the conversation with the agent, beside it.
+void put_position(const agent::Position& position, snapshot::Contents& contents);
+[[nodiscard]] Result<agent::Position> take_position(snapshot::Contents& contents);
 
 }  // namespace husk::runtime

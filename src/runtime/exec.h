@@ -25,10 +25,10 @@ struct ExecOptions {
   uint32_t rows = 0, columns = 0;  // of the terminal; 0: not known
 };
 
-// In the machine whose vsock's host side is at `vsock_path`, of whichever process. Returns as soon
-// as the guest answers, and within 10 s; whether the command could be started is the result of
-// wait(), with 126 and 127 as its own. When the returned object goes before the command has ended,
-// the command gets SIGHUP; when the machine ends, wait() returns an error.
+// In the machine whose vsock's host side is at `vsock_path`, of whichever process. Returns once the
+// guest has taken the connection, within 10 s. Whether the command could be started is the result
+// of wait(): 126 and 127 are exit codes, all else errors. When the returned object goes before the
+// command has ended, the command gets SIGHUP; when the machine ends, wait() returns an error.
 [[nodiscard]] Result<std::unique_ptr<RunningCommand>> exec(const std::string& vsock_path,
                                                            const ExecOptions& options,
                                                            CommandOutput output);

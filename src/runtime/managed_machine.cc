@@ -17,9 +17,8 @@ using machine::VmState;
 
 namespace {
 
-constexpr size_t kLargestFile = size_t{2} << 30;      // of a kernel or an initrd
-constexpr uint64_t kPauseLimitNs = 10'000'000'000;    // contract, section 4
-constexpr uint64_t kConnectLimitNs = 10'000'000'000;  // contract, section 4
+constexpr size_t kLargestFile = size_t{2} << 30;    // of a kernel or an initrd
+constexpr uint64_t kPauseLimitNs = 10'000'000'000;  // contract, section 4
 
 }  // namespace
 
@@ -282,12 +281,12 @@ void ManagedMachine::halt() {
   run_->join();
 }
 
-Result<base::Fd> ManagedMachine::connect_vsock(uint32_t port) {
+Result<base::Fd> ManagedMachine::connect_vsock(uint32_t port, const net::Patience& patience) {
   if (state() != VmState::kRunning)
     return fail(ErrorKind::kState, "VM",
                 "expected state running, actual state " + std::string(to_string(state())));
   if (!has_vsock()) return fail(ErrorKind::kState, "VM", "has no vsock");
-  return vsock_.connect(port, kConnectLimitNs);
+  return vsock_.connect(port, patience);
 }
 
 size_t ManagedMachine::send_serial(std::span<const std::byte> data) {

@@ -65,9 +65,9 @@ class ManagedMachine final : public machine::VirtualMachine {
   [[nodiscard]] Result<void> add_device(const VirtioDeviceConfig& config, DeviceFactory factory);
 
   // A stream socket to a port of the guest's, which is the caller's. kState: not running or without
-  // a vsock; kNotFound: the guest refused; kTimeout: it has not answered within 10 s. While it
-  // runs, any thread.
-  [[nodiscard]] Result<base::Fd> connect_vsock(uint32_t port);
+  // a vsock; kNotFound: the guest refused; kTimeout: it has not answered. While it runs, any
+  // thread.
+  [[nodiscard]] Result<base::Fd> connect_vsock(uint32_t port, const net::Patience& patience = {});
 
   // While paused: all but memory.
   [[nodiscard]] Result<MachineState> capture();

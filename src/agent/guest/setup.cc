@@ -179,12 +179,6 @@ void load_modules() {
   }
 }
 
-int open_control_port() {
-  const std::string name = wait_for("/sys/class/virtio-ports", "name", kPortName);
-  if (name.empty()) return -1;
-  return ::open(("/dev/" + name).c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
-}
-
 std::string enter_root(const RunRequest& request) {
   take_over_moment({request.realtime_ns, request.entropy, {}});
   const std::string disk = wait_for("/sys/block", "serial", kRootDiskSerial);

@@ -14,9 +14,6 @@ void mount_early();
 // console and left out.
 void load_modules();
 
-// Waits, bounded, for the control port and opens it. -1: there is none.
-int open_control_port();
-
 // A snapshot's guest has the time, the random numbers and the name of the moment it was taken at;
 // this gives it those of now.
 void take_over_moment(const Moment& moment);
