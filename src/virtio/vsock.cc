@@ -76,8 +76,9 @@ void Vsock::go_on() {
 }
 
 void Vsock::transfer_state(contract::StateArchive& state) {
-  state.version(1);
+  state.version(2);
   state.value(guest_cid_);
+  table_.transfer_ports(state);
   if (!state.reading()) return;
   table_.clear();
   refusals_.clear();

@@ -45,6 +45,11 @@ VsockKey VsockTable::free_key(uint32_t guest_port) {
   }
 }
 
+void VsockTable::transfer_ports(contract::StateArchive& state) {
+  state.value(next_host_port_);
+  state.check(next_host_port_ < kHostPorts, "a host port that there is not");
+}
+
 void VsockTable::drop_key(Entry& entry) {
   if (std::exchange(entry.has_key, false)) by_key_.erase(entry.connection->key());
 }

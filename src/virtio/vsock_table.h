@@ -6,6 +6,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "contract/state_archive.h"
 #include "virtio/vsock_connection.h"
 
 namespace husk::virtio {
@@ -23,6 +24,10 @@ class VsockTable {
   VsockConnection& add(std::unique_ptr<VsockConnection> connection);
   // A host's port that no connection to `guest_port` has.
   [[nodiscard]] VsockKey free_key(uint32_t guest_port);
+
+  // Ports are not used again soon, and so not by a restored device: what its guest has not heard
+  // the end of would be taken for what is begun.
+  void transfer_ports(contract::StateArchive& state);
 
   // After anything was done with it: it waits for its turn if it wants to send, and goes if there
   // is nothing left to do.

@@ -20,6 +20,10 @@ class VsockTest : public ::testing::Test {
  protected:
   VsockTest() {
     world_.listening = {kHostPort};
+    make_guest();
+  }
+  void make_guest() {
+    guest_.reset();
     auto device =
         std::make_unique<Vsock>(Vsock::kGuestCid, std::make_unique<FakeVsockHost>(world_));
     guest_ = std::make_unique<VsockDriver>(std::move(device));
@@ -538,6 +542,22 @@ TEST_F(VsockTest, ARestoredDeviceEndsItsConnectionsAndSaysSo) {
   EXPECT_EQ(driver.text(event, 4), std::string(4, '\0'));
   EXPECT_FALSE(guest_->hear()) << "the event says it all";
   connect();
+}
+
+TEST_F(VsockTest, ARestoredDevicesConnectionsHaveOtherPortsThanTheGuestStillHas) {
+  const auto peer = world_.open(kGuestPort);
+  const uint32_t port = guest_->hear()->header.source_port;
+  contract::StateArchive saved;
+  guest_->device().transport().transfer_state(saved);
+  const std::vector<std::byte> bytes = saved.take();
+  make_guest();
+  contract::StateArchive restored(bytes);
+  guest_->device().transport().transfer_state(restored);
+  EXPECT_TRUE(restored.finish("vsock"));
+  const auto again = world_.open(kGuestPort);
+  const auto request = guest_->hear();
+  ASSERT_TRUE(request);
+  EXPECT_NE(request->header.source_port, port);
 }
 
 TEST_F(VsockTest, TheEventWaitsForABufferAndComesOnce) {
