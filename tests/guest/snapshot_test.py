@@ -120,7 +120,7 @@ class Snapshots(unittest.TestCase):
     def file(self, name):
         return os.path.join(self.store, name + ".husk")
 
-    def counted(self, name="m"):
+    def counted(self, name="box"):
         """A machine that counts, and has said so."""
         machine = self.run_machine(name, BUSYBOX, "sh", "-c", COUNT)
         machine.wait_for(3, "line")
@@ -154,9 +154,9 @@ class Snapshots(unittest.TestCase):
 
     def test_the_machine_itself_goes_on_and_its_copies_end_as_it_does(self):
         script = "trap 'echo told; exit 7' TERM; " + COUNT
-        machine = self.run_machine("m", BUSYBOX, "sh", "-c", script)
+        machine = self.run_machine("box", BUSYBOX, "sh", "-c", script)
         machine.wait_for(3, "line")
-        self.create("m", "one")
+        self.create("box", "one")
         machine.wait_for(len(machine.output) + 5, "line")
         copies = [self.restore("one", f"c{i}") for i in range(2)]
         for copy in copies:
@@ -171,7 +171,7 @@ class Snapshots(unittest.TestCase):
 
     def test_a_detached_copy_has_a_name_and_logs(self):
         self.counted()
-        self.create("m", "one")
+        self.create("box", "one")
         self.husk("restore", "-d", "--name", "copy", "one")
         until = time.monotonic() + PATIENCE
         while "line" not in self.husk("logs", "copy"):
@@ -185,27 +185,27 @@ class Snapshots(unittest.TestCase):
 
     def test_copies_differ(self):
         script = "while :; do echo id $(cat /proc/sys/kernel/random/uuid) $(hostname); usleep 100000; done"
-        machine = self.run_machine("m", BUSYBOX, "sh", "-c", script)
+        machine = self.run_machine("box", BUSYBOX, "sh", "-c", script)
         machine.wait_for(2, "id")
-        self.create("m", "one")
-        copies = [self.restore("one", "a", "--hostname", "alpha"), self.restore("one", "b", "--hostname", "beta"),
-                  self.restore("one", "c")]
+        self.create("box", "one")
+        copies = [self.restore("one", "aa", "--hostname", "alpha"), self.restore("one", "bb", "--hostname", "beta"),
+                  self.restore("one", "cc")]
         for copy in copies:
             copy.wait_for(6, "id")
         uuids = [{line.split()[1] for line in copy.output[2:]} for copy in copies]  # it was told at once
         self.assertEqual(len(set.union(*uuids)), sum(map(len, uuids)), uuids)
-        self.assertEqual([copy.output[5].split()[2] for copy in copies], ["alpha", "beta", "m"])
+        self.assertEqual([copy.output[5].split()[2] for copy in copies], ["alpha", "beta", "box"])
 
     def test_the_clock_is_right_a_year_later_and_monotonic_time_has_not_counted_it(self):
         # The guest's clock is a year behind, as it is in a copy of a snapshot that is a year old.
         year = 365 * 86400
         behind = f"import time; time.clock_settime(time.CLOCK_REALTIME, time.time() - {year})\n" + CLOCKS
-        machine = self.run_machine("m", DEBIAN, "python3", "-c", behind)
+        machine = self.run_machine("box", DEBIAN, "python3", "-c", behind)
         machine.wait_for(3)
         self.assertLess(float(machine.output[2].split()[0]), time.time() - year / 2)
-        self.husk("pause", "m")
-        self.create("m", "one")
-        self.husk("kill", "m")
+        self.husk("pause", "box")
+        self.create("box", "one")
+        self.husk("kill", "box")
         machine.end()
         time.sleep(3)
         copy = self.restore("one", "copy")
@@ -224,21 +224,21 @@ class Snapshots(unittest.TestCase):
     def test_a_diff_is_as_large_as_what_was_written(self):
         write = "dd if=/dev/urandom of=/tmp/x bs=1M count=16 2>/dev/null; echo written"
         script = f"trap '{write}' USR1; echo ready; while :; do usleep 50000; done"
-        machine = self.run_machine("m", "--memory", "512M", BUSYBOX, "sh", "-c", script)
+        machine = self.run_machine("box", "--memory", "512M", BUSYBOX, "sh", "-c", script)
         machine.wait_for(1, "ready")
-        self.create("m", "one")
-        self.husk("kill", "-s", "USR1", "m")
+        self.create("box", "one")
+        self.husk("kill", "-s", "USR1", "box")
         machine.wait_for(1, "written")
-        self.create("m", "two", "--diff")
+        self.create("box", "two", "--diff")
         size = os.path.getsize(self.file("two"))
         print(f"diff: {size / 2**20:.1f} MiB for 16 MiB", file=sys.stderr)
         self.assertGreater(size, 16 << 20)
         self.assertLess(size, 24 << 20)
 
     def test_a_live_one_pauses_for_a_moment(self):
-        machine = self.run_machine("m", "--memory", "1G", BUSYBOX, "sh", "-c", COUNT)
+        machine = self.run_machine("box", "--memory", "1G", BUSYBOX, "sh", "-c", COUNT)
         machine.wait_for(3, "line")
-        report = self.create("m", "one", "--live")
+        report = self.create("box", "one", "--live")
         print(f"live: paused for {report['paused_ms']:.1f} ms, {report['rounds']} rounds", file=sys.stderr)
         self.assertLess(report["paused_ms"], 1000)  # which a still one of this machine would not be
         copy = self.restore("one", "copy")
@@ -247,7 +247,7 @@ class Snapshots(unittest.TestCase):
     def test_list_tree_flatten_and_removal(self):
         self.counted()
         for name, flags in (("one", []), ("two", ["--diff"]), ("three", ["--diff", "--live", "--compress"])):
-            self.create("m", name, *flags)
+            self.create("box", name, *flags)
         self.assertEqual([(e["name"], e["depth"], e["parent"]) for e in self.listed()],
                          [("one", 0, None), ("two", 1, "one"), ("three", 2, "two")])
         self.assertLess(self.listed()[1]["disk_size"], self.listed()[0]["disk_size"])
@@ -258,7 +258,7 @@ class Snapshots(unittest.TestCase):
         self.assertEqual([e["name"] for e in self.listed()], ["flat"])
         self.restore("flat", "copy").wait_for(3, "line")
         inspected = json.loads(self.husk("snapshot", "inspect", "flat"))[0]
-        self.assertEqual((inspected["vcpus"], inspected["identity"]["name"]), (1, "m"))
+        self.assertEqual((inspected["vcpus"], inspected["identity"]["name"]), (1, "box"))
 
     # Refusals: one line that names the thing
     # ----------------------------------------------------------------------------------------------------------------
@@ -270,10 +270,10 @@ class Snapshots(unittest.TestCase):
 
     def test_what_cannot_be_is_refused(self):
         machine = self.counted()
-        self.refused(r"two: a diff needs a snapshot", "snapshot", "create", "--diff", "m", "two")
-        self.create("m", "one")
-        self.refused(r"one\.husk: exists", "snapshot", "create", "m", "one")
-        self.refused(r"a diff lies beside", "snapshot", "create", "--diff", "m", os.path.join(self.scratch, "x"))
+        self.refused(r"two: a diff needs a snapshot", "snapshot", "create", "--diff", "box", "two")
+        self.create("box", "one")
+        self.refused(r"one\.husk: exists", "snapshot", "create", "box", "one")
+        self.refused(r"a diff lies beside", "snapshot", "create", "--diff", "box", os.path.join(self.scratch, "x"))
         self.refused(r"nobody", "snapshot", "create", "nobody", "x")
         self.refused(r"none\.husk: cannot open the snapshot", "restore", "none")
         machine.wait_for(len(machine.output) + 2, "line")
@@ -283,7 +283,7 @@ class Snapshots(unittest.TestCase):
 
     def test_a_damaged_file_is_refused_by_what_is_damaged(self):
         self.counted()
-        self.create("m", "one")
+        self.create("box", "one")
         with open(self.file("one"), "rb") as file:
             whole = file.read()
         path = os.path.join(self.scratch, "damaged")
@@ -309,7 +309,7 @@ class Snapshots(unittest.TestCase):
         self.addCleanup(setattr, self, "cache", cache)
         self.environment["HUSK_CACHE"] = self.cache
         self.counted()
-        self.create("m", "one")
+        self.create("box", "one")
         images = os.path.join(self.cache, "images")
         image = next(os.path.join(images, name) for name in os.listdir(images) if name.endswith(".erofs"))
         os.rename(image, image + ".away")
@@ -333,8 +333,8 @@ class Snapshots(unittest.TestCase):
         self.assertEqual(left, [])
 
     def test_killed_at_any_moment_leaves_whole_ones_or_none(self):
-        machine = self.counted("m")
-        self.create("m", "base")
+        machine = self.counted("box")
+        self.create("box", "base")
         names = {"base"}
         for number in range(KILLS):
             machine = self.restore("base", f"k{number}")
