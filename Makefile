@@ -15,12 +15,13 @@ setup:
 # The guest kernel and the initial RAM disk that tests boot.
 guest: setup
 	tools/fetch_kernel.sh
+	tools/fetch_kernel.sh amd64
 	tools/make_test_initrd.sh
 	tools/make_demo_image.sh
 
 # Debian's kernel for aarch64; `make test` and `make aarch64` look at it when it is there.
 guest-arm64: setup
-	tools/fetch_kernel.sh arm64
+	tools/fetch_kernel.sh cloud-arm64
 
 demo: build guest
 	tools/demo.sh
