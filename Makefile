@@ -46,7 +46,7 @@ aarch64: setup
 # What needs KVM of x86-64, in a machine of QEMU's that has it; ROUNDS=10000 for the whole force_exit.
 lab-kvm-x86: build guest
 	tools/setup.sh qemu-system-x86
-	tools/lab/kvm_x86.sh
+	tools/lab/again.sh tools/lab/kvm_x86.sh
 
 # What needs KVM of arm64, in a machine of QEMU's that has it; see tools/lab/arm64.sh.
 lab-arm64: aarch64
