@@ -45,11 +45,6 @@ VsockKey VsockTable::free_key(uint32_t guest_port) {
   }
 }
 
-void VsockTable::transfer_ports(contract::StateArchive& state) {
-  state.value(next_host_port_);
-  state.check(next_host_port_ < kHostPorts, "a host port that there is not");
-}
-
 void VsockTable::drop_key(Entry& entry) {
   if (std::exchange(entry.has_key, false)) by_key_.erase(entry.connection->key());
 }
@@ -83,6 +78,11 @@ void VsockTable::clear() {
   by_key_.clear();
   by_id_.clear();
   turns_.clear();
+}
+
+void VsockTable::transfer_state(contract::StateArchive& state) {
+  state.value(next_host_port_);
+  state.check(next_host_port_ < kHostPorts, "a host's port");
 }
 
 }  // namespace husk::virtio

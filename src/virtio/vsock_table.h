@@ -25,10 +25,6 @@ class VsockTable {
   // A host's port that no connection to `guest_port` has.
   [[nodiscard]] VsockKey free_key(uint32_t guest_port);
 
-  // Ports are not used again soon, and so not by a restored device: what its guest has not heard
-  // the end of would be taken for what is begun.
-  void transfer_ports(contract::StateArchive& state);
-
   // After anything was done with it: it waits for its turn if it wants to send, and goes if there
   // is nothing left to do.
   void settle(VsockConnection& connection);
@@ -36,6 +32,9 @@ class VsockTable {
   // Whose turn it is, and no longer; null: nobody's.
   [[nodiscard]] VsockConnection* next();
   void clear();
+  // Without the connections: what keeps those of a machine that goes on elsewhere from being taken
+  // for former ones.
+  void transfer_state(contract::StateArchive& state);
 
  private:
   struct Entry {

@@ -51,7 +51,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Any thread, for all of them. None waits but drain() and position().
+  // Any thread, for all of them. Only drain(), wait(), position() and leave()
+  // wait.
   void begin();
   void run(const RunRequest& request);  // once
   void tell(const Moment& present);     // to a guest that goes on from a snapshot
@@ -69,9 +70,12 @@ class Client {
   [[nodiscard]] RunResult result();
   // The command runs.
   [[nodiscard]] bool started() const { return started_.load(std::memory_order_acquire); }
-  // While the machine is paused. Waits until all that the guest has said is delivered, so that a
-  // copy which goes on from there repeats nothing; but not for long, where nobody takes it.
+  // For a snapshot that is taken while the machine is paused. Waits until all that the guest has
+  // said is delivered, so that a copy which goes on from there repeats nothing; but not for long,
+  // where nobody takes it.
   [[nodiscard]] Position position();
+  // Hangs up for good: nothing is delivered that the position does not tell of.
+  Position leave();
 
  private:
   enum class Talk { kGoesOn, kOver, kLost, kBroken };
