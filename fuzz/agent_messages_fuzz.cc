@@ -56,6 +56,8 @@ void check_cuts(std::string_view stream, const Reading& whole, size_t piece) {
 // What can be decoded says the same when it is encoded again.
 void check_requests(const Reading& whole) {
   for (const Frame& frame : whole.frames) {
+    const auto moment = decode_moment(frame.payload);
+    require(!moment || encode_moment(*moment) == frame.payload);
     const auto request = decode_run(frame.payload);
     if (!request) continue;
     const std::string again = encode_run(*request);

@@ -320,6 +320,21 @@ class Snapshots(unittest.TestCase):
             new.write(data)
         self.refused(r"is another root image", "restore", "one")
 
+    def test_a_full_disk_is_one_clear_error_and_the_machine_goes_on(self):
+        small = os.path.join(self.scratch, "small")
+        os.mkdir(small)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "small", small], check=False, capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("no right to mount")
+        self.addCleanup(subprocess.run, ["umount", "-l", small], check=False)
+        machine = self.counted()
+        for flags in ([], ["--live"]):
+            self.refused(r"small/one: .*No space left on device", "snapshot", "create", *flags, "box", os.path.join(small, "one"))
+            self.assertEqual(os.listdir(small), [])
+        machine.wait_for(len(machine.output) + 3, "line")
+        self.create("box", "one")
+        self.restore("one", "copy").wait_for(3, "line")
+
     # kill -9
     # ----------------------------------------------------------------------------------------------------------------
 

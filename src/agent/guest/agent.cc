@@ -133,7 +133,8 @@ std::string Agent::admit(Caller& caller, const Frame& greeting) {
   Session* session = nullptr;
   if (static_cast<SessionKind>(kind->number) == SessionKind::kMain) {
     if (main_ == nullptr)
-      main_ = std::make_unique<Session>([this](RunRequest& r) { return prepare_main(r); });
+      main_ =
+          std::make_unique<Session>([this](RunRequest& r) { return prepare_main(r); }, take_over_);
     session = main_.get();
   } else {
     if (container_.argv.empty()) return "no command runs in the container yet";

@@ -23,8 +23,8 @@ class Agent {
   using EnterRoot = std::string (*)(const RunRequest& request);
 
   // `listener` does not block and is closed across exec.
-  Agent(Descriptor listener, EnterRoot enter_root)
-      : listener_(std::move(listener)), enter_root_(enter_root) {}
+  Agent(Descriptor listener, EnterRoot enter_root, Session::TakeOver take_over)
+      : listener_(std::move(listener)), enter_root_(enter_root), take_over_(take_over) {}
 
   // Until the host knows how the main command ended. Blocks SIGCHLD, ignores SIGPIPE, and collects
   // every child of the process.
@@ -52,6 +52,7 @@ class Agent {
 
   Descriptor listener_, children_;
   EnterRoot enter_root_;
+  Session::TakeOver take_over_;
   std::list<Caller> callers_;
   std::unique_ptr<Session> main_;
   std::list<Session> execs_;

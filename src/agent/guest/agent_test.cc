@@ -22,6 +22,8 @@ using ::testing::StartsWith;
 constexpr int kPatienceMs = 20'000;
 
 std::string no_root(const RunRequest&) { return {}; }
+// Makes a file by the name that the guest is to have.
+void leave_a_mark(const Moment& present) { ::close(::creat(present.hostname.c_str(), 0600)); }
 std::string bad_root(const RunRequest&) { return "no disk is the root"; }
 
 // The guest's process, which listens at a nameless Unix socket.
@@ -37,7 +39,7 @@ class Guest {
     if (::getsockname(listener.get(), address(), &size_) != 0) ::abort();
     pid_ = ::fork();
     if (pid_ != 0) return;
-    Agent(std::move(listener), enter_root).run();
+    Agent(std::move(listener), enter_root, leave_a_mark).run();
     ::_exit(0);
   }
   ~Guest() {
@@ -243,6 +245,25 @@ TEST(Agent, ADeadlySignalIsTheCode) {
   ASSERT_TRUE(call.until(Type::kStarted));
   call.send(Type::kSignal, number_payload(SIGTERM));
   EXPECT_EQ(call.end(), "143 ");
+}
+
+TEST(Agent, TheMainSessionAloneTellsOfThePresent) {
+  Guest guest;
+  char directory[] = "/tmp/husk-agent-test-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory), nullptr);
+  const std::string mark = std::string(directory) + "/mark";
+  Call call(guest), other(guest, SessionKind::kExec);
+  call.run({"sh", "-c", "until [ -e $0 ]; do sleep .01; done; rm $0; echo told", mark});
+  ASSERT_TRUE(call.until(Type::kStarted));
+  other.send(Type::kResumed, encode_moment({1, "entropy", mark}));
+  other.run({"ls", directory});
+  EXPECT_EQ(other.end(), "0 ");
+  EXPECT_EQ(other.out, "");
+  call.send(Type::kResumed, "no moment");
+  call.send(Type::kResumed, encode_moment({1, "entropy", mark}));
+  EXPECT_EQ(call.end(), "0 ");
+  EXPECT_EQ(call.out, "told\n");
+  ::rmdir(directory);
 }
 
 TEST(Agent, NamesWhatCannotBeRun) {

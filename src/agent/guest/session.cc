@@ -7,8 +7,6 @@
 #include <cerrno>
 #include <csignal>
 
-#include "agent/guest/setup.h"
-
 namespace husk::agent {
 namespace {
 
@@ -135,7 +133,8 @@ void Session::take(const Frame& frame) {
     case Type::kWindowSize:
       return resize(frame);
     case Type::kResumed:
-      if (const auto moment = decode_moment(frame.payload)) take_over_moment(*moment);
+      if (const auto moment = decode_moment(frame.payload); moment && take_over_)
+        take_over_(*moment);
       return;
     default:
       return;

@@ -21,7 +21,12 @@ class Session {
   // Readies the guest for the command and completes the request; what went wrong, or nothing.
   using Prepare = std::function<std::string(RunRequest&)>;
 
-  explicit Session(Prepare prepare) : prepare_(std::move(prepare)) {}
+  // Makes a guest that goes on from a snapshot one of the present.
+  using TakeOver = void (*)(const Moment& present);
+
+  // Without `take_over` the session is none that may tell of the present.
+  explicit Session(Prepare prepare, TakeOver take_over = nullptr)
+      : prepare_(std::move(prepare)), take_over_(take_over) {}
   // A command that runs gets SIGHUP.
   ~Session();
   Session(const Session&) = delete;
@@ -69,6 +74,7 @@ class Session {
   void fail(const std::string& reason);
 
   Prepare prepare_;
+  TakeOver take_over_;
   Descriptor connection_;
   Link link_;
   Command command_;
