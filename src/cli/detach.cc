@@ -63,7 +63,7 @@ bool Launch::succeeded(const std::string& line, const std::string& messages) {
   return true;
 }
 
-int detached(const std::function<int(Launch&)>& work) {
+std::variant<Detached, int> Detached::start(const std::function<int(Launch&)>& work) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return report(fail_errno("-d", "cannot make a pipe").error());
   base::Fd ours(ends[0]), theirs(ends[1]);
@@ -81,11 +81,20 @@ int detached(const std::function<int(Launch&)>& work) {
     Launch launch(std::move(theirs));
     return work(launch);
   }
-  theirs.reset();
-  const std::string line = read_to_end(ours);
-  if (!line.ends_with('\n')) return exit_code_of(child);
+  return Detached(child, std::move(ours));
+}
+
+int Detached::attend() {
+  const std::string line = read_to_end(pipe_);
+  if (!line.ends_with('\n')) return exit_code_of(child_);
   write_all(STDOUT_FILENO, line);
   return 0;
+}
+
+int detached(const std::function<int(Launch&)>& work) {
+  auto started = Detached::start(work);
+  if (const int* code = std::get_if<int>(&started)) return *code;
+  return std::get<Detached>(started).attend();
 }
 
 }  // namespace husk::cli

@@ -1,8 +1,12 @@
 // A process of its own for a machine that stays when the command line returns.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <string>
+#include <utility>
+#include <variant>
 
 #include "base/fd.h"
 
@@ -21,9 +25,25 @@ class Launch {
   base::Fd pipe_;
 };
 
-// Runs `work` in a new session, without standard input; until succeeded() it shares standard error
-// with this process and goes when this one does. Returns, in both processes, the process's exit
-// code. Before any thread is started.
+// A process that was made and has not let go yet.
+class Detached {
+ public:
+  // Runs `work` in a new session, without standard input; until succeeded() it shares standard
+  // error with this process and goes when this one does. In the new process that is its exit code.
+  // Before any thread is started.
+  [[nodiscard]] static std::variant<Detached, int> start(const std::function<int(Launch&)>& work);
+
+  // Waits until it lets go, and prints its line; returns this process's exit code.
+  [[nodiscard]] int attend();
+
+ private:
+  Detached(pid_t child, base::Fd pipe) : child_(child), pipe_(std::move(pipe)) {}
+
+  pid_t child_;
+  base::Fd pipe_;
+};
+
+// Both in one, in both processes.
 [[nodiscard]] int detached(const std::function<int(Launch&)>& work);
 
 }  // namespace husk::cli

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "cli/attend.h"
-#include "cli/detach.h"
 #include "cli/exit_codes.h"
 #include "cli/hosted_machine.h"
 #include "cli/progress.h"
@@ -65,15 +64,20 @@ Result<int> host_here(const Hosting& hosting, Launch* launch) {
   return exit->code;
 }
 
+int host_or_report(const Hosting& hosting, Launch* launch) {
+  const auto code = host_here(hosting, launch);
+  return code ? *code : report(code.error());
+}
+
 }  // namespace
 
 int host(const Hosting& hosting) {
-  const auto here = [&hosting](Launch* launch) {
-    const auto code = host_here(hosting, launch);
-    return code ? *code : report(code.error());
-  };
-  if (hosting.record.detached) return detached([&](Launch& launch) { return here(&launch); });
-  return here(nullptr);
+  if (!hosting.record.detached) return host_or_report(hosting, nullptr);
+  return detached([&](Launch& launch) { return host_or_report(hosting, &launch); });
+}
+
+std::variant<Detached, int> host_detached(const Hosting& hosting) {
+  return Detached::start([&](Launch& launch) { return host_or_report(hosting, &launch); });
 }
 
 }  // namespace husk::cli

@@ -5,9 +5,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "husk/error.h"
 
+#include "cli/detach.h"
 #include "registry/record.h"
 #include "runtime/container.h"
 
@@ -21,6 +23,9 @@ struct Hosting {
                                                             runtime::ContainerOutput output)>
       start;
 };
+
+// In a process of its own that the caller attends to. Before any thread is started.
+[[nodiscard]] std::variant<Detached, int> host_detached(const Hosting& hosting);
 
 // From nothing to the machine's end, or until it runs if it is detached; returns the process's exit
 // code. Before any thread is started.

@@ -81,9 +81,9 @@ class RunningContainer : public Container {
     auto memory = HUSK_TRY(snapshot::restore_memory(chain));
     MachineExtras extras;
     extras.serial_output = &serial_;
-    extras.track_writes = true;
+    extras.track_writes = !options.transient;
     HUSK_TRY(machine_->set_extras(std::move(extras)));
-    capturer_->set_last(link_of(options.from, chain.tip().id()));
+    if (!options.transient) capturer_->set_last(link_of(options.from, chain.tip().id()));
     present_ = {0, HUSK_TRY(base::random_bytes(kEntropyBytes)), options.hostname};
     HUSK_TRY(machine_->start_from(state, std::move(memory)));
     ready(kGuestAddress);

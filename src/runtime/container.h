@@ -46,6 +46,7 @@ struct RestoreOptions {
   std::string hostname;  // empty: as it was
   std::string backend;   // empty: the one that it was captured on
   uint32_t rows = 0, columns = 0;
+  bool transient = false;  // the snapshot is not kept: no diff can build on it
 };
 
 // The callbacks run on a thread of the container's.
