@@ -2,11 +2,9 @@
 // share its memory as it was until they write to it: it is captured once, to a file that is memory
 // itself and has no name any more when they run.
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <deque>
-#include <filesystem>
 #include <thread>
 
 #include "base/try.h"
@@ -14,9 +12,8 @@
 #include "cli/host.h"
 #include "cli/machines/each.h"
 #include "cli/report.h"
-#include "cli/snapshot/serve.h"
+#include "cli/shared_capture.h"
 #include "cli/verbs.h"
-#include "control/client.h"
 #include "registry/registry.h"
 
 namespace husk::cli {
@@ -28,41 +25,6 @@ struct ForkFlags {
   std::string machine, name;
   unsigned count = 1;
   bool live = false, remove = false;
-};
-
-// The captured memory, which goes with this process's last look at it. A process made meanwhile
-// leaves it alone.
-class SharedCapture {
- public:
-  [[nodiscard]] static Result<SharedCapture> of(const registry::Machine& machine, bool live) {
-    std::error_code error;
-    const bool memory = std::filesystem::is_directory("/dev/shm", error);
-    std::string folder = (memory ? "/dev/shm" : std::filesystem::temp_directory_path().string()) +
-                         "/husk-fork-XXXXXX";
-    if (::mkdtemp(folder.data()) == nullptr) return fail_errno(folder, "cannot be made");
-    SharedCapture capture(folder);
-    const api::Json request{
-        {"verb", kSnapshotVerb}, {"to", capture.path()}, {"store", ""}, {"live", live}};
-    HUSK_TRY(control::ask(machine.folder.at(registry::kControlSocket), request,
-                          machines::label(machine.record), std::nullopt));
-    return capture;
-  }
-  ~SharedCapture() {
-    if (folder_.empty() || ::getpid() != maker_) return;
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  SharedCapture(SharedCapture&& other) noexcept
-      : folder_(std::exchange(other.folder_, {})), maker_(other.maker_) {}
-  SharedCapture& operator=(SharedCapture&&) = delete;
-
-  [[nodiscard]] std::string path() const { return folder_ + "/memory"; }
-
- private:
-  explicit SharedCapture(std::string folder) : folder_(std::move(folder)), maker_(::getpid()) {}
-
-  std::string folder_;
-  pid_t maker_;
 };
 
 registry::Record record_of(const registry::Record& parent, const ForkFlags& flags, unsigned index) {
