@@ -66,7 +66,10 @@ class RunningContainer : public Container {
                 [this](const base::Fd& giving_up) {
                   return machine_->connect_vsock(agent::kPort, {.giving_up = giving_up.get()});
                 },
-                {.out = output_.out, .err = output_.err, .finished = [this] { finished(); }}) {}
+                {.out = output_.out,
+                 .err = output_.err,
+                 .started = output_.started,
+                 .finished = [this] { finished(); }}) {}
   ~RunningContainer() override {
     if (machine_ != nullptr) machine_->halt();
   }

@@ -42,6 +42,7 @@ struct ContainerOptions {
 struct ContainerOutput {
   std::function<void(std::string_view)> out, err, serial;
   std::function<void(const lifecycle::VmState&)> state;  // every change of it
+  std::function<void()> started = [] {};                 // the command runs
 };
 
 class Container : public RunningCommand {
