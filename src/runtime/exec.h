@@ -17,9 +17,10 @@
 namespace husk::runtime {
 
 struct ExecOptions {
-  std::vector<std::string> argv;         // not empty
-  std::vector<std::string> environment;  // KEY=VALUE, over that of the container's first command
-  std::string working_directory, user;   // empty: as the container's first command
+  std::vector<std::string> argv;  // not empty
+  std::vector<std::string> environment =
+      {};  // KEY=VALUE, over that of the container's first command
+  std::string working_directory = {}, user = {};  // empty: as the container's first command
   bool terminal = false;
   bool input = false;              // otherwise the command's input is empty
   uint32_t rows = 0, columns = 0;  // of the terminal; 0: not known

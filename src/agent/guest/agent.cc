@@ -38,12 +38,12 @@ void Agent::turn() {
   std::vector<pollfd> descriptors{{listener_.get(), POLLIN, 0}, {children_.get(), POLLIN, 0}};
   for (const Caller& caller : callers_) descriptors.push_back({caller.connection.get(), POLLIN, 0});
   if (main_ != nullptr) main_->watch(descriptors);
-  for (const Session& exec : execs_) exec.watch(descriptors);
+  for (Session& exec : execs_) exec.watch(descriptors);
   ::poll(descriptors.data(), descriptors.size(), patience(now_ms()));
   const int64_t now = now_ms();
   if (descriptors[1].revents != 0) reap(now);
-  for (Session& exec : execs_) exec.turn(now);
-  if (main_ != nullptr) main_->turn(now);
+  for (Session& exec : execs_) exec.turn(descriptors, now);
+  if (main_ != nullptr) main_->turn(descriptors, now);
   tell_ends(now);
   execs_.remove_if([](const Session& exec) { return !exec.attached() || exec.done(); });
   if (descriptors[0].revents != 0) answer();

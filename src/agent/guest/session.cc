@@ -42,13 +42,15 @@ bool Session::attach(Descriptor& connection, FrameParser& parser, uint64_t wante
 
 bool Session::stalled() const { return link_.kept() >= kKeptLimit; }
 
-void Session::watch(std::vector<pollfd>& descriptors) const {
+void Session::watch(std::vector<pollfd>& descriptors) {
+  watched_ = descriptors.size();
   watch_one(descriptors, connection_, POLLIN | (link_.has_outgoing() ? POLLOUT : 0));
   if (!stalled()) {
     watch_one(descriptors, command_.output, POLLIN);
     watch_one(descriptors, command_.error, POLLIN);
   }
   if (!input_.empty()) watch_one(descriptors, command_.input, POLLOUT);
+  watches_ = descriptors.size() - watched_;
 }
 
 int64_t Session::deadline() const {
@@ -60,13 +62,20 @@ bool Session::drained(int64_t now) const {
   return !stalled() && now - last_output_ >= kDrainMs;
 }
 
-void Session::turn(int64_t now) {
-  hear();
-  write_input();
-  // What waits for the host may not be read, so quiet says nothing of the command.
+void Session::turn(std::span<const pollfd> descriptors, int64_t now) {
+  const auto ready = [&](const Descriptor& descriptor) {
+    for (const pollfd& one : descriptors.subspan(watched_, watches_)) {
+      if (one.fd == descriptor.get() && one.revents != 0) return true;
+    }
+    return false;
+  };
+  // What waits for the host is not read, so quiet says nothing of the command.
   if (stalled()) last_output_ = now;
-  if (!stalled()) read_output(command_.output, Type::kStdout, now);
-  if (!stalled()) read_output(command_.error, Type::kStderr, now);
+  const bool output = ready(command_.output), error = ready(command_.error);
+  if (ready(connection_)) hear();
+  write_input();
+  if (output && !stalled()) read_output(command_.output, Type::kStdout, now);
+  if (error && !stalled()) read_output(command_.error, Type::kStderr, now);
   say();
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,13 +32,13 @@ class Session {
   [[nodiscard]] bool attach(Descriptor& connection, FrameParser& parser, uint64_t wanted);
   [[nodiscard]] bool attached() const { return connection_.valid(); }
 
-  // What it waits for.
-  void watch(std::vector<pollfd>& descriptors) const;
+  // What it waits for, appended.
+  void watch(std::vector<pollfd>& descriptors);
   // The time by which it wants a turn whatever happens, in milliseconds of CLOCK_MONOTONIC; < 0:
   // none.
   [[nodiscard]] int64_t deadline() const;
-  // Does what can be done without waiting.
-  void turn(int64_t now);
+  // Does what can be done without waiting; `descriptors` are those of all, looked at.
+  void turn(std::span<const pollfd> descriptors, int64_t now);
   // A child of the agent's has ended. True: it was the command.
   [[nodiscard]] bool child_ended(pid_t pid, int status, int64_t now);
   // Kills the command and all of its process group.
@@ -74,6 +75,7 @@ class Session {
   std::string input_, reason_;
   int code_ = 0;
   int64_t last_output_ = 0;
+  size_t watched_ = 0, watches_ = 0;  // of the descriptors: the first that it waits for, how many
   bool begun_ = false, close_input_ = false, ended_ = false, reported_ = false;
 };
 

@@ -32,7 +32,9 @@ Client::Client(SessionKind kind, Connect connect, ClientEvents events, Position 
       started_(position.started),
       thread_([this] { serve(); }) {}
 
-Client::~Client() {
+Client::~Client() { leave(); }
+
+Position Client::leave() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -40,7 +42,8 @@ Client::~Client() {
   changed_.notify_all();
   ::eventfd_write(giving_up_.get(), 1);
   ::eventfd_write(wake_.get(), 1);
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+  return position();
 }
 
 void Client::begin() {

@@ -52,7 +52,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Any thread, for all of them. None waits but drain() and position().
+  // Any thread, for all of them. Only drain(), wait(), position() and leave()
+  // wait.
   void begin();
   void run(const RunRequest& request);  // once
   void send_signal(int number);
@@ -69,8 +70,10 @@ class Client {
   [[nodiscard]] RunResult result();
   // The command runs.
   [[nodiscard]] bool started() const { return started_.load(std::memory_order_acquire); }
-  // While the machine is paused. Waits for a callback that runs.
+  // For a snapshot that is taken while the machine is paused. Wait for a callback that runs.
   [[nodiscard]] Position position();
+  // Hangs up for good: nothing is delivered that the position does not tell of.
+  Position leave();
 
  private:
   enum class Talk { kGoesOn, kOver, kLost, kBroken };

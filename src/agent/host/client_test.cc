@@ -285,9 +285,9 @@ TEST_F(ClientTest, AnotherClientGoesOnFromAPosition) {
   agent.say(Type::kStdout, "before");
   ASSERT_TRUE(heard("before"));
   ASSERT_EQ(client->send_input(std::as_bytes(std::span("typed", 5))), 5u);
-  const auto position = decode_position(encode_position(client->position()));
+  const auto position = decode_position(encode_position(client->leave()));
   ASSERT_TRUE(position);
-  client.reset();
+  agent.say(Type::kStdout, "nobody hears this");
   const auto other = begin(SessionKind::kMain, *position);
   AgentEnd again(agents);
   EXPECT_EQ(again.greeted(), 3u);
