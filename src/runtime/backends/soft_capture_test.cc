@@ -147,16 +147,23 @@ TEST_F(Capture, ADiffCostsWhatWasWritten) {
   EXPECT_EQ(digest_of(path("diff")), digest_);
 }
 
+// Whether the guest writes while it is copied is chance; that it sometimes does is seen to.
 TEST_F(Capture, ALiveOneIsWhatMemoryWasWhenTheGuestStood) {
   start();
   let_it_write();
-  auto live = request("live");
-  live.live = true;
-  const auto taken = take(live);
-  ASSERT_TRUE(taken) << error_of(taken);
-  EXPECT_GE(taken->rounds, 1U);
-  EXPECT_EQ(digest_of(path("live")), digest_);
-  let_it_write();  // it goes on
+  uint64_t copied_again = 0;
+  for (int number = 0; number < 200 && (number < 3 || copied_again == 0); ++number) {
+    auto live = request(std::to_string(number));
+    live.live = true;
+    const auto taken = take(live);
+    ASSERT_TRUE(taken) << error_of(taken);
+    EXPECT_GE(taken->rounds, 1U);
+    EXPECT_EQ(digest_of(live.to.path()), digest_);
+    std::filesystem::remove(live.to.path());
+    copied_again += taken->copied_again;
+    let_it_write();  // it goes on
+  }
+  EXPECT_GT(copied_again, 0U);
 }
 
 TEST_F(Capture, ARestoredMachineGoesOnWithDiffs) {
