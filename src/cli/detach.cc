@@ -16,6 +16,8 @@
 namespace husk::cli {
 namespace {
 
+const std::string kSucceeded = "+";  // before the text, which may be empty
+
 void replace(int fd, const std::string& path, int flags) {
   const base::Fd file(::open(path.c_str(), flags | O_CLOEXEC, 0600));
   if (file.valid()) ::dup2(file.get(), fd);
@@ -45,15 +47,17 @@ int exit_code_of(pid_t child) {
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (WIFEXITED(status)) return WEXITSTATUS(status);
-  return report(fmt::format("the machine's process was ended by signal {}", WTERMSIG(status)));
+  return report(fmt::format("its process was ended by signal {}", WTERMSIG(status)));
 }
 
 }  // namespace
 
-bool Launch::succeeded(const std::string& line, const std::string& messages) {
-  ::prctl(PR_SET_PDEATHSIG, 0);
-  const std::string text = line + "\n";
-  if (::write(pipe_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+// prctl(2): the setting is the calling thread's.
+void Launch::outlive() const { ::prctl(PR_SET_PDEATHSIG, 0); }
+
+bool Launch::succeeded(const std::string& text, const std::string& messages) {
+  const std::string message = kSucceeded + text;
+  if (::write(pipe_.get(), message.data(), message.size()) != static_cast<ssize_t>(message.size()))
     return false;
   replace(STDOUT_FILENO, "/dev/null", O_WRONLY);
   replace(STDERR_FILENO, "/dev/null", O_WRONLY);
@@ -85,9 +89,9 @@ std::variant<Detached, int> Detached::start(const std::function<int(Launch&)>& w
 }
 
 int Detached::attend() {
-  const std::string line = read_to_end(pipe_);
-  if (!line.ends_with('\n')) return exit_code_of(child_);
-  write_all(STDOUT_FILENO, line);
+  const std::string message = read_to_end(pipe_);
+  if (!message.starts_with(kSucceeded)) return exit_code_of(child_);
+  write_all(STDOUT_FILENO, message.substr(kSucceeded.size()));
   return 0;
 }
 

@@ -1,4 +1,4 @@
-// A process of its own for a machine that stays when the command line returns.
+// A process of its own for what goes on when the command line returns.
 #pragma once
 
 #include <sys/types.h>
@@ -16,10 +16,12 @@ namespace husk::cli {
 class Launch {
  public:
   explicit Launch(base::Fd pipe) : pipe_(std::move(pipe)) {}
-  // The machine runs: the first process prints `line` and ends with 0; from here on what this one
-  // says goes to the file `messages`, or nowhere. False: the first one is gone already, and nobody
-  // knows of the machine.
-  [[nodiscard]] bool succeeded(const std::string& line, const std::string& messages);
+  // On the thread that `work` was called on, before succeeded(): this process no more goes when the
+  // first one does.
+  void outlive() const;
+  // Any thread. The first process prints `text` and ends with 0; from here on what this one says
+  // goes to the file `messages`. False: the first one is gone already, and nobody knows of this.
+  [[nodiscard]] bool succeeded(const std::string& text, const std::string& messages);
 
  private:
   base::Fd pipe_;
@@ -28,9 +30,9 @@ class Launch {
 // A process that was made and has not let go yet.
 class Detached {
  public:
-  // Runs `work` in a new session, without standard input; until succeeded() it shares standard
-  // error with this process and goes when this one does. In the new process that is its exit code.
-  // Before any thread is started.
+  // Runs `work` in a new session, without standard input; until outlive() it goes when this
+  // process does, until succeeded() it shares standard error with it. In the new process the result
+  // is its exit code. Before any thread is started.
   [[nodiscard]] static std::variant<Detached, int> start(const std::function<int(Launch&)>& work);
 
   // Waits until it lets go, and prints its line; returns this process's exit code.

@@ -44,9 +44,11 @@ registry::Record record_of(const registry::Record& parent, const ForkFlags& flag
 }
 
 Hosting hosting(const registry::Record& record, const snapshot::Location& from) {
-  const auto start = [from](const std::string& name, runtime::ContainerOutput output) {
-    const runtime::RestoreOptions options{
-        .from = from, .name = name, .hostname = name, .backend = {}, .transient = true};
+  const auto start = [from](const HostedMachine& hosted, runtime::ContainerOutput output) {
+    runtime::RestoreOptions options{.from = from};
+    options.name = options.hostname = hosted.name();
+    options.vsock = hosted.path_of(registry::kVsockSocket);
+    options.transient = true;
     return runtime::Container::restore(options, std::move(output));
   };
   return {record, "forking", start};

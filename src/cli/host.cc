@@ -2,11 +2,11 @@
 
 #include <unistd.h>
 
+#include <atomic>
+
 #include "base/log.h"
 #include "base/try.h"
 #include "cli/attend.h"
-#include "cli/exit_codes.h"
-#include "cli/hosted_machine.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 
@@ -44,19 +44,43 @@ Attendance attendance(const runtime::Container& container, bool attached) {
           .terminal = attached && record.terminal && ::isatty(STDIN_FILENO) != 0};
 }
 
+// Lets the process that was started go, once the command runs and its machine can be asked. Where
+// neither is the matter, for a machine in the foreground, it does nothing.
+class Departure {
+ public:
+  explicit Departure(Launch* launch) : launch_(launch) {}
+
+  // The first call does nothing, and there may be no container yet. Any thread.
+  void one_of_two(const HostedMachine& hosted, Progress& progress,
+                  const std::unique_ptr<runtime::Container>& container) {
+    if (launch_ == nullptr || ++arrived_ != 2) return;
+    progress.stop();
+    done_ = launch_->succeeded(hosted.id() + "\n", hosted.path_of(registry::kMessagesFile));
+    if (!done_) container->kill();
+  }
+  [[nodiscard]] bool done() const { return launch_ == nullptr || done_; }
+
+ private:
+  Launch* launch_;
+  std::atomic<int> arrived_{0};
+  std::atomic<bool> done_{false};
+};
+
 // `launch` is there for a detached machine.
 Result<int> host_here(const Hosting& hosting, Launch* launch) {
   block_forwarded_signals();
   Progress progress(hosting.waiting_for);
   const auto hosted = HUSK_TRY(HostedMachine::create(hosting.record));
-  const auto running =
-      HUSK_TRY(hosting.start(hosted->name(), outputs(progress, *hosted, launch != nullptr)));
+  Departure departure(launch);
+  std::unique_ptr<runtime::Container> running;
+  auto output = outputs(progress, *hosted, hosting.record.detached);
+  output.started = [&] { departure.one_of_two(*hosted, progress, running); };
+  running = HUSK_TRY(hosting.start(*hosted, std::move(output)));
   HUSK_TRY(hosted->started(*running));
-  if (launch != nullptr) {
-    progress.stop();
-    if (!launch->succeeded(hosted->id(), hosted->path_of(registry::kMessagesFile))) return kFailed;
-  }
-  const auto exit = attend(*running, attendance(*running, launch == nullptr));
+  if (launch != nullptr) launch->outlive();
+  departure.one_of_two(*hosted, progress, running);
+  const auto exit = attend(*running, attendance(*running, !hosting.record.detached));
+  if (!departure.done()) hosted->forget();
   hosted->ended(exit);
   progress.stop();
   if (!exit) return std::unexpected(exit.error());

@@ -10,6 +10,7 @@
 #include "husk/error.h"
 
 #include "cli/detach.h"
+#include "cli/hosted_machine.h"
 #include "registry/record.h"
 #include "runtime/container.h"
 
@@ -18,8 +19,8 @@ namespace husk::cli {
 struct Hosting {
   registry::Record record;  // what the registry is told before there is a machine
   std::string waiting_for;  // what the user is told meanwhile
-  // Makes the container, by the name that the registry gave it.
-  std::function<Result<std::unique_ptr<runtime::Container>>(const std::string& name,
+  // Makes the container, by the name and with the places that `hosted` has for it.
+  std::function<Result<std::unique_ptr<runtime::Container>>(const HostedMachine& hosted,
                                                             runtime::ContainerOutput output)>
       start;
 };

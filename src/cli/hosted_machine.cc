@@ -103,6 +103,11 @@ Result<Json> HostedMachine::signal(runtime::Container& container, const Json& re
   return to_end && state() == State::kPaused ? unpause(container) : Json::object();
 }
 
+void HostedMachine::forget() {
+  const std::lock_guard lock(mutex_);
+  machine_.record.remove = true;
+}
+
 void HostedMachine::ended(const Result<runtime::ContainerExit>& exit) {
   const int code = exit ? exit->code : kFailed;
   const std::string reason = exit ? exit->reason : exit.error().message();

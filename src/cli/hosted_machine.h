@@ -42,6 +42,8 @@ class HostedMachine {
 
   // `container` lives until ended().
   [[nodiscard]] Result<void> started(runtime::Container& container);
+  // It is not to stay, whatever was asked for: nobody knows of it.
+  void forget();
   // Tells everybody, and takes the record away if it is not to stay. Once.
   void ended(const Result<runtime::ContainerExit>& exit);
 

@@ -32,15 +32,16 @@ Result<registry::Record> record_of(const RestoreFlags& flags, const snapshot::Lo
 }
 
 Result<int> restore(const RestoreFlags& flags) {
-  runtime::RestoreOptions options{HUSK_TRY(snapshot::Location::parse(flags.from)), {}, {}, {}};
+  runtime::RestoreOptions options{HUSK_TRY(snapshot::Location::parse(flags.from))};
   const registry::Record record = HUSK_TRY(record_of(flags, options.from));
   options.hostname = flags.hostname;
   options.backend = flags.backend;
   const TerminalSize size = flags.detach ? TerminalSize{} : terminal_size();
   options.rows = size.rows;
   options.columns = size.columns;
-  const auto start = [&](const std::string& name, runtime::ContainerOutput output) {
-    options.name = name;
+  const auto start = [&](const HostedMachine& hosted, runtime::ContainerOutput output) {
+    options.name = hosted.name();
+    options.vsock = hosted.path_of(registry::kVsockSocket);
     return runtime::Container::restore(options, std::move(output));
   };
   return host({record, "restoring " + flags.from, start});

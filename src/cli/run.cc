@@ -1,8 +1,11 @@
 // husk run: a command of an image in a machine of its own, as `docker run` would.
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/try.h"
 #include "cli/attend.h"
+#include "cli/command_options.h"
 #include "cli/cpu_flag.h"
 #include "cli/host.h"
 #include "cli/machine_options.h"
@@ -34,23 +37,11 @@ Result<void> resolve(RunOptions& options) {
   if (container.vcpus < 1 || container.vcpus > 64)
     return fail(ErrorKind::kInvalidArgument, "--cpus", "must be 1 to 64");
   container.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
-  if (container.terminal && !options.detach && ::isatty(STDIN_FILENO) == 0)
-    return fail(ErrorKind::kInvalidArgument, "-t", "standard input is not a terminal");
   if (options.entrypoint_given->count() != 0) container.entrypoint = options.entrypoint;
   container.image = options.words.front();
   container.command.assign(options.words.begin() + 1, options.words.end());
-  for (std::string& entry : container.environment) {
-    if (entry.find('=') != std::string::npos) continue;
-    const char* value =
-        std::getenv(entry.c_str());  // as Docker: a name alone passes the host's value on
-    entry += std::string("=") + (value == nullptr ? "" : value);
-  }
-  if (container.terminal && !options.detach) {
-    const TerminalSize size = terminal_size();
-    container.rows = size.rows;
-    container.columns = size.columns;
-  }
-  return {};
+  if (!container.vsock.empty()) container.vsock = std::filesystem::absolute(container.vsock);
+  return complete_command(container, options.detach);
 }
 
 // What the registry is told before there is a machine.
@@ -63,6 +54,7 @@ registry::Record record_of(const RunOptions& options) {
   record.backend = container.backend;
   record.cpu_model = options.cpu_model;
   record.kernel = container.kernel;
+  record.vsock = container.vsock;
   record.memory_mb = container.memory_bytes >> 20;
   record.cpus = container.vcpus;
   record.detached = options.detach;
@@ -72,8 +64,10 @@ registry::Record record_of(const RunOptions& options) {
 
 int run(RunOptions& options) {
   if (const auto resolved = resolve(options); !resolved) return report(resolved.error());
-  const auto start = [&](const std::string& name, runtime::ContainerOutput output) {
-    options.container.name = name;
+  const auto start = [&](const HostedMachine& hosted, runtime::ContainerOutput output) {
+    options.container.name = hosted.name();
+    if (options.container.vsock.empty())
+      options.container.vsock = hosted.path_of(registry::kVsockSocket);
     return runtime::Container::start(options.container, std::move(output));
   };
   return host({record_of(options), "preparing " + options.container.image, start});
@@ -84,16 +78,11 @@ int run(RunOptions& options) {
 void add_run(CLI::App& app, Action& chosen) {
   auto options = std::make_shared<RunOptions>();
   auto* verb = app.add_subcommand("run", "Run a command of an image in a machine of its own");
-  verb->prefix_command();
   auto& container = options->container;
   verb->add_option("--memory,-m", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", container.vcpus, "Number of vCPUs")->capture_default_str();
   add_cpu_flag(*verb, options->cpu_model);
-  verb->add_option("--env,-e", container.environment, "Set a variable: KEY=VALUE")
-      ->allow_extra_args(false);
-  verb->add_option("--workdir,-w", container.working_directory,
-                   "Working directory in the container");
-  verb->add_option("--user,-u", container.user, "User: name or uid, with :group");
+  add_command_flags(*verb, container, options->detach);
   options->entrypoint_given =
       verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");
   verb->add_option("--kernel", container.kernel, "Guest kernel instead of the default one");
@@ -103,16 +92,9 @@ void add_run(CLI::App& app, Action& chosen) {
       ->check(CLI::IsMember(runtime::backend_names()));
   add_kernel_irqchip(*verb, container.kernel_irqchip);
   verb->add_option("--name", container.name, "Name of the machine");
-  verb->add_flag("-i,--interactive", container.input, "Keep standard input open");
-  verb->add_flag("-t,--tty", container.terminal, "Give the command a terminal");
-  verb->add_flag("-d,--detach", options->detach, "Print the machine's id and leave it running");
   verb->add_flag("--rm", options->remove, "Remove the machine when it ends (always so without -d)");
   verb->callback([verb, options, &chosen] {
-    options->words = verb->remaining();
-    if (!options->words.empty() && options->words.front() == "--")
-      options->words.erase(options->words.begin());
-    if (options->words.size() > 1 && options->words[1] == "--")
-      options->words.erase(options->words.begin() + 1);
+    options->words = words_of(*verb);
     chosen = [options] {
       if (options->words.empty()) return report("run: no image given");
       if (options->words.front().starts_with("-"))

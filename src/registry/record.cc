@@ -31,6 +31,7 @@ void strings(auto& record, auto&& visit) {
   visit("cpu_model", record.cpu_model);
   visit("kernel", record.kernel);
   visit("stop_signal", record.stop_signal);
+  visit("vsock", record.vsock);
   visit("reason", record.reason);
 }
 void numbers(auto& record, auto&& visit) {
@@ -83,7 +84,7 @@ Result<void> check(const Record& record, const std::string& subject) {
 std::string_view to_string(State state) { return kStates[static_cast<size_t>(state)]; }
 
 bool is_machine_name(std::string_view name) {
-  return name.size() >= 2 && name.size() <= 128 && is_alnum(name.front()) &&
+  return !name.empty() && name.size() <= 128 && is_alnum(name.front()) &&
          std::ranges::all_of(
              name, [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
 }

@@ -34,6 +34,7 @@ struct Record {
   std::string image;
   std::vector<std::string> command;
   std::string backend, cpu_model, kernel, stop_signal;  // as they were asked for; empty: default
+  std::string vsock;  // where its vsock is reached; empty: in its folder
   uint64_t memory_mb = 0, cpus = 0;
   uint64_t created_ns = 0, started_ns = 0, finished_ns = 0;
   State state = State::kCreated;
@@ -53,7 +54,7 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
-// Docker's rule: 2 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or a digit.
+// 1 to 128 of A-Z a-z 0-9 _ . -, beginning with a letter or a digit.
 [[nodiscard]] bool is_machine_name(std::string_view name);
 [[nodiscard]] bool is_hex(std::string_view text);  // of the digits 0-9 a-f
 

@@ -95,7 +95,7 @@ Result<base::Fd> Registry::lock() const {
 Result<Machine> Registry::create(Record record) const {
   if (!record.name.empty() && !is_machine_name(record.name))
     return fail(ErrorKind::kInvalidArgument, record.name,
-                "is no name for a machine: 2 to 128 letters, digits, '_', '.' and '-', the first "
+                "is no name for a machine: 1 to 128 letters, digits, '_', '.' and '-', the first "
                 "a letter or a digit");
   const base::Fd held = HUSK_TRY(lock());
   sweep();

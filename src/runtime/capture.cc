@@ -146,6 +146,7 @@ Result<CaptureReport> Capturer::capture_live(const CaptureRequest& request,
     {
       const Pause pause = HUSK_TRY(Pause::of(machine_, report.paused_ns));
       fresh = HUSK_TRY(take_written());
+      report.copied_again += fresh.size();
       if (fresh.size() <= kFewPages || report.rounds == kMostRounds) {
         copy.copy(fresh);
         contents = HUSK_TRY(describe());

@@ -19,6 +19,7 @@ struct CaptureReport {
   uint64_t paused_ns = 0;     // the longest time that the guest stood still
   uint64_t memory_bytes = 0;  // of memory in the file, before zeroes are left out
   uint32_t rounds = 0;        // of copying beside the running machine
+  uint64_t copied_again = 0;  // pages, in all rounds
 };
 
 }  // namespace husk::runtime

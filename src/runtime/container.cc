@@ -74,7 +74,7 @@ class RunningContainer : public Container {
     record_.config.name = options.name;
     HUSK_TRY(record_.config.validate());
     agent::Position position = HUSK_TRY(take_position(contents));
-    HUSK_TRY(build({record_.backend, record_.config, {}, record_.kernel_irqchip, {}},
+    HUSK_TRY(build({record_.backend, record_.config, {}, record_.kernel_irqchip, options.vsock},
                    std::move(position)));
     HUSK_TRY(machine_->restore_devices(contents.machine.devices));
     const MachineState state = HUSK_TRY(from_contents(contents));
@@ -87,6 +87,7 @@ class RunningContainer : public Container {
     present_ = {0, HUSK_TRY(base::random_bytes(kEntropyBytes)), options.hostname};
     HUSK_TRY(machine_->start_from(state, std::move(memory)));
     ready(kGuestAddress);
+    if (output_.started) output_.started();  // it had been
     if (options.rows != 0) resize(options.rows, options.columns);
     report_state();
     return {};
@@ -150,7 +151,8 @@ class RunningContainer : public Container {
     capturer_ = std::make_unique<Capturer>(*machine_);
     client_ = std::make_unique<agent::Client>(
         agent::SessionKind::kMain, [this](const base::Fd& giving_up) { return connect(giving_up); },
-        agent::ClientEvents{output_.out, output_.err, [this] { finished(); }}, std::move(position));
+        agent::ClientEvents{output_.out, output_.err, output_.started, [this] { finished(); }},
+        std::move(position));
     report_state();
     return {};
   }

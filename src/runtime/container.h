@@ -42,9 +42,10 @@ struct ContainerOptions {
 
 struct RestoreOptions {
   snapshot::Location from;
-  std::string name;
-  std::string hostname;  // empty: as it was
-  std::string backend;   // empty: the one that it was captured on
+  std::string name{};
+  std::string hostname{};  // empty: as it was
+  std::string backend{};   // empty: the one that it was captured on
+  std::string vsock{};     // where the guest's vsock ports are reached; empty: nowhere
   uint32_t rows = 0, columns = 0;
   bool transient = false;  // the snapshot is not kept: no diff can build on it
 };
@@ -53,6 +54,7 @@ struct RestoreOptions {
 struct ContainerOutput {
   std::function<void(std::string_view)> out, err, serial;
   std::function<void(const lifecycle::VmState&)> state;  // every change of it
+  std::function<void()> started = [] {};                 // the command runs
 };
 
 class Container : public RunningCommand {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <span>
 #include <vector>
 
@@ -12,7 +13,9 @@
 
 #include "base/fd.h"
 #include "base/try.h"
+#include "oci/cache.h"
 #include "runtime/machine_snapshot.h"
+#include "snapshot/manifest.h"
 #include "snapshot/sha256.h"
 
 namespace husk::runtime {
@@ -49,6 +52,13 @@ Result<std::string> fingerprint(const std::string& path) {
   return fmt::format("{} {}", size, snapshot::to_hex(HUSK_TRY(snapshot::sha256(front))));
 }
 
+// A snapshot names a file among this user's root images, and no other one: its guest reads it.
+Result<std::string> root_path(const std::string& file, const std::string& subject) {
+  if (!snapshot::is_file_name(file))
+    return fail(ErrorKind::kCorrupt, subject, "names no root image");
+  return HUSK_TRY(oci::default_cache_directory()) + "/images/" + file;
+}
+
 Result<void> check_root(const std::string& path, const std::string& expected,
                         const std::string& image) {
   struct stat st{};
@@ -82,7 +92,7 @@ Result<void> put_record(const ContainerRecord& record, snapshot::Contents& conte
   identity[kName] = record.config.name;
   identity[kImage] = record.image;
   identity[kStopSignal] = record.stop_signal;
-  identity[kRoot] = root;
+  identity[kRoot] = std::filesystem::path(root).filename();
   identity[kFingerprint] = HUSK_TRY(fingerprint(root));
   identity[kKernel] = record.config.kernel.string();
   std::string& flags = identity[kFlags];
@@ -117,11 +127,12 @@ Result<ContainerRecord> get_record(const snapshot::Contents& contents, const std
   record.config.name = value(kName);
   record.config.namespace_name = "default";
   record.config.kernel = value(kKernel);
-  record.config.root_disk = value(kRoot);
+  const std::string root = HUSK_TRY(root_path(value(kRoot), subject));
+  record.config.root_disk = root;
   record.config.cpu_model = *model;
   record.config.cpus = contents.machine.vcpus.size();
   record.config.memory_mb = contents.machine.total_memory >> 20;
-  HUSK_TRY(check_root(value(kRoot), value(kFingerprint), record.image));
+  HUSK_TRY(check_root(root, value(kFingerprint), record.image));
   HUSK_TRY(record.config.validate());
   return record;
 }

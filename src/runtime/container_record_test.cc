@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -21,6 +22,8 @@ std::string error_of(const Result<T>& result) {
 class Record : public ::testing::Test {
  protected:
   Record() {
+    ::setenv("HUSK_CACHE", directory_.path().c_str(), 1);
+    std::filesystem::create_directory(directory_ / "images");
     write_root("the root image");
     record_.config.name = "box";
     record_.config.kernel = "/boot/vmlinuz";
@@ -31,6 +34,7 @@ class Record : public ::testing::Test {
     record_.stop_signal = "SIGINT";
     record_.terminal = record_.kernel_irqchip = true;
   }
+  ~Record() override { ::unsetenv("HUSK_CACHE"); }
   void write_root(const std::string& text) { std::ofstream(root_, std::ios::trunc) << text; }
   // As it comes out of a file.
   snapshot::Contents written() {
@@ -42,7 +46,7 @@ class Record : public ::testing::Test {
   }
 
   oci::testing::TempDirectory directory_;
-  std::string root_ = directory_ / "root.erofs";
+  std::string root_ = directory_ / "images/root.erofs";
   ContainerRecord record_;
 };
 
@@ -92,6 +96,17 @@ TEST_F(Record, WhatIsMissingOrWrongIsRefused) {
   contents = written();
   contents.machine.vcpus.clear();
   EXPECT_FALSE(get_record(contents, "snap"));
+}
+
+TEST_F(Record, ReadsNoFileButARootImageOfTheUsers) {
+  const std::string secret = directory_ / "secret";
+  record_.config.root_disk = secret;
+  std::ofstream(secret) << "the user's own";
+  for (const std::string& name : {secret, std::string("../secret"), std::string("..")}) {
+    snapshot::Contents contents = written();
+    contents.origin.identity["root"] = name;
+    EXPECT_EQ(error_of(get_record(contents, "snap")), "snap: names no root image") << name;
+  }
 }
 
 TEST_F(Record, APositionComesBackAndIsTakenOutOfTheStates) {

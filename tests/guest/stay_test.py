@@ -149,10 +149,11 @@ class Verbs(StayCase):
         self.refused("run", "-d", "-m", "1M", BUSYBOX, says="--memory", code=125)
         self.ok("ps", "-aq", out=b"")
 
-    def test_a_command_that_is_missing(self):
-        self.run_d("--name", "web", BUSYBOX, "nosuch")
-        self.ok("wait", "web", out=b"127\n")
-        self.assertRegex(self.inspect("web")["reason"], 'exec: "nosuch": executable file not found')
+    def test_a_command_that_cannot_be(self):
+        self.refused("run", "-d", BUSYBOX, "nosuch", says='exec: "nosuch": executable file not found', code=127)
+        self.refused("run", "-d", BUSYBOX, "/srv/plain", says="(?i)permission denied", code=126)
+        self.refused("run", "-d", "-u", "nobodyhere", BUSYBOX, "id", says="unable to find user nobodyhere", code=125)
+        self.ok("ps", "-aq", out=b"")
 
     def test_rm_flag_removes_at_the_end(self):
         self.run_d("--rm", "--name", "web", BUSYBOX, "sh", "-c", "sleep 2; exit 9")
@@ -279,6 +280,88 @@ class Ends(StayCase):
         self.ok("pause", "web")
         self.ok("kill", "web")
         self.ok("wait", "web", out=b"137\n")
+
+
+class Exec(StayCase):
+    def setUp(self):
+        super().setUp()
+        self.run_d("--name", "web", "-e", "MINE=first", BUSYBOX, "sh", "-c", "echo data > /tmp/file; trap 'exit 3' TERM; echo up; while :; do sleep 0.2; done")
+
+    def test_at_once(self):
+        self.ok("exec", "web", "echo", "-n", "there", out=b"there")
+
+    def test_in_the_same_machine(self):
+        self.wait_for_output("web", b"up\n")
+        self.ok("exec", "web", "cat", "/tmp/file", out=b"data\n")
+        self.ok("exec", "web", "sh", "-c", "echo out; echo err >&2; exit 7", code=7, out=b"out\n", err=b"err\n")
+        self.ok("exec", "-e", "YOURS=a b", "-w", "/home/app", "-u", "app", "web", "sh", "-c", "pwd; id -u; echo $MINE $YOURS $FROM_IMAGE",
+                out=b"/home/app\n1000\nfirst a b yes\n")
+        self.ok("exec", "web", "--", "sh", "-c", "kill -SEGV $$", code=139)
+        self.ok("logs", "web", out=b"up\n")
+
+    def test_input(self):
+        data = os.urandom(300_000)
+        result = subprocess.run([HUSK, "exec", "-i", "web", "cat"], input=data, capture_output=True, env=self.environment, timeout=60)
+        self.assertEqual((result.returncode, result.stderr, result.stdout == data), (0, b"", True))
+        self.ok("exec", "web", "cat", out=b"")
+
+    def test_three_at_once(self):
+        running = [self.start("exec", "web", "sh", "-c", f"sleep 0.{i}; seq 1000; exit {i}") for i in range(3)]
+        for code, process in enumerate(running):
+            out, err = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, err, out), (code, b"", "".join(f"{i}\n" for i in range(1, 1001)).encode()))
+
+    def test_a_terminal(self):
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        process = self.start("exec", "-it", "web", "sh", "-c", "tty; stty -echo; read x; echo got $x; exit 5", stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        os.write(master, b"word\r")
+        seen = b""
+        while b"got word" not in seen:
+            self.assertTrue(select.select([master], [], [], 60)[0], seen)
+            seen += os.read(master, 4096)
+        self.assertIn(b"/dev/", seen)
+        self.assertEqual(process.wait(30), 5)
+        self.refused("exec", "-t", "web", "sh", says="not a terminal", code=125)
+
+    def test_signals_reach_it(self):
+        process = self.start("exec", "web", "sh", "-c", "trap 'echo bye; exit 4' TERM; echo up; while :; do sleep 0.1; done")
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        process.terminate()
+        self.assertEqual(process.communicate(timeout=30), (b"bye\n", b""))
+        self.assertEqual(process.returncode, 4)
+
+    def test_what_cannot_be(self):
+        self.refused("exec", "nix", "true", says="nix: there is no such machine")
+        self.refused("exec", "web", says="exec: a machine and a command", code=125)
+        self.refused("exec", "--frobnicate", "web", "true", says="--frobnicate", code=125)
+        self.refused("exec", "web", "nosuch", says='"nosuch": executable file not found', code=127)
+        self.refused("exec", "web", "/srv/plain", says="(?i)permission denied", code=126)
+        self.ok("pause", "web")
+        self.refused("exec", "web", "true", says="web: is paused")
+        self.ok("unpause", "web")
+        self.ok("stop", "web")
+        self.refused("exec", "web", "true", says="web: is not running")
+
+    def test_the_machines_end_ends_it(self):
+        process = self.start("exec", "web", "sh", "-c", "echo up; sleep 100")
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        self.ok("kill", "web")
+        process.communicate(timeout=30)
+        self.assertNotEqual(process.returncode, 0)
+
+    def test_detached(self):
+        self.ok("exec", "-d", "web", "sh", "-c", "echo elsewhere; sleep 1; echo done > /tmp/done; sleep 1000", out=b"")
+        self.until("it is done", lambda: self.husk("exec", "web", "cat", "/tmp/done").stdout == b"done\n")
+        self.ok("exec", "-d", "nix", "true", code=1, err=b"husk: nix: there is no such machine\n")
+        self.ok("logs", "web", out=b"up\n")
+
+    def test_beside_a_foreground_machine(self):
+        process = self.start("run", "--name", "fore", "--vsock", os.path.join(self.state, "own"), BUSYBOX, *FOREVER)
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        self.ok("exec", "fore", "echo", "x", out=b"x\n")
+        self.ok("stop", "fore")
 
 
 class Logs(StayCase):

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/exec.h"
+
 namespace husk::cli::machines {
 
 using Names = std::vector<std::string>;
@@ -22,6 +24,13 @@ struct LogsOptions {
   std::string tail = "all", since;
 };
 int logs(const LogsOptions& options);
+
+struct ExecRequest {
+  std::string name;
+  runtime::ExecOptions command;
+  bool detach = false;
+};
+int exec(ExecRequest& request);
 
 int inspect(const Names& names);
 int wait(const Names& names);

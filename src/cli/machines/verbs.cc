@@ -1,8 +1,9 @@
 // The command lines of the verbs about machines that stay.
 #include "cli/verbs.h"
 
-#include "base/try.h"
+#include "cli/command_options.h"
 #include "cli/machines/commands.h"
+#include "cli/report.h"
 
 namespace husk::cli {
 namespace {
@@ -46,6 +47,22 @@ void add_logs(CLI::App& app, Action& chosen) {
   verb->callback([&chosen, options] { chosen = [options] { return machines::logs(*options); }; });
 }
 
+void add_exec(CLI::App& app, Action& chosen) {
+  auto request = std::make_shared<machines::ExecRequest>();
+  auto* verb = app.add_subcommand("exec", "Run a further command in a machine: NAME COMMAND...");
+  verb->group(kGroup);
+  add_command_flags(*verb, request->command, request->detach);
+  verb->callback([&chosen, verb, request] {
+    chosen = [words = words_of(*verb), request] {
+      if (words.size() < 2) return report("exec: a machine and a command are required");
+      if (words.front().starts_with("-")) return report("exec: unknown flag " + words.front());
+      request->name = words.front();
+      request->command.argv.assign(words.begin() + 1, words.end());
+      return machines::exec(*request);
+    };
+  });
+}
+
 void add_stop(CLI::App& app, Action& chosen) {
   auto seconds = std::make_shared<uint64_t>(10);
   add_for_names(app, chosen, "stop", "End machines by their image's signal, or after a time",
@@ -74,6 +91,7 @@ void add_rm(CLI::App& app, Action& chosen) {
 void add_machines(CLI::App& app, Action& chosen) {
   add_ps(app, chosen);
   add_logs(app, chosen);
+  add_exec(app, chosen);
   add_for_names(app, chosen, "inspect", "Describe machines as JSON", machines::inspect);
   add_for_names(app, chosen, "wait", "Wait for machines to end, and print their exit codes",
                 machines::wait);

@@ -28,7 +28,8 @@ Result<api::Json> serve_snapshot(runtime::Container& container, const api::Json&
                    {"path", wanted.to.path()},
                    {"paused_ms", paused_ms},
                    {"memory_bytes", report.memory_bytes},
-                   {"rounds", report.rounds}};
+                   {"rounds", report.rounds},
+                   {"pages_copied_again", report.copied_again}};
 }
 
 }  // namespace husk::cli

@@ -12,7 +12,8 @@ namespace husk::cli {
 inline constexpr const char* kSnapshotVerb = "snapshot";
 
 // {"to": NAME or absolute path, "store": of a name, "diff", "live", "compress": flags}
-// -> {"id", "path", "paused_ms", "memory_bytes", "rounds"}
+// -> {"id", "path", "paused_ms", "memory_bytes", "rounds",
+//     "pages_copied_again"}
 [[nodiscard]] Result<api::Json> serve_snapshot(runtime::Container& container,
                                                const api::Json& request);
 

@@ -21,29 +21,35 @@ using snapshot::Location;
 using snapshot::Sha256;
 
 constexpr uint64_t kFirst = 20 << 20;
-constexpr uint64_t kWritten = 16 << 20;
+constexpr uint64_t kMuch = 16 << 20, kLittle = 2 << 20;  // to write
+constexpr uint64_t kMemory = 40 << 20;
 
-// Writes a number that grows into each page from 20 to 36 MiB, for ever.
-const std::vector<uint8_t> kWriter = {0xbf, 0x00, 0x00, 0x40, 0x01,        // mov edi, 0x1400000
-                                      0x40,                                // inc eax
-                                      0x89, 0x07,                          // mov [edi], eax
-                                      0x81, 0xc7, 0x00, 0x10, 0x00, 0x00,  // add edi, 0x1000
-                                      0x81, 0xff, 0x00, 0x00, 0x40, 0x02,  // cmp edi, 0x2400000
-                                      0x72, 0xef,                          // jb inc
-                                      0xeb, 0xe8};                         // jmp mov
+// Writes a number that grows into each page of so many bytes from kFirst on, for ever.
+std::vector<uint8_t> writer(uint64_t bytes) {
+  const uint64_t end = kFirst + bytes;
+  const auto byte = [end](int n) { return static_cast<uint8_t>(end >> 8 * n); };
+  return {0xbf, 0x00, 0x00,    0x40,    0x01,              // mov edi, kFirst
+          0x40,                                            // inc eax
+          0x89, 0x07,                                      // mov [edi], eax
+          0x81, 0xc7, 0x00,    0x10,    0x00,    0x00,     // add edi, 0x1000
+          0x81, 0xff, byte(0), byte(1), byte(2), byte(3),  // cmp edi, end
+          0x72, 0xef,                                      // jb inc
+          0xeb, 0xe8};                                     // jmp mov
+}
 
 class Capture : public ::testing::Test {
  protected:
   // A machine that has not started.
   ManagedMachine& make(uint64_t memory) {
+    kernel_.emplace(writer(written_));
     auto vm = hypervisor_->create_vm(
-        machine::VmConfig::builder().memory_bytes(memory).kernel(kernel_.path()).build().value());
+        machine::VmConfig::builder().memory_bytes(memory).kernel(kernel_->path()).build().value());
     vm_ = std::move(vm).value();
     auto& machine = *vm_->as<ManagedMachine>();
     capturer_ = std::make_unique<Capturer>(machine);
     return machine;
   }
-  ManagedMachine& start(uint64_t memory = 48 << 20) {
+  ManagedMachine& start(uint64_t memory = kMemory) {
     ManagedMachine& machine = make(memory);
     EXPECT_TRUE(machine.start());
     return machine;
@@ -64,7 +70,7 @@ class Capture : public ::testing::Test {
   }
   uint32_t last_word() {
     uint32_t word = 0;
-    EXPECT_TRUE(vm_->memory().read(machine::GuestAddress{kFirst + kWritten - kPageSize},
+    EXPECT_TRUE(vm_->memory().read(machine::GuestAddress{kFirst + written_ - kPageSize},
                                    std::as_writable_bytes(std::span(&word, 1))));
     return word;
   }
@@ -74,7 +80,7 @@ class Capture : public ::testing::Test {
   }
   Result<CaptureReport> take(const CaptureRequest& request) {
     return capturer_->capture(request, [this]() -> Result<snapshot::Contents> {
-      digest_ = *snapshot::sha256(machine().guest_memory().bytes());
+      if (digesting_) digest_ = *snapshot::sha256(machine().guest_memory().bytes());
       return to_contents(HUSK_TRY(machine().capture()));
     });
   }
@@ -85,11 +91,13 @@ class Capture : public ::testing::Test {
   }
 
   std::unique_ptr<machine::Hypervisor> hypervisor_ = open_hypervisor("soft").value();
-  KernelFile kernel_{kWriter};
+  uint64_t written_ = kLittle;
+  std::optional<KernelFile> kernel_;
   oci::testing::TempDirectory directory_;
   std::unique_ptr<machine::VirtualMachine> vm_;
   std::unique_ptr<Capturer> capturer_;
-  Sha256 digest_{};  // of memory, at the last capture
+  bool digesting_ = true;
+  Sha256 digest_{};  // of memory, at the last capture while digesting_
 };
 
 template <class T>
@@ -104,11 +112,12 @@ TEST_F(Capture, AChainOfFiftyIsWhatMemoryWas) {
   for (int link = 1; link < 50; ++link) {
     auto next = request(std::to_string(link));
     next.diff = true;
+    digesting_ = link % 10 == 9;
     next.live = link % 5 == 0;
     next.write.compress = link % 7 == 0;
     const auto taken = take(next);
     ASSERT_TRUE(taken) << error_of(taken);
-    if (link % 10 == 9) {
+    if (digesting_) {
       EXPECT_EQ(digest_of(next.to.path()), digest_) << link;
     }
   }
@@ -122,29 +131,39 @@ TEST_F(Capture, AChainOfFiftyIsWhatMemoryWas) {
 }
 
 TEST_F(Capture, ADiffCostsWhatWasWritten) {
+  written_ = kMuch;
   start(512 << 20);
   let_it_write();
+  digesting_ = false;
   ASSERT_TRUE(take(request("full")));
+  digesting_ = true;
   let_it_write();
   auto diff = request("diff");
   diff.diff = true;
   const auto taken = take(diff);
   ASSERT_TRUE(taken) << error_of(taken);
-  EXPECT_GE(std::filesystem::file_size(path("diff")), kWritten);
-  EXPECT_LT(std::filesystem::file_size(path("diff")), kWritten * 3 / 2);
+  EXPECT_GE(std::filesystem::file_size(path("diff")), kMuch);
+  EXPECT_LT(std::filesystem::file_size(path("diff")), kMuch * 3 / 2);
   EXPECT_EQ(digest_of(path("diff")), digest_);
 }
 
+// Whether the guest writes while it is copied is chance; that it sometimes does is seen to.
 TEST_F(Capture, ALiveOneIsWhatMemoryWasWhenTheGuestStood) {
   start();
   let_it_write();
-  auto live = request("live");
-  live.live = true;
-  const auto taken = take(live);
-  ASSERT_TRUE(taken) << error_of(taken);
-  EXPECT_GE(taken->rounds, 1U);
-  EXPECT_EQ(digest_of(path("live")), digest_);
-  let_it_write();  // it goes on
+  uint64_t copied_again = 0;
+  for (int number = 0; number < 200 && (number < 3 || copied_again == 0); ++number) {
+    auto live = request(std::to_string(number));
+    live.live = true;
+    const auto taken = take(live);
+    ASSERT_TRUE(taken) << error_of(taken);
+    EXPECT_GE(taken->rounds, 1U);
+    EXPECT_EQ(digest_of(live.to.path()), digest_);
+    std::filesystem::remove(live.to.path());
+    copied_again += taken->copied_again;
+    let_it_write();  // it goes on
+  }
+  EXPECT_GT(copied_again, 0U);
 }
 
 TEST_F(Capture, ARestoredMachineGoesOnWithDiffs) {
@@ -155,7 +174,7 @@ TEST_F(Capture, ARestoredMachineGoesOnWithDiffs) {
 
   const auto chain = Chain::open(path("first"));
   ASSERT_TRUE(chain);
-  ManagedMachine& again = make(48 << 20);
+  ManagedMachine& again = make(kMemory);
   MachineExtras extras;
   extras.track_writes = true;
   ASSERT_TRUE(again.set_extras(std::move(extras)));
@@ -168,7 +187,7 @@ TEST_F(Capture, ARestoredMachineGoesOnWithDiffs) {
   diff.diff = true;
   const auto taken = take(diff);
   ASSERT_TRUE(taken) << error_of(taken);
-  EXPECT_LT(std::filesystem::file_size(path("second")), kWritten * 3 / 2);
+  EXPECT_LT(std::filesystem::file_size(path("second")), kLittle * 3 / 2);
   EXPECT_EQ(digest_of(path("second")), digest_);
 }
 
@@ -206,7 +225,7 @@ TEST_F(Capture, RefusesADiffThatHasNothingToBuildOn) {
 TEST_F(Capture, RefusesADiskThatTheGuestMayWriteTo) {
   const std::string disk = path("disk");
   std::ofstream(disk) << std::string(4096, 'x');
-  ManagedMachine& machine = make(48 << 20);
+  ManagedMachine& machine = make(kMemory);
   ASSERT_TRUE(machine.add_virtio_device(VirtioDeviceConfig::block(disk, false)));
   ASSERT_TRUE(machine.start());
   EXPECT_EQ(error_of(take(request("one"))),
