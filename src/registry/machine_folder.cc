@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,14 @@ namespace {
 
 constexpr const char* kRecord = "machine.json";
 constexpr const char* kNewRecord = "machine.json.new";
+
+// In one step, either way. ext4 writes a file to the disk that replaces another one (ext4(5),
+// auto_da_alloc), which who needs nothing durable does not wait for: there the two change places.
+bool put_in_place(int folder, bool durable) {
+  if (!durable && ::renameat2(folder, kNewRecord, folder, kRecord, RENAME_EXCHANGE) == 0)
+    return ::unlinkat(folder, kNewRecord, 0) == 0;
+  return ::renameat(folder, kNewRecord, folder, kRecord) == 0;
+}
 
 }  // namespace
 
@@ -50,7 +59,7 @@ Result<void> MachineFolder::write(const Record& record, bool durable) const {
   if (!fd.valid()) return fail_errno(subject, "cannot write the machine's record");
   HUSK_TRY(base::write_exact(fd.get(), std::as_bytes(std::span(text)), 0, subject));
   if (durable && ::fsync(fd.get()) != 0) return fail_errno(subject, "cannot write to the disk");
-  if (::renameat(fd_.get(), kNewRecord, fd_.get(), kRecord) != 0)
+  if (!put_in_place(fd_.get(), durable))
     return fail_errno(subject, "cannot replace the machine's record");
   if (durable && ::fsync(fd_.get()) != 0) return fail_errno(path_, "cannot write to the disk");
   return {};

@@ -219,12 +219,15 @@ Result<void> Registry::remove(const Machine& machine) const {
 
 // The folder goes in one step, under the lock; its contents then.
 Result<void> Registry::take_away(const Machine& machine) const {
-  const std::string name = machine.record.short_id();
-  const std::string path = machines() + "/" + name;
-  sweep();
-  if (::rename(path.c_str(), (machines() + kRemoving + name).c_str()) != 0 && errno != ENOENT)
+  const std::string path = machines() + "/" + machine.record.short_id();
+  const std::string removing = machines() + kRemoving + machine.record.short_id();
+  std::error_code error;
+  if (::rename(path.c_str(), removing.c_str()) != 0) {
+    if (errno == ENOENT) return {};
     return fail_errno(path, "cannot remove the machine");
-  sweep();
+  }
+  fs::remove_all(removing, error);
+  if (error) return fail(ErrorKind::kIo, path, "cannot be removed: " + error.message());
   return {};
 }
 

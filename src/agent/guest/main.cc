@@ -12,6 +12,7 @@ int main() {
   using namespace husk::agent;  // NOLINT(google-build-using-namespace)
   mount_early();
   load_modules();
+  prepare_container();
   Descriptor listener = open_listener();
   if (!listener.valid()) {
     console_line("husk-agent: cannot listen for the host");

@@ -18,6 +18,10 @@ void load_modules();
 // this gives it those of now.
 void take_over_moment(const Moment& moment);
 
+// Readies what is the same for every container: it is done before a base snapshot is taken. Of what
+// fails here, enter_root() tells.
+void prepare_container();
+
 // Takes over the moment that the request tells, mounts the root image with a writable layer over it
 // and makes it the root directory. An empty string on success, or what went wrong.
 std::string enter_root(const RunRequest& request);
