@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   cli::Action chosen;
   cli::add_run(app, chosen);
   cli::add_boot(app, chosen);
+  cli::add_machines(app, chosen);
   cli::add_doctor(app, chosen);
   try {
     app.parse(argc, argv);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "husk/mapping.h"
 
@@ -65,7 +66,10 @@ class RunningContainer : public Container {
                 [this](const base::Fd& giving_up) {
                   return machine_->connect_vsock(agent::kPort, {.giving_up = giving_up.get()});
                 },
-                {.out = output_.out, .err = output_.err, .finished = [this] { finished(); }}) {}
+                {.out = output_.out,
+                 .err = output_.err,
+                 .started = output_.started,
+                 .finished = [this] { finished(); }}) {}
   ~RunningContainer() override {
     if (machine_ != nullptr) machine_->halt();
   }
@@ -78,6 +82,7 @@ class RunningContainer : public Container {
     agent::RunRequest request = HUSK_TRY(request_for(options, image.config));
     const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
     HUSK_TRY(describe(options, image, kernel));
+    stop_signal_ = image.config.stop_signal;
     request.hostname = config_.name;
     const ContainerPlan plan{HUSK_TRY(resolve_backend(options.backend)), config_, kernel,
                              options.kernel_irqchip, options.vsock};
@@ -93,12 +98,15 @@ class RunningContainer : public Container {
   void close_input() override { client_.close_input(); }
   void resize(uint32_t rows, uint32_t columns) override { client_.send_window_size(rows, columns); }
   const lifecycle::VmConfig& config() const override { return config_; }
+  const std::string& stop_signal() const override { return stop_signal_; }
 
   void send_signal(int number) override {
     if (client_.started()) return client_.send_signal(number);
-    early_signal_ = number;
-    machine_->end().reach(EndReason::kStopped, 0);
+    end_by(number);
   }
+  void kill() override { end_by(SIGKILL); }
+  Result<void> pause() override { return changed(machine_->pause()); }
+  Result<void> resume() override { return changed(machine_->resume()); }
 
   Result<std::unique_ptr<RunningCommand>> exec(const ExecOptions& options,
                                                CommandOutput output) override {
@@ -119,7 +127,7 @@ class RunningContainer : public Container {
     const agent::RunResult result = client_.result();
     if (result.failed) return fail(ErrorKind::kBackend, "container", result.reason);
     if (result.finished) return ContainerExit{result.code, result.reason};
-    if (early_signal_ != 0) return ContainerExit{128 + early_signal_, {}};
+    if (ended_by_ != 0) return ContainerExit{128 + ended_by_, {}};
     if (!serial_.panic().empty())
       return fail(ErrorKind::kBackend, "guest kernel panic", serial_.panic());
     if (!result.reason.empty()) return fail(ErrorKind::kBackend, "guest", result.reason);
@@ -157,6 +165,16 @@ class RunningContainer : public Container {
     client_.begin();
     const std::lock_guard lock(report_mutex_);
     ready_ip_ = address;
+  }
+
+  void end_by(int signal) {
+    ended_by_ = signal;
+    machine_->end().reach(EndReason::kStopped, 0);
+  }
+
+  Result<void> changed(Result<void> result) {
+    report_state();
+    return result;
   }
 
   void report_state() {
@@ -207,8 +225,9 @@ class RunningContainer : public Container {
   lifecycle::VmConfig config_;
   std::mutex report_mutex_;
   std::optional<std::string> ready_ip_, failure_;
+  std::string stop_signal_;
   SerialWatch serial_;
-  std::atomic<int> early_signal_{0};
+  std::atomic<int> ended_by_{0};  // a signal that the command was not there to take
   ContainerMachine made_;
   ManagedMachine* machine_ = nullptr;
   agent::Client client_;  // goes before the machine, which its thread looks at

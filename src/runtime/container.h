@@ -42,6 +42,7 @@ struct ContainerOptions {
 struct ContainerOutput {
   std::function<void(std::string_view)> out, err, serial;
   std::function<void(const lifecycle::VmState&)> state;  // every change of it
+  std::function<void()> started = [] {};                 // the command runs
 };
 
 class Container : public RunningCommand {
@@ -58,6 +59,13 @@ class Container : public RunningCommand {
                                                                      CommandOutput output) = 0;
 
   [[nodiscard]] virtual const lifecycle::VmConfig& config() const = 0;
+  // By which its image wants to be stopped, as it writes it; empty: SIGTERM.
+  [[nodiscard]] virtual const std::string& stop_signal() const = 0;
+
+  // Any thread. Ends the machine, whatever it does: wait() says 137.
+  virtual void kill() = 0;
+  [[nodiscard]] virtual Result<void> pause() = 0;
+  [[nodiscard]] virtual Result<void> resume() = 0;
 };
 
 }  // namespace husk::runtime

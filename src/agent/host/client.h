@@ -33,6 +33,7 @@ struct RunResult {
 
 struct ClientEvents {
   std::function<void(std::string_view)> out, err;
+  std::function<void()> started = [] {};  // the command runs
   // Once, when there is a result or a reason why there will be none; all output was delivered.
   std::function<void()> finished = [] {};
 };

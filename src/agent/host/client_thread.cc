@@ -149,6 +149,7 @@ Client::Talk Client::handle_numbered(const Frame& frame) {
     events_.err(frame.payload);
   } else if (frame.type == Type::kStarted) {
     started_ = true;
+    events_.started();
   } else if (frame.type == Type::kCredit && numbered) {
     const std::lock_guard lock(mutex_);
     credit_ = std::min<uint64_t>(kStdinWindow, credit_ + numbered->number);
