@@ -170,8 +170,9 @@ agent::RunRequest request(std::vector<std::string> argv, bool input = false) {
 
 std::string why(const Error& error) { return error.message(); }
 
-constexpr int kLines = 20000;
-const std::string kCount = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line $i; done; exit 5";
+constexpr int kLines = 8000;
+const std::string kCount = "i=0; while [ $i -lt " + std::to_string(kLines) +
+                           " ]; do i=$((i+1)); echo line $i; done; exit 5";
 
 TEST(Cuts, EveryLineComesOnceHoweverOftenTheConnectionIsCut) {
   auto machine = Machine::start();
@@ -197,7 +198,7 @@ TEST(Cuts, InputArrivesOnceAndInOrder) {
   Written out;
   const auto client = (*machine)->client(out);
   client->run(request({"cat"}, true));
-  const std::string lines = numbered_lines(kLines);
+  const std::string lines = numbered_lines(20000);
   const auto bytes = std::as_bytes(std::span(lines));
   size_t cuts = 0;
   for (size_t sent = 0; sent < bytes.size();) {

@@ -17,7 +17,7 @@ class Agent {
  public:
   static constexpr size_t kMostExecs = 64;  // at once, beside the main command
   // Connections that have not said what they are for; one more takes the place of the oldest.
-  static constexpr size_t kMostCallers = 16;
+  static constexpr size_t kMostCallers = 128;
 
   // Makes the container's root as the request wants it; returns what went wrong, or nothing.
   using EnterRoot = std::string (*)(const RunRequest& request);
