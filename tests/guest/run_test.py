@@ -118,6 +118,14 @@ class Command(RunCase):
         self.ran("--env", "MINE=a b", "--env", "FROM_IMAGE=no", "--workdir", "/home/app", BUSYBOX, "sh", "-c", show,
                  out=b"0\n/home/app\nno a b\n")
 
+    def test_an_images_link_in_the_place_of_a_mount_leads_where_it_does_in_the_container(self):
+        layout, tree = os.path.join(SCRATCH.name, "linked"), tempfile.mkdtemp(dir=SCRATCH.name)
+        shutil.copytree(os.path.join(IMAGES, "busybox"), layout)
+        os.makedirs(os.path.join(tree, "srv", "kernel"))
+        os.symlink("/srv/kernel", os.path.join(tree, "proc"))
+        subprocess.run(["umoci", "insert", "--image", layout + ":latest", tree, "/"], check=True, capture_output=True)
+        self.ran("oci:" + layout, "sh", "-c", "readlink /proc; cat /srv/kernel/self/comm", out=b"/srv/kernel\ncat\n")
+
     def test_missing_workdir_is_made(self):
         self.ran("--workdir", "/new/dir", "--cpus", "2", BUSYBOX, "sh", "-c", "pwd; nproc", out=b"/new/dir\n2\n")
 

@@ -16,14 +16,16 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
+#include "agent/guest/descriptor.h"
 #include "agent/protocol/message.h"
 
 namespace husk::agent {
 namespace {
 
-constexpr int kWaitStepUs = 2000;
-constexpr int kWaitSteps = 5000;  // ten seconds in all
+constexpr int kWaitStepUs = 200;
+constexpr int kWaitSteps = 50'000;  // ten seconds in all
 
 std::string read_small(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -112,7 +114,7 @@ void add_entropy(const std::string& bytes) {
 
 // Where what is the same for every container waits for its root.
 constexpr const char* kStages[][2] = {
-    {"/stage/proc", "/root/proc"}, {"/stage/sys", "/root/sys"}, {"/stage/dev", "/root/dev"}};
+    {"/stage/proc", "/proc"}, {"/stage/sys", "/sys"}, {"/stage/dev", "/dev"}};
 
 // The file systems that a container expects.
 void stage_file_systems() {
@@ -203,13 +205,18 @@ std::string enter_root(const RunRequest& request) {
   if (::mount("root", "/root", "overlay", 0,
               "lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work") != 0)
     return failure("cannot mount the overlay");
-  for (const auto& [stage, place] : kStages) {
-    ::mkdir(place, 0755);
-    if (::mount(stage, place, nullptr, MS_MOVE, nullptr) != 0) return failure(place);
-  }
+  std::vector<Descriptor> stages;
+  for (const auto& [stage, place] : kStages) stages.emplace_back(::open(stage, O_PATH | O_CLOEXEC));
   if (::chdir("/root") != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
       ::chroot(".") != 0 || ::chdir("/") != 0)
     return failure("cannot change to the new root");
+  // From here on the image's own links, if there are any, lead to where they do in a container.
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const char* place = kStages[i][1];
+    ::mkdir(place, 0755);
+    constexpr unsigned kHow = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
+    if (::move_mount(stages[i].get(), "", AT_FDCWD, place, kHow) != 0) return failure(place);
+  }
   const std::string& hostname = request.hostname;
   [[maybe_unused]] const int named = ::sethostname(hostname.data(), hostname.size());
   write_if_empty("/etc/hostname", hostname + "\n");
