@@ -89,6 +89,8 @@ class SoftVcpu final : public interp::Environment {
 
   [[nodiscard]] Result<void> finish_instruction();
 
+  void translate_hot_code();
+
   // What attend() found.
   enum class Attention { kRun, kExit, kWait };
   Attention attend();

@@ -228,7 +228,7 @@ bool Cpu::write_efer(uint64_t value) {
   if ((cr0 & kCr0Pg) != 0 && ((efer ^ value) & kEferLme) != 0) return false;
   const uint64_t before = efer;
   efer = (value & kEferWritable) | (efer & kEferLma);
-  if (((before ^ efer) & kEferNxe) != 0) contexts_.forget_all();
+  if (((before ^ efer) & kEferNxe) != 0) forget_translations();
   update_mode();
   return true;
 }

@@ -18,6 +18,8 @@ class PhysicalMapTest : public ::testing::Test {
   }
   PageState& state(uint64_t gpa) { return *map.page(gpa).state; }
 
+  bool settled(uint64_t gpa) { return map.settled(state(gpa), state(gpa).code_epoch); }
+
   alignas(4096) std::array<std::byte, 4 * 4096> ram{};
   alignas(4096) std::array<std::byte, 4096> rom{};
   PhysicalMap map;
@@ -47,24 +49,24 @@ TEST_F(PhysicalMapTest, RefusesRangesThatOverlapOrAreNotPages) {
 
 TEST_F(PhysicalMapTest, CodeIsSettledOnceEveryVcpuHasAcknowledged) {
   map.begin_code(state(0x10000));
-  EXPECT_FALSE(map.settled(state(0x10000)));
+  EXPECT_FALSE(settled(0x10000));
   map.acknowledge(0, map.code_epoch());
-  EXPECT_FALSE(map.settled(state(0x10000)));
+  EXPECT_FALSE(settled(0x10000));
   map.acknowledge(1, map.code_epoch());
-  EXPECT_TRUE(map.settled(state(0x10000)));
+  EXPECT_TRUE(settled(0x10000));
   const uint32_t epoch = map.code_epoch();
   map.begin_code(state(0x10000));
   EXPECT_EQ(map.code_epoch(), epoch) << "it is a code page already";
   map.begin_code(state(0x11000));
-  EXPECT_FALSE(map.settled(state(0x11000)));
-  EXPECT_TRUE(map.settled(state(0x10000)));
+  EXPECT_FALSE(settled(0x11000));
+  EXPECT_TRUE(settled(0x10000));
 }
 
 TEST_F(PhysicalMapTest, AVcpuThatSleepsHoldsNobodyUp) {
   map.begin_code(state(0x10000));
   map.acknowledge(0, map.code_epoch());
   map.set_idle(1);
-  EXPECT_TRUE(map.settled(state(0x10000)));
+  EXPECT_TRUE(settled(0x10000));
 }
 
 TEST_F(PhysicalMapTest, WritesOfTheHostRaiseTheGenerationOfCodeOnly) {
