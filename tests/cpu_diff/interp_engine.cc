@@ -27,6 +27,7 @@ class QuietEnvironment final : public soft::interp::Environment {
   void apic_write(uint32_t, uint32_t, uint64_t) override {}
   std::optional<uint64_t> apic_msr_read(uint32_t) override { return std::nullopt; }
   bool apic_msr_write(uint32_t, uint64_t) override { return false; }
+  bool interrupt_waiting() override { return false; }
   uint64_t cr8() override { return 0; }
   void set_cr8(uint64_t) override {}
   std::optional<uint64_t> apic_page() override { return std::nullopt; }

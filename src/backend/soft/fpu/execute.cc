@@ -69,6 +69,10 @@ bool Unit::lent(const FpuState& state) {
   return state.mxcsr_live && (mxcsr(state) & kMxcsrMasks) == kMxcsrMasks;
 }
 
+void Unit::lend_x87(FpuState& state) {
+  if (!unmasked(state) && !math_fault_pending(state)) enter_x87(state);
+}
+
 void Unit::leave(FpuState& state) {
   if (state.mxcsr_live) {
     set_field(state, FpuState::kMxcsr, mxcsr(state) | (_mm_getcsr() & kMxcsrFlags));

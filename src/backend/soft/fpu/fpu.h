@@ -98,6 +98,9 @@ class Unit {
   void lend(FpuState& state);
   [[nodiscard]] static bool lent(const FpuState& state);
 
+  // The same for x87, while FpuState::x87_live.
+  void lend_x87(FpuState& state);
+
   void leave(FpuState& state);
 
  private:

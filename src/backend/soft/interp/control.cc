@@ -73,7 +73,7 @@ bool Cpu::write_cr(const Op* op, uint8_t index, uint64_t value) {
     case 8:
       if (value >> 4 != 0) break;
       env.set_cr8(value);
-      recheck_interrupts = true;
+      interrupts_may_come();
       return true;
     default:
       fault(op, kUd);

@@ -207,6 +207,28 @@ void Cpu::run_one() {
   }
 }
 
+// The shadow of STI and MOV SS keeps interrupts off the next instruction, which always begins
+// before they are looked at again. So it matters only while there is one.
+void Cpu::end_idle_shadow() {
+  if (!recheck_interrupts && attention.load(std::memory_order_acquire) == 0) shadow = false;
+}
+
+const void* Cpu::next_code() {
+  if (stop != Stop::kNone || device.replaying() || debugging_.any()) return nullptr;
+  if (pending_.active && !deliver_pending()) {
+    if (stop == Stop::kNone) stop = Stop::kShutdown;
+    return nullptr;
+  }
+  end_idle_shadow();
+  if (shadow || (rflags_rest & kTf) != 0 || wants_run_loop() ||
+      attention.load(std::memory_order_acquire) != 0)
+    return nullptr;
+  const JumpEntry& entry = jumps[jump_index(rip)];
+  if (entry.code == nullptr || !fits(*this, entry, rip)) return nullptr;
+  rflags_rest &= ~kRf;
+  return entry.code;
+}
+
 void Cpu::observe_others() {
   if (memory.code_epoch() != acknowledged_epoch_) acknowledge_code_epoch();
   if (memory.layout_epoch() != layout_epoch_) {
@@ -252,6 +274,7 @@ Stop Cpu::run_loop() {
       if (stop == Stop::kNone) stop = Stop::kShutdown;
     }
     if (stop != Stop::kNone) break;
+    end_idle_shadow();
     const bool held = shadow || (rflags_rest & kTf) != 0 || device.replaying();
     const bool stepping = debugged && debugging_.stepping();
     const bool recheck = recheck_interrupts && !stepping;  // for they wait until it is over

@@ -104,12 +104,13 @@ struct HotState {
   uint64_t host_stack = 0;  // translated code's own, as the next three
   std::array<uint64_t, 2> spill{};
   uint64_t sse_live = 0;  // the host's XMM registers are the guest's
+  uint64_t x87_lent = 0;  // the host's x87 registers are, and may be used
   std::array<uint64_t, 8>
       seg_base{};  // what address computation adds: zero for ES..DS in 64-bit mode
   uint64_t rip = 0;
   uint64_t ip_mask = ~uint64_t{0};
   mmu::Tlb tlb;
-  static constexpr size_t kJumpEntries = 4096;
+  static constexpr size_t kJumpEntries = 8192;
   std::array<JumpEntry, kJumpEntries> jumps{};
   fpu::FpuState fpu_state{};
 };
@@ -150,9 +151,15 @@ class Cpu : public HotState {
   // executed by the host. False: they are the interpreter's.
   bool lend_vectors();
   [[nodiscard]] bool keeps_vectors() const;
+  // The same for x87.
+  bool lend_x87();
+  [[nodiscard]] bool keeps_x87() const;
+  // After the end of a block, or a fault: the code to go on with. Null: the run loop has to look.
+  const void* next_code();
   // Something has happened that the run loop looks at before it goes on.
   [[nodiscard]] bool wants_run_loop() const {
-    return recheck_interrupts || memory.modifications() != modifications_;
+    return recheck_interrupts || memory.modifications() != modifications_ ||
+           memory.layout_epoch() != layout_epoch_;
   }
   // The code page at `linear`, which was fetched from before; null: no more.
   const std::byte* code_page(uint64_t linear);
@@ -262,7 +269,10 @@ class Cpu : public HotState {
                                                                               : 0xffffu;
   }
   [[nodiscard]] uint64_t read_tsc() { return env.tsc() + tsc_adjust; }
-  // Raised when the handlers changed something that may let an interrupt through.
+  // After something that may let an interrupt through.
+  void interrupts_may_come() {
+    if (env.interrupt_waiting()) recheck_interrupts = true;
+  }
   bool recheck_interrupts = true;
 
   const std::atomic<uint32_t>& attention;
@@ -319,6 +329,7 @@ class Cpu : public HotState {
   const void* code_of(const Block* block);
   bool fetch_page(uint64_t linear, FetchedPage& page);
   void run_one();
+  void end_idle_shadow();
   template <bool debugged>
   Stop run_loop();
   // Around each instruction, or stretch of them, while there is a debugger.

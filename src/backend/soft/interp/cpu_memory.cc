@@ -116,7 +116,7 @@ bool Cpu::device_store(const Op* op, uint64_t gpa, const void* in, uint32_t size
     std::memcpy(&value, bytes, piece);
     if (apic && *apic == (gpa & kPageMask)) {
       env.apic_write(static_cast<uint32_t>(gpa % kPageSize), piece, value);
-      recheck_interrupts = true;
+      interrupts_may_come();
     } else {
       DeviceRequest request{DeviceRequest::Kind::kMemory, true, static_cast<uint8_t>(piece), gpa,
                             value};
@@ -261,6 +261,15 @@ bool Cpu::keeps_vectors() const {
 bool Cpu::lend_vectors() {
   fpu_unit->lend(fpu_state);
   return keeps_vectors();
+}
+
+bool Cpu::keeps_x87() const {
+  return (cr0 & (kCr0Em | kCr0Ts)) == 0 && fpu_state.x87_live && !fpu::Unit::unmasked(fpu_state);
+}
+
+bool Cpu::lend_x87() {
+  if ((cr0 & (kCr0Em | kCr0Ts)) == 0) fpu_unit->lend_x87(fpu_state);
+  return keeps_x87();
 }
 
 const std::byte* Cpu::code_page(uint64_t linear) {

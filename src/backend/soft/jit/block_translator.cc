@@ -13,7 +13,7 @@ bool may_fault(const Form& form) {
     case Family::kPlain:
     case Family::kShiftByCl:
     case Family::kMultiply:
-      return form.memory || form.sse;
+      return form.memory || form.sse || form.x87;
     case Family::kNothing:
     case Family::kMoveImmediate:
     case Family::kLea:
@@ -154,6 +154,8 @@ void BlockTranslator::translate(Item& item) {
       return shift_by_cl(item);
     case Family::kConvert:
       return convert(item);
+    case Family::kStatusWord:
+      return status_word(item);
     case Family::kMultiply:
       return multiply(item);
     case Family::kDivide:
@@ -206,7 +208,7 @@ Translation* BlockTranslator::run() {
       misses_[i].restore = restore;
     }
     for (size_t i = detours; i < detours_.size(); ++i) {
-      if (detours_[i].vectors) continue;
+      if (detours_[i].next != nullptr) continue;
       detours_[i].next = a_.here();
       detours_[i].restore = restore;
     }
@@ -232,7 +234,7 @@ void BlockTranslator::finish() {
   for (const Detour& detour : detours_) {
     a_.bind(detour.from);
     a_.mov_imm(rcx, reinterpret_cast<uint64_t>(detour.site));
-    a_.call_to(detour.vectors ? stubs_.vectors : stubs_.interpret);
+    a_.call_to(detour.stub);
     for (int i = 0; i < 5; ++i) a_.byte(0x90);
     if (detour.restore) load_flags();
     a_.jmp_to(detour.next);

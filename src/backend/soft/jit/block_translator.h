@@ -50,7 +50,7 @@ class BlockTranslator {
     size_t item;
     const uint8_t* next = nullptr;
     bool restore = false;
-    bool vectors = false;
+    const uint8_t* stub = nullptr;
     Site* site = nullptr;
   };
   struct Pending {
@@ -117,6 +117,9 @@ class BlockTranslator {
   void jump_indirect(Item& item);
   void call_indirect(Item& item);
   void want_vectors(Item& item);
+  void want_x87(Item& item);
+  void want(Item& item, const Mem& live, bool& wanted, const uint8_t* stub);
+  void status_word(Item& item);
   void guest_to(uint8_t into, uint8_t guest);
   void to_guest(uint8_t guest, uint8_t from);
   void exit_to(uint64_t target, uint64_t from, int cc);
@@ -137,7 +140,7 @@ class BlockTranslator {
   Translation* out_ = nullptr;
   Assembler a_;
   Flags flags_;
-  bool vectors_wanted_ = false;
+  bool vectors_wanted_ = false, x87_wanted_ = false;
 };
 
 }  // namespace husk::soft::jit

@@ -57,16 +57,20 @@ Op* CodeStore::add_ops(size_t count) {
 
 void CodeStore::link(Exit& exit, Translation& target, const uint8_t* code) {
   exit.site.to(code);
-  exit.linked = true;
+  exit.target = &target;
+  ++exit.links;
   target.incoming.push_back(&exit);
 }
 
+void CodeStore::unlink(Exit& exit) {
+  exit.site.to(exit.unlinked);
+  std::erase(exit.target->incoming, &exit);
+  exit.target = nullptr;
+  exit.key_field = nullptr;
+}
+
 void CodeStore::drop(Translation& stale) {
-  for (Exit* exit : stale.incoming) {
-    exit->site.to(exit->unlinked);
-    exit->linked = false;
-  }
-  stale.incoming.clear();
+  while (!stale.incoming.empty()) unlink(*stale.incoming.back());
   found_.erase({stale.block, stale.rip});
 }
 

@@ -28,9 +28,12 @@ struct Exit {
   JumpSite site;
   const uint8_t* unlinked = nullptr;  // as all addresses here, where it is written
   const Translation* from = nullptr;
-  bool host_flags = false;  // the guest's flags are in EFLAGS, else in HotState::status
-  bool backward = false;    // may be part of a loop: attention is polled
-  bool linked = false;
+  bool host_flags = false;        // the guest's flags are in EFLAGS, else in HotState::status
+  bool backward = false;          // may be part of a loop: attention is polled
+  Translation* target = nullptr;  // that it is linked to
+  uint8_t links = 0;              // that were made
+  uint64_t key = 0;               // of jump entries, that the link is good for
+  uint8_t* key_field = nullptr;   // where the code compares it; null: good for all
 };
 
 // Instructions for the interpreter, out of a translation.
@@ -75,6 +78,7 @@ class CodeStore {
 
   // Makes `exit` jump to `code`, which begins `target`.
   void link(Exit& exit, Translation& target, const uint8_t* code);
+  void unlink(Exit& exit);
   // Takes the translations of pages that were written out, and tells `gone` of each.
   template <class Gone>
   void drop_stale(Gone gone) {

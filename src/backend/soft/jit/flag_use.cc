@@ -43,8 +43,18 @@ FlagUse group3(const Insn& insn) {
   }
 }
 
+// FCMOVcc reads, FCOMI and its kin write.
+FlagUse x87(const Insn& insn) {
+  const bool moves = insn.opcode == 0xda || insn.opcode == 0xdb;
+  const bool compares = insn.opcode == 0xdb || insn.opcode == 0xdf;
+  if (!insn.memory && moves && insn.group() < 4) return {kFlagCf | kFlagZf | kFlagPf, 0, false};
+  if (!insn.memory && compares && (insn.group() == 5 || insn.group() == 6)) return kKillsAll;
+  return kNothing;
+}
+
 FlagUse primary(const Insn& insn) {
   const uint8_t op = insn.opcode;
+  if (op >= 0xd8 && op <= 0xdf) return x87(insn);
   if (op < 0x40) return (op & 7) < 6 ? alu(op >> 3) : kUnknown;
   if (op >= 0x50 && op <= 0x5f) return kNothing;
   if (op >= 0x70 && op <= 0x7f) return condition(op);

@@ -1,5 +1,6 @@
 #include "backend/soft/jit/form.h"
 
+#include "backend/soft/fpu/x87_table.h"
 #include "backend/soft/jit/registers.h"
 #include "backend/soft/jit/sse_form.h"
 
@@ -168,8 +169,27 @@ Form near_branch(const Insn& insn, Family what) {
   return form;
 }
 
+// Its registers are the host's own; RM is one of them or memory.
+Form x87(const Insn& insn) {
+  const auto known = fpu::x87_form(insn);
+  Form form;
+  if (!known) return form;
+  form.last = known->special != fpu::Special::kNone;  // the masks may have changed
+  if (form.last) return form;
+  form.family = known->writes_ax ? Family::kStatusWord : Family::kPlain;
+  form.x87 = true;
+  form.encoding = {.opcode = insn.opcode};
+  form.reg = insn.group();
+  form.rm = insn.rm & 7;
+  form.memory = insn.memory;
+  form.writes_memory = known->memory == fpu::MemAccess::kWrite;
+  form.size = static_cast<uint8_t>(known->size);
+  return form;
+}
+
 Form primary(const Insn& insn) {
   const uint8_t op = insn.opcode;
+  if (op >= 0xd8 && op <= 0xdf) return x87(insn);
   if (op < 0x40) return alu(insn);
   if (op >= 0x50 && op <= 0x57) return stack(insn, Family::kPush);
   if (op >= 0x58 && op <= 0x5f) return stack(insn, Family::kPop);

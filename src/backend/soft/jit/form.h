@@ -16,7 +16,8 @@ enum class Family : uint8_t {
   kMoveImmediate,
   kLea,
   kShiftByCl,
-  kConvert,  // CDQ and its kin
+  kConvert,     // CDQ and its kin
+  kStatusWord,  // FNSTSW AX
   kMultiply,
   kDivide,
   kCompareExchange,
@@ -55,7 +56,7 @@ struct Form {
   bool needs_register = false;  // rm must not become memory, where it would mean something else
   uint8_t imm_bytes = 0;
   int64_t imm = 0;
-  bool sse = false;
+  bool sse = false, x87 = false;
   bool last = false;  // the translation ends behind it
 };
 

@@ -35,6 +35,7 @@ void BlockTranslator::emit_plain(const Form& form, uint8_t reg, uint8_t rm, cons
 void BlockTranslator::plain(Item& item) {
   const Form& form = item.form;
   if (form.sse) want_vectors(item);
+  if (form.x87) want_x87(item);
   const bool general_reg = form.reg_role != Role::kNone && form.reg_role != Role::kVector;
   const bool general_rm =
       !form.memory && form.rm_role != Role::kNone && form.rm_role != Role::kVector;
@@ -76,22 +77,33 @@ void BlockTranslator::plain(Item& item) {
   after_native(item);
 }
 
-// XMM registers are the guest's from here on.
 void BlockTranslator::want_vectors(Item& item) {
-  if (vectors_wanted_) return;
-  vectors_wanted_ = true;
+  want(item, HUSK_HOT(sse_live), vectors_wanted_, stubs_.vectors);
+}
+void BlockTranslator::want_x87(Item& item) {
+  want(item, HUSK_HOT(x87_lent), x87_wanted_, stubs_.x87);
+}
+
+// The registers that `live` tells of are the guest's from here on.
+void BlockTranslator::want(Item& item, const Mem& live, bool& wanted, const uint8_t* stub) {
+  constexpr uint8_t kZero = 4;
+  if (wanted) return;
+  wanted = true;
   before_clobber(item);
   Site& site = store_.add_site();
   site.ops = &block_.ops[item.first_op];
   site.block_rip = rip_;
-  a_.rm(op(0x83), 7, HUSK_HOT(sse_live));
+  a_.rm(op(0x83), 7, live);
   a_.byte(0);
-  constexpr uint8_t kZero = 4;
-  Detour detour{.from = a_.jcc(kZero), .item = index_of(item)};
-  detour.next = a_.here();
-  detour.vectors = true;
-  detour.site = &site;
-  detours_.push_back(detour);
+  const JumpSite missing = a_.jcc(kZero);
+  detours_.push_back(
+      {.from = missing, .item = index_of(item), .next = a_.here(), .stub = stub, .site = &site});
+}
+
+void BlockTranslator::status_word(Item& item) {
+  want_x87(item);
+  emit_plain(item.form, item.form.reg, item.form.rm, nullptr);
+  a_.rr({.opcode = 0x89, .prefix = 0x66}, rax, host_of(kGuestRax));
 }
 
 void BlockTranslator::guest_to(uint8_t into, uint8_t guest) {
@@ -254,7 +266,8 @@ void BlockTranslator::divide(Item& item) {
 }
 
 void BlockTranslator::detour(Item& item, JumpSite from) {
-  detours_.push_back({.from = from, .item = index_of(item), .site = &site_of(item)});
+  detours_.push_back(
+      {.from = from, .item = index_of(item), .stub = stubs_.interpret, .site = &site_of(item)});
 }
 
 // Atomic whether it is locked or not, as the interpreter's.

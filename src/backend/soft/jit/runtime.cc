@@ -22,6 +22,12 @@ void begin(Cpu& cpu, const Site& site) {
   cpu.device.rewind();
 }
 
+// Behind the end of a block. XMM registers stay in memory until somebody wants them.
+uint64_t go_on(Cpu& cpu) {
+  cpu.sse_live = cpu.x87_lent = 0;
+  return reinterpret_cast<uint64_t>(cpu.next_code());
+}
+
 uint64_t interpret(uint64_t* regs, const Site* site) {
   Cpu& cpu = cpu_of(regs);
   begin(cpu, *site);
@@ -29,8 +35,9 @@ uint64_t interpret(uint64_t* regs, const Site* site) {
   do {
     op = op->fn(cpu, op);
   } while (op != nullptr && op->fn != end_handler());
-  if (op == nullptr) return kLeave;
+  if (op == nullptr) return go_on(cpu);
   if (!cpu.keeps_vectors()) cpu.sse_live = 0;
+  if (!cpu.keeps_x87()) cpu.x87_lent = 0;
   if (!cpu.wants_run_loop()) return kBehind;
   cpu.rip = cpu.ip_of(op);
   return kLeave;
@@ -43,24 +50,35 @@ uint64_t miss(uint64_t* regs, const Site* site, uint64_t linear) {
   return interpret(regs, site);
 }
 
+uint64_t rest_of_block(Cpu& cpu, const Site& site) {
+  begin(cpu, site);
+  const Op* op = site.ops;
+  do {
+    op = op->fn(cpu, op);
+  } while (op != nullptr);
+  return go_on(cpu);
+}
+
 uint64_t vectors(uint64_t* regs, const Site* site) {
   Cpu& cpu = cpu_of(regs);
   if (cpu.lend_vectors()) {
     cpu.sse_live = 1;
     return kAgain;
   }
-  begin(cpu, *site);
-  const Op* op = site->ops;
-  do {
-    op = op->fn(cpu, op);
-  } while (op != nullptr);
-  return kLeave;
+  return rest_of_block(cpu, *site);
+}
+
+uint64_t x87(uint64_t* regs, const Site* site) {
+  Cpu& cpu = cpu_of(regs);
+  if (!cpu.lend_x87()) return rest_of_block(cpu, *site);
+  cpu.x87_lent = 1;
+  return kAgain;
 }
 
 }  // namespace
 
 const Callbacks& callbacks() {
-  static constexpr Callbacks kCallbacks{interpret, miss, vectors};
+  static constexpr Callbacks kCallbacks{interpret, miss, vectors, x87};
   return kCallbacks;
 }
 

@@ -7,7 +7,7 @@ namespace husk::soft::jit {
 namespace {
 
 constexpr uint8_t kCalleeSaved[] = {rbx, rbp, r12, r13, r14, r15};
-constexpr uint8_t kZero = 4, kNotZero = 5;
+constexpr uint8_t kZero = 4, kNotZero = 5, kAbove = 7;
 
 Mem deeper(Mem m, int32_t bytes) {
   m.disp += bytes;
@@ -35,6 +35,8 @@ class StubWriter {
     call(reinterpret_cast<uint64_t>(callbacks_.miss));
     stubs.vectors = aligned();
     call(reinterpret_cast<uint64_t>(callbacks_.vectors));
+    stubs.x87 = aligned();
+    call(reinterpret_cast<uint64_t>(callbacks_.x87));
     return stubs;
   }
   [[nodiscard]] uint8_t* end() const { return a_.here(); }
@@ -94,8 +96,10 @@ class StubWriter {
   }
 
   void leave() {
-    a_.rm(op(0xc7), 0, HUSK_HOT(sse_live));
-    a_.dword(0);
+    for (const Mem& lent : {HUSK_HOT(sse_live), HUSK_HOT(x87_lent)}) {
+      a_.rm(op(0xc7), 0, lent);
+      a_.dword(0);
+    }
     a_.load(rsp, HUSK_HOT(host_stack));
     a_.alu_imm(0, rsp, 8);
     for (int i = 5; i >= 0; --i) pop(kCalleeSaved[i]);
@@ -119,13 +123,22 @@ class StubWriter {
     a_.lea(rsp, {.base = rsp, .disp = kDepth});
     a_.jmp_to(leave_);  // RAX is null
     a_.bind(stay);
-    a_.alu_imm(7, rax, 2, false);
+    a_.alu_imm(7, rax, 2);
+    const JumpSite elsewhere = a_.jcc(kAbove);
     const JumpSite here = a_.jcc(kNotZero);
     a_.rm(op(0x83), 0, {.base = rsp});  // ADD QWORD [RSP], 5
     a_.byte(5);
     a_.bind(here);
-    move_registers(kDepth, false);
-    move_vectors(kDepth, false);
+    back(kDepth);
+    a_.bind(elsewhere);
+    a_.lea(rsp, {.base = rsp, .disp = kDepth});
+    move_registers(0, false);
+    a_.rr(op(0xff, false), 4, rax);
+  }
+
+  void back(int32_t depth) {
+    move_registers(depth, false);
+    move_vectors(depth, false);
     ret();
   }
 

@@ -8,15 +8,17 @@
 namespace husk::soft::jit {
 
 // What C++ is asked for from translated code; `regs` is HotState::regs, which holds the guest's
-// registers meanwhile.
+// registers meanwhile. Answers: 0 to leave, 1 to try again, 2 to go on behind the instruction, or
+// the address of other code to go on with.
 struct Callbacks {
-  // The interpreter executes the site's instruction. 0: leave, 2: go on behind it.
+  // The interpreter executes the site's instruction.
   uint64_t (*interpret)(uint64_t* regs, const Site* site);
-  // The site's access at `linear` missed the TLB. 0: leave, 1: try again, 2: as above.
+  // The site's access at `linear` missed the TLB.
   uint64_t (*miss)(uint64_t* regs, const Site* site, uint64_t linear);
-  // XMM registers are wanted. 0: the site's instruction and what follows it were interpreted,
-  // leave; 1: go on, they are loaded.
+  // XMM, or x87, registers are wanted. 1: they are loaded; else the site's instruction and what
+  // follows it were interpreted.
   uint64_t (*vectors)(uint64_t* regs, const Site* site);
+  uint64_t (*x87)(uint64_t* regs, const Site* site);
 };
 
 // Addresses where they are written. The three calls take the site in RCX, the second one the
@@ -28,6 +30,7 @@ struct Stubs {
   const uint8_t* interpret = nullptr;  // returns, or leaves
   const uint8_t* miss = nullptr;       // returns to try again, or 5 bytes further, or leaves
   const uint8_t* vectors = nullptr;
+  const uint8_t* x87 = nullptr;
 };
 
 [[nodiscard]] Stubs write_stubs(fpu::CodeArena& arena, const Callbacks& callbacks);

@@ -10,6 +10,7 @@ namespace {
 
 using interp::Cpu;
 
+constexpr int32_t kAnyKey = -0x7fffffff;  // wide enough for all
 constexpr uint64_t kUpperHalf = uint64_t{1} << 63;
 
 class Jit final : public interp::Translator {
@@ -28,7 +29,9 @@ class Jit final : public interp::Translator {
 
  private:
   void link(Cpu& cpu, Exit& exit, Translation& target);
-  const uint8_t* guarded(const Cpu& cpu, const Exit& exit, const uint8_t* code, bool same_page);
+  const uint8_t* guarded(const Cpu& cpu, Exit& exit, const uint8_t* code, bool same_page);
+  static void link_again(Exit& exit, uint64_t key);
+  static void set_key(Exit& exit, uint64_t key);
   static uint64_t key_of(const Cpu& cpu, uint64_t rip) {
     return (rip & kUpperHalf) != 0 ? cpu.global_code_key : cpu.code_key;
   }
@@ -78,7 +81,10 @@ void Jit::drop_stale(Cpu& cpu) {
 // Straight where both are on one page: who executes the one has found its page. Otherwise the keys
 // of jump entries are compared, and on the way back attention is polled.
 void Jit::link(Cpu& cpu, Exit& exit, Translation& target) {
-  if (target.rip != exit.rip || exit.linked) return;
+  constexpr uint8_t kMostLinks = 8;  // of an exit whose RIP is other code in other address spaces
+  if (exit.target == &target) return link_again(exit, key_of(cpu, exit.rip));
+  if (exit.links == kMostLinks) return;
+  if (exit.target != nullptr) store_.unlink(exit);
   const Translation& from = *exit.from;
   const bool straddles =
       from.block->generation_now2 != nullptr || target.block->generation_now2 != nullptr;
@@ -90,8 +96,19 @@ void Jit::link(Cpu& cpu, Exit& exit, Translation& target) {
   if (code != nullptr) store_.link(exit, target, code);
 }
 
+// The code is the same, but was found under a new key.
+void Jit::link_again(Exit& exit, uint64_t key) {
+  if (exit.key_field != nullptr && exit.key != key) set_key(exit, key);
+}
+
+void Jit::set_key(Exit& exit, uint64_t key) {
+  const auto difference = -static_cast<int32_t>(key);
+  std::memcpy(exit.key_field, &difference, sizeof difference);
+  exit.key = key;
+}
+
 // Touches no flags.
-const uint8_t* Jit::guarded(const Cpu& cpu, const Exit& exit, const uint8_t* code, bool same_page) {
+const uint8_t* Jit::guarded(const Cpu& cpu, Exit& exit, const uint8_t* code, bool same_page) {
   const uint64_t key = key_of(cpu, exit.rip);
   Assembler a(store_.arena().next());
   const uint8_t* start = a.here();
@@ -103,7 +120,9 @@ const uint8_t* Jit::guarded(const Cpu& cpu, const Exit& exit, const uint8_t* cod
   if (!same_page) {
     const bool kernel = (exit.rip & kUpperHalf) != 0;
     a.load(rcx, kernel ? HUSK_HOT(global_code_key) : HUSK_HOT(code_key));
-    a.lea(rcx, {.base = rcx, .disp = -static_cast<int32_t>(key)});
+    a.lea(rcx, {.base = rcx, .disp = kAnyKey});
+    exit.key_field = a.here() - 4;
+    set_key(exit, key);
     go_on_if_rcx_is_zero();
   }
   if (exit.backward) {
