@@ -28,6 +28,7 @@ struct RunOptions {
   runtime::ContainerOptions container;
   std::string memory = "512M";
   std::string cpu_model{name(CpuModel::kHost)};
+  std::string cpu_mode;
   std::string entrypoint;
   CLI::Option* entrypoint_given = nullptr;
   std::vector<std::string> words;  // the image and the command
@@ -94,6 +95,7 @@ Result<void> resolve(RunOptions& options) {
   if (container.vcpus < 1 || container.vcpus > 64)
     return fail(ErrorKind::kInvalidArgument, "--cpus", "must be 1 to 64");
   container.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
+  HUSK_TRY(apply_cpu_mode(options.cpu_mode));
   if (container.terminal && ::isatty(STDIN_FILENO) == 0)
     return fail(ErrorKind::kInvalidArgument, "-t", "standard input is not a terminal");
   if (options.entrypoint_given->count() != 0) container.entrypoint = options.entrypoint;
@@ -170,6 +172,7 @@ void add_run(CLI::App& app, Action& chosen) {
   verb->add_option("--memory,-m", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", container.vcpus, "Number of vCPUs")->capture_default_str();
   add_cpu_flag(*verb, options->cpu_model);
+  add_cpu_mode_flag(*verb, options->cpu_mode);
   verb->add_option("--env,-e", container.environment, "Set a variable: KEY=VALUE")
       ->allow_extra_args(false);
   verb->add_option("--workdir,-w", container.working_directory,

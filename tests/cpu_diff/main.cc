@@ -31,6 +31,9 @@ bool parse(int argc, char** argv, Arguments& arguments, int& status) {
   app.add_option("--seed", arguments.session.generator.seed, "seed of the cases");
   app.add_option("--first", arguments.session.first, "index of the first case");
   app.add_option("--cases", arguments.session.count, "number of cases");
+  app.add_option("--longest", arguments.session.generator.longest,
+                 "instructions of a case, at most")
+      ->check(CLI::Range(size_t{1}, CpuCase::kMaxInsns));
   app.add_option("--failures", arguments.session.most_failures, "stop after so many");
   app.add_option("--engine", arguments.subject,
                  "what to compare: interp, jit, or native with itself")

@@ -349,12 +349,7 @@ Form two_byte(const Insn& insn) {
   }
 }
 
-}  // namespace
-
-Form form_of(const Insn& insn) {
-  const bool addresses = !insn.memory || insn.address_size == 8;
-  const bool offset = insn.map == OpMap::kPrimary && insn.opcode >= 0xa0 && insn.opcode <= 0xa3;
-  if (!addresses || offset) return {};
+Form in_map(const Insn& insn) {
   switch (insn.map) {
     case OpMap::kPrimary:
       return primary(insn);
@@ -363,6 +358,18 @@ Form form_of(const Insn& insn) {
     default:
       return insn.opcode >= 0xf0 ? Form{} : sse_form(insn);
   }
+}
+
+}  // namespace
+
+Form form_of(const Insn& insn) {
+  const bool addresses = !insn.memory || insn.address_size == 8;
+  const bool offset = insn.map == OpMap::kPrimary && insn.opcode >= 0xa0 && insn.opcode <= 0xa3;
+  const Form form = in_map(insn);
+  if (addresses && !offset) return form;
+  Form interpreted;
+  interpreted.last = form.last;
+  return interpreted;
 }
 
 }  // namespace husk::soft::jit
