@@ -207,10 +207,12 @@ void Cpu::run_one() {
   }
 }
 
-// The shadow of STI and MOV SS keeps interrupts off the next instruction, which always begins
-// before they are looked at again. So it matters only while there is one.
-void Cpu::end_idle_shadow() {
-  if (!recheck_interrupts && attention.load(std::memory_order_acquire) == 0) shadow = false;
+// The shadow of STI and MOV SS keeps interrupts off the next instruction. With none in sight it may
+// end before that is begun. True: it has, and interrupts must not be looked at until then.
+bool Cpu::end_idle_shadow() {
+  if (!shadow || recheck_interrupts || attention.load(std::memory_order_acquire) != 0) return false;
+  shadow = false;
+  return true;
 }
 
 const void* Cpu::next_code() {
@@ -219,12 +221,11 @@ const void* Cpu::next_code() {
     if (stop == Stop::kNone) stop = Stop::kShutdown;
     return nullptr;
   }
-  end_idle_shadow();
-  if (shadow || (rflags_rest & kTf) != 0 || wants_run_loop() ||
-      attention.load(std::memory_order_acquire) != 0)
-    return nullptr;
+  if ((rflags_rest & kTf) != 0 || wants_run_loop()) return nullptr;
   const JumpEntry& entry = jumps[jump_index(rip)];
   if (entry.code == nullptr || !fits(*this, entry, rip)) return nullptr;
+  const bool free = end_idle_shadow();
+  if (!free && (shadow || attention.load(std::memory_order_acquire) != 0)) return nullptr;
   rflags_rest &= ~kRf;
   return entry.code;
 }
@@ -274,11 +275,11 @@ Stop Cpu::run_loop() {
       if (stop == Stop::kNone) stop = Stop::kShutdown;
     }
     if (stop != Stop::kNone) break;
-    end_idle_shadow();
+    const bool begins = end_idle_shadow();
     const bool held = shadow || (rflags_rest & kTf) != 0 || device.replaying();
     const bool stepping = debugged && debugging_.stepping();
     const bool recheck = recheck_interrupts && !stepping;  // for they wait until it is over
-    if (!held && (recheck || attention.load(std::memory_order_acquire) != 0)) break;
+    if (!held && !begins && (recheck || attention.load(std::memory_order_acquire) != 0)) break;
     const uint64_t began_at = rip;
     if constexpr (debugged) begin_debugged();
     if (held || stepping || (debugged && debugging_.watching())) {

@@ -329,7 +329,7 @@ class Cpu : public HotState {
   const void* code_of(const Block* block);
   bool fetch_page(uint64_t linear, FetchedPage& page);
   void run_one();
-  void end_idle_shadow();
+  bool end_idle_shadow();
   template <bool debugged>
   Stop run_loop();
   // Around each instruction, or stretch of them, while there is a debugger.
