@@ -15,12 +15,13 @@ setup:
 # The guest kernel and the initial RAM disk that tests boot.
 guest: setup
 	tools/fetch_kernel.sh
+	tools/fetch_kernel.sh amd64
 	tools/make_test_initrd.sh
 	tools/make_demo_image.sh
 
 # Debian's kernel for aarch64; `make test` and `make aarch64` look at it when it is there.
 guest-arm64: setup
-	tools/fetch_kernel.sh arm64
+	tools/fetch_kernel.sh cloud-arm64
 
 demo: build guest
 	tools/demo.sh
@@ -45,7 +46,7 @@ aarch64: setup
 # What needs KVM of x86-64, in a machine of QEMU's that has it; ROUNDS=10000 for the whole force_exit.
 lab-kvm-x86: build guest
 	tools/setup.sh qemu-system-x86
-	tools/lab/kvm_x86.sh
+	tools/lab/again.sh tools/lab/kvm_x86.sh
 
 # What needs KVM of arm64, in a machine of QEMU's that has it; see tools/lab/arm64.sh.
 lab-arm64: aarch64
@@ -64,6 +65,7 @@ bench: build guest
 	tools/setup.sh qemu-system-x86
 	python3 bench/boot.py build/release/husk .cache/guest build/bench/boot.json
 	build/release/kvm_roundtrips build/bench/kvm_roundtrips.json
+	python3 bench/restore.py build/release/husk .cache/guest oci:.cache/demo build/bench/restore.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
 
 lint: setup

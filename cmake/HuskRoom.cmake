@@ -20,6 +20,12 @@ if(HUSK_FUZZ)
   target_link_options(husk_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
+# For one test program, in seconds; an emulated processor takes its time.
+set(HUSK_TEST_TIMEOUT 120)
+if(CMAKE_CROSSCOMPILING)
+  set(HUSK_TEST_TIMEOUT 600)
+endif()
+
 function(husk_room name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS;FOLDERS" ${ARGN})
   list(TRANSFORM ARG_FOLDERS APPEND /*.cc OUTPUT_VARIABLE below)
@@ -37,8 +43,9 @@ function(husk_room name)
   endif()
   if(tests AND NOT HUSK_FUZZ)
     add_executable(${name}_test ${tests})
+    target_compile_options(${name}_test PRIVATE -Og)  # nobody waits for a test's own code
     target_link_libraries(${name}_test PRIVATE husk_${name} GTest::gmock GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name}_test)
-    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT ${HUSK_TEST_TIMEOUT})
   endif()
 endfunction()

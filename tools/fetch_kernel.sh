@@ -1,17 +1,20 @@
 #!/bin/sh
-# Takes Debian's cloud kernel out of its package: vmlinuz and lib/modules/RELEASE. Cached; unmodified.
-#   tools/fetch_kernel.sh [amd64]   into .cache/guest
-#   tools/fetch_kernel.sh arm64     into .cache/guest-arm64; needs no root, and the machine's own APT does not learn of arm64
+# Takes a kernel of Debian's out of its package: vmlinuz and lib/modules/RELEASE. Cached; unmodified.
+#   tools/fetch_kernel.sh [cloud-amd64]   into .cache/guest
+#   tools/fetch_kernel.sh amd64           into .cache/guest-generic: with drivers that the cloud's leaves out
+#   tools/fetch_kernel.sh cloud-arm64     into .cache/guest-arm64; needs no root, and the machine's own APT does not learn of arm64
 set -eu
 
 cd "$(dirname "$0")/.."
-arch=${1:-amd64}
+flavour=${1:-cloud-amd64}
+arch=${flavour#cloud-}
 die() { echo "fetch_kernel: $*" >&2; exit 1; }
 
-case $arch in
-  amd64) target=.cache/guest ;;
-  arm64) target=.cache/guest-arm64 ;;
-  *) die "there is none for $arch: amd64 or arm64" ;;
+case $flavour in
+  cloud-amd64) target=.cache/guest ;;
+  amd64) target=.cache/guest-generic ;;
+  cloud-arm64) target=.cache/guest-arm64 ;;
+  *) die "there is none for $flavour: cloud-amd64, amd64 or cloud-arm64" ;;
 esac
 [ -f "$target/vmlinuz" ] && exit 0
 
@@ -25,8 +28,8 @@ fi
 
 # The package of that name depends on the newest kernel's.
 newest() {
-  apt apt-cache depends "linux-image-cloud-$arch" 2>/dev/null |
-    sed -n "s/^ *Depends: \(linux-image-[0-9].*-cloud-$arch\)\$/\1/p" | head -n 1
+  apt apt-cache depends "linux-image-$flavour" 2>/dev/null |
+    sed -n "s/^ *Depends: \(linux-image-[0-9].*-$flavour\)\$/\1/p" | head -n 1
 }
 package=$(newest)
 if [ -z "$package" ] && [ "$arch" = amd64 ]; then
@@ -35,7 +38,7 @@ if [ -z "$package" ] && [ "$arch" = amd64 ]; then
   $root apt-get update -qq
   package=$(newest)
 fi
-[ -n "$package" ] || die "no package linux-image-cloud-$arch"
+[ -n "$package" ] || die "no package linux-image-$flavour"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,20 +1,27 @@
 #!/bin/sh
-# Every libFuzzer target under ASan and UBSan, one after the other. Usage: fuzz.sh SECONDS-EACH
+# Every libFuzzer target under ASan and UBSan, as many at once as there are processors. Usage: fuzz.sh SECONDS-EACH
+# With a target's name behind that, it alone is run, and must be built.
 set -eu
 cd "$(dirname "$0")/.."
-tools/setup.sh clang-19 libclang-rt-19-dev
-cmake --preset fuzz > /dev/null
-cmake --build build/fuzz
-status=0
-for source in fuzz/*_fuzz.cc; do
-  name=$(basename "$source" .cc)
+seconds=$1
+
+if [ $# -eq 2 ]; then
+  name=$2
   corpus=build/fuzz/corpus/$name
   seeds=fuzz/corpus/${name%_fuzz}
   mkdir -p "$corpus"
   [ -d "$seeds" ] || seeds=""
-  echo "== $name"
-  "build/fuzz/$name" -max_total_time="$1" -rss_limit_mb=3000 -timeout=20 -print_final_stats=1 \
+  status=0
+  # shellcheck disable=SC2086
+  "build/fuzz/$name" -max_total_time="$seconds" -rss_limit_mb=3000 -timeout=20 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/$name-" "$corpus" $seeds > "build/fuzz/$name.log" 2>&1 || status=1
-  tail -n 8 "build/fuzz/$name.log"
-done
-exit $status
+  printf '== %s\n%s\n' "$name" "$(tail -n 8 "build/fuzz/$name.log")"
+  exit $status
+fi
+
+tools/setup.sh clang-19 libclang-rt-19-dev
+cmake --preset fuzz > /dev/null
+targets=$(for source in fuzz/*_fuzz.cc; do basename "$source" .cc; done)
+# shellcheck disable=SC2086
+cmake --build build/fuzz --target $targets
+echo "$targets" | xargs -P "$(nproc)" -n 1 tools/fuzz.sh "$seconds"

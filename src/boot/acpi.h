@@ -35,6 +35,8 @@ struct AcpiConfig {
   uint8_t s5_sleep_type = 5;
   uint16_t serial_port = 0;  // COM1, 0: none
   uint8_t serial_gsi = 4;
+  uint64_t vm_generation_id = 0;   // where 16 bytes of it are
+  uint8_t vm_generation_gsi = 0;   // edge, at each change of it; 0: there is none
   std::vector<MmioDevice> virtio;  // LNRO0005 in the DSDT, _UID by position
 };
 

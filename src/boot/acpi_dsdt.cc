@@ -36,6 +36,27 @@ Bytes rtc_device() {
                                              aml::interrupt(kRtcGsi, aml::Trigger::kEdge)})});
 }
 
+// The device by whose _CID and ADDR a guest finds the generation ID (Microsoft, "Virtual Machine
+// Generation ID"), and the generic event device (ACPI 6.5, 5.6.9) whose interrupt says that it has
+// changed: a method's name has trigger and line in it.
+Bytes vm_generation_id(const AcpiConfig& config) {
+  constexpr uint8_t kChanged = 0x80;
+  const uint64_t place = config.vm_generation_id;
+  Bytes devices = aml::device(
+      "VGEN",
+      {aml::name("_HID", aml::string("HUSK0001")), aml::name("_CID", aml::string("VM_Gen_Counter")),
+       aml::name("_DDN", aml::string("VM_Gen_Counter")),
+       aml::name("ADDR",
+                 aml::package({aml::integer(place & 0xffffffff), aml::integer(place >> 32)}))});
+  const Bytes events = aml::device(
+      "GED", {aml::name("_HID", aml::string("ACPI0013")),
+              aml::resources({aml::interrupt(config.vm_generation_gsi, aml::Trigger::kEdge)}),
+              aml::method(fmt::format("_E{:02X}", config.vm_generation_gsi),
+                          {aml::notify("\\_SB.VGEN", kChanged)})});
+  append(devices, events);
+  return devices;
+}
+
 // The SLP_TYP values for PM1a and PM1b in S5 (7.4.2).
 Bytes power_off(const AcpiConfig& config) {
   return aml::name("\\_S5", aml::package({aml::integer(config.s5_sleep_type), aml::integer(0),
@@ -50,6 +71,7 @@ Bytes dsdt(const AcpiConfig& config) {
     append(devices, virtio_device(config.virtio[i], i));
   if (config.serial_port != 0) append(devices, serial_device(config));
   append(devices, rtc_device());
+  if (config.vm_generation_gsi != 0) append(devices, vm_generation_id(config));
   Bytes body = power_off(config);
   append(body, aml::scope("\\_SB", {devices}));
   return system_table("DSDT", 2, body);

@@ -20,6 +20,7 @@ namespace husk::boot {
 namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace)
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -32,6 +33,8 @@ AcpiConfig board() {
   config.reset_port = 0xcf9;
   config.reset_value = 6;
   config.serial_port = 0x3f8;
+  config.vm_generation_id = 0x1'000d'f010;
+  config.vm_generation_gsi = 5;
   config.virtio = {{0xd0000000, 0x1000, 16}, {0xd0001000, 0x200, 5}};
   return config;
 }
@@ -178,6 +181,19 @@ TEST_F(Iasl, ReadsTheDevices) {
   EXPECT_THAT(text, HasSubstr("Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive"));
   EXPECT_THAT(text, HasSubstr("IO (Decode16,\n                    0x03F8"));
   EXPECT_THAT(text, HasSubstr("Name (\\_S5, Package (0x04)"));
+}
+
+TEST_F(Iasl, ReadsTheGenerationIdAndWhoTellsOfIt) {
+  AcpiConfig config = board();
+  const std::string text = disassemble(dsdt(config));
+  EXPECT_THAT(text, HasSubstr("Name (_CID, \"VM_Gen_Counter\")"));
+  EXPECT_THAT(text,
+              ContainsRegex("Name \\(ADDR, Package \\(0x02\\)[^}]*0x000DF010,[^}]*One[^}]*\\}"));
+  EXPECT_THAT(text, HasSubstr("Name (_HID, \"ACPI0013\""));
+  EXPECT_THAT(text, ContainsRegex(
+                        "Method \\(_E05, 0, NotSerialized\\)[^}]*Notify \\(\\\\_SB.VGEN, 0x80\\)"));
+  config.vm_generation_gsi = 0;
+  EXPECT_THAT(disassemble(dsdt(config)), Not(HasSubstr("Gen_Counter")));
 }
 
 // Lengths beyond 4095 and 63 bytes have other encodings.

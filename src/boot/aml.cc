@@ -17,10 +17,12 @@ enum Opcode : uint8_t {
   kScopeOp = 0x10,
   kBufferOp = 0x11,
   kPackageOp = 0x12,
+  kMethodOp = 0x14,
   kDualNamePrefix = 0x2e,
   kMultiNamePrefix = 0x2f,
   kExtOpPrefix = 0x5b,
   kDeviceOp = 0x82,
+  kNotifyOp = 0x86,
 };
 
 constexpr size_t kNameSegment = 4;
@@ -130,6 +132,15 @@ Bytes scope(std::string_view path, std::initializer_list<Bytes> terms) {
 
 Bytes device(std::string_view path, std::initializer_list<Bytes> terms) {
   return join({{kExtOpPrefix, kDeviceOp}, with_length(join({name_string(path), join(terms)}))});
+}
+
+Bytes method(std::string_view path, std::initializer_list<Bytes> terms) {
+  constexpr uint8_t kNoArguments = 0;
+  return join({{kMethodOp}, with_length(join({name_string(path), {kNoArguments}, join(terms)}))});
+}
+
+Bytes notify(std::string_view path, uint8_t value) {
+  return join({{kNotifyOp}, name_string(path), integer(value)});
 }
 
 }  // namespace husk::boot::aml

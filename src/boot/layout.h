@@ -9,6 +9,7 @@
 //   0x0003'0000  | RAM                             |
 //   0x0009'fc00  +---------------------------------+
 //                | reserved                        |  where a BIOS would have its EBDA, video, ROMs
+//   0x000d'f010  | VM generation ID                |
 //   0x000e'0000  +---------------------------------+
 //                | ACPI tables, the RSDP first     |  ACPI-reclaimable in the memory map
 //   0x0010'0000  +---------------------------------+
@@ -34,6 +35,7 @@ constexpr uint64_t kPageTablesEnd = 0xf000;
 constexpr uint64_t kCommandLine = 0x20000;
 constexpr uint64_t kCommandLineEnd = 0x30000;
 constexpr uint64_t kLowMemoryEnd = 0x9fc00;
+constexpr uint64_t kVmGenerationId = 0xdf010;  // 16 bytes, not where an option ROM could begin
 constexpr uint64_t kAcpiTables = 0xe0000;
 constexpr uint64_t kAcpiTablesEnd = 0x100000;
 constexpr uint64_t kHighMemory = 0x100000;

@@ -41,6 +41,8 @@ TEST(Layout, AcpiTablesAreReclaimableAndTheBiosAreaReserved) {
   ASSERT_EQ(map.size(), 4u);
   EXPECT_EQ(map[0].size, 0x9fc00u);
   EXPECT_EQ(map[1].type, kE820Reserved);
+  EXPECT_GE(kVmGenerationId, map[1].address) << "not memory that the guest uses";
+  EXPECT_LE(kVmGenerationId + 16, map[1].address + map[1].size);
   EXPECT_EQ(map[2].address, kAcpiTables);
   EXPECT_EQ(map[2].type, kE820Acpi);
   EXPECT_EQ(map[3].address, kHighMemory);

@@ -15,6 +15,6 @@ constexpr uint16_t kPm1Event = 0x600, kPm1Control = 0x604, kPmTimer = 0x608;
 constexpr uint16_t kResetPort = 0xcf9;
 constexpr uint8_t kResetValue = 0x06;
 constexpr uint8_t kS5SleepType = 5;
-constexpr uint32_t kPitGsi = 0, kCom1Gsi = 4, kRtcGsi = 8, kSciGsi = 9;
+constexpr uint32_t kPitGsi = 0, kCom1Gsi = 4, kVmGenerationGsi = 5, kRtcGsi = 8, kSciGsi = 9;
 
 }  // namespace husk::platform

@@ -281,6 +281,7 @@ Result<void> MachineRunOn<Vm>::restore_machine(const MachineState& state) {
     HUSK_TRY(restore_vcpu(id, *vcpus_[id], state.vcpus[id]));
   const uint64_t now = Vm::host_monotonic_ticks();
   for (const auto& vcpu : vcpus_) vcpu->restore_clock(state.clock, now);
+  HUSK_TRY(board_->renew_generation());
   restored_ = true;
   return {};
 }

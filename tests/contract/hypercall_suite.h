@@ -33,7 +33,7 @@ TYPED_TEST_P(Hypercalls, OfUserCodeAreNotPermitted) {
   machine.load(PROGRAM(hypercall), {kHypercall});
   auto state = machine.vcpu().capture_snapshot();
   ASSERT_TRUE(state) << state.error().message();
-  if (!make_user(*state, *machine.memory)) GTEST_SKIP() << "user code has no hypercalls here";
+  if (!make_user(*state, *machine.memory)) GTEST_SKIP() << "this architecture has no hypercalls of user code";
   const auto restored = machine.vcpu().restore_snapshot(*state);
   ASSERT_TRUE(restored) << restored.error().message();
   EXPECT_EQ(machine.report(), kNotPermitted);

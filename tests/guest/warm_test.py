@@ -77,6 +77,14 @@ class Warm(unittest.TestCase):
         for line in range(3):
             self.assertEqual(len({answer[line] for answer in answers}), 4, answers)
 
+    def test_a_kernel_that_knows_vm_generation_ids_learns_that_it_is_a_copy(self):
+        generic = os.path.join(os.path.dirname(GUEST), "guest-generic", "vmlinuz")  # the cloud's has no vmgenid
+        reseeded = "crng reseeded due to virtual machine fork"
+        self.assertNotIn(reseeded, self.ran("--cold", "--kernel", generic, BUSYBOX, "dmesg", booted=True))
+        self.ran("--kernel", generic, BUSYBOX, "true", booted=True)
+        for _ in range(2):
+            self.assertEqual(self.ran("--kernel", generic, BUSYBOX, "dmesg", booted=False).count(reseeded), 1)
+
     def test_many_first_runs_at_once(self):
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             results = list(pool.map(lambda n: self.run_husk(BUSYBOX, "echo", str(n)), range(4)))

@@ -27,9 +27,9 @@ done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while read -r module; do
 done
 aarch64-linux-gnu-strip -o "$stage/husk" "$build/husk"
 
-tools/lab/arm64.sh --timeout 300 --file "$build/kvm_test:/bin/kvm_test" \
+tools/lab/again.sh tools/lab/arm64.sh --timeout 300 --file "$build/kvm_test:/bin/kvm_test" \
   --file "$build/runtime_test:/bin/runtime_test" tests/lab/kvm_tests_arm64.sh
-tools/lab/arm64.sh --timeout 600 --file "$stage/husk:/bin/husk" --file "$stage/guest:/usr/share/husk/guest" \
+tools/lab/again.sh tools/lab/arm64.sh --timeout 600 --file "$stage/husk:/bin/husk" --file "$stage/guest:/usr/share/husk/guest" \
   --file .cache/demo-arm64:/demo --file .cache/demo:/foreign tests/lab/machine_arm64.sh
 aarch64-linux-gnu-strip -o "$stage/seam_contract_test" "$build/seam_contract_test"
-tools/lab/arm64.sh --timeout 600 --file "$stage/seam_contract_test:/bin/seam_contract_test" tests/lab/contract_arm64.sh
+tools/lab/again.sh tools/lab/arm64.sh --timeout 600 --file "$stage/seam_contract_test:/bin/seam_contract_test" tests/lab/contract_arm64.sh

@@ -5,4 +5,4 @@ set -eu
 cd "$(dirname "$0")/../.."
 tools/setup.sh qemu-system-arm cpio binutils
 tools/setup_arm64.sh
-tools/fetch_kernel.sh arm64
+tools/fetch_kernel.sh cloud-arm64

@@ -3,11 +3,7 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <map>
-#include <set>
-#include <sstream>
-
+#include "agent/host/module_index.h"
 #include "base/fd.h"
 #include "base/try.h"
 
@@ -45,68 +41,6 @@ class CpioWriter {
   void pad() { out_.append((4 - out_.size() % 4) % 4, '\0'); }
   std::string out_;
   uint32_t inode_ = 0;
-};
-
-// "kernel/fs/erofs/erofs.ko" is module "erofs"; dashes and underscores are the same.
-std::string module_name(std::string_view path) {
-  path.remove_prefix(path.rfind('/') + 1);
-  std::string name(path.substr(0, path.find('.')));
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-}
-
-class ModuleIndex {
- public:
-  static Result<ModuleIndex> read(const std::string& directory) {
-    constexpr size_t kLimit = 16 << 20;
-    ModuleIndex index;
-    index.directory_ = directory;
-    std::istringstream dependencies(
-        HUSK_TRY(base::read_file(directory + "/modules.dep", "module index", kLimit)));
-    for (std::string line; std::getline(dependencies, line);) {
-      const size_t colon = line.find(':');
-      if (colon == std::string::npos) continue;
-      const std::string path = line.substr(0, colon);
-      index.paths_[module_name(path)] = path;
-      std::istringstream list(line.substr(colon + 1));
-      for (std::string dependency; list >> dependency;)
-        index.dependencies_[path].push_back(dependency);
-    }
-    std::istringstream builtin(
-        HUSK_TRY(base::read_file(directory + "/modules.builtin", "module index", kLimit)));
-    for (std::string line; std::getline(builtin, line);) index.builtin_.insert(module_name(line));
-    return index;
-  }
-
-  // Appends the paths of a module and its dependencies, those first, each once.
-  Result<void> collect(const std::string& name, std::vector<std::string>& order) const {
-    if (builtin_.contains(name)) return {};
-    const auto found = paths_.find(name);
-    if (found == paths_.end())
-      return fail(ErrorKind::kNotFound, directory_,
-                  fmt::format("the kernel has no module {}", name));
-    visit(found->second, order);
-    return {};
-  }
-
- private:
-  void visit(const std::string& path, std::vector<std::string>& order) const {
-    if (std::find(order.begin(), order.end(), path) != order.end()) return;
-    // modules.dep lists the whole closure, the nearest first.
-    if (const auto found = dependencies_.find(path); found != dependencies_.end()) {
-      for (auto dependency = found->second.rbegin(); dependency != found->second.rend();
-           ++dependency) {
-        if (std::find(order.begin(), order.end(), *dependency) == order.end())
-          order.push_back(*dependency);
-      }
-    }
-    order.push_back(path);
-  }
-
-  std::string directory_;
-  std::map<std::string, std::string> paths_;
-  std::map<std::string, std::vector<std::string>> dependencies_;
-  std::set<std::string> builtin_;
 };
 
 // Without its signature a module loads all the same, and the guest is spared the RSA computation.

@@ -156,6 +156,27 @@ TEST_F(InitramfsTest, ModulesComeAfterWhatTheyNeedEachOnce) {
   EXPECT_FALSE(archive.members.contains("lib/husk/delta-wave.ko"));
 }
 
+TEST_F(InitramfsTest, WhatAModuleWishesForComesBeforeItWhereItIs) {
+  file("modules.softdep",
+       "# a comment\n"
+       "softdep beta pre: wave-sum no-such-thing post: alpha\n"
+       "softdep gamma-ray ignored pre: built_in_one\n"
+       "softdep\n");
+  file("modules.alias",
+       "alias wave-sum delta_wave\n"
+       "alias pci:v*d* alpha\n"
+       "alias wave-sum epsilon\n");
+  EXPECT_EQ(build({"beta"}).members.at("etc/husk/modules").data,
+            "/lib/husk/delta-wave.ko\n/lib/husk/gamma_ray.ko\n/lib/husk/beta.ko\n");
+}
+
+TEST_F(InitramfsTest, WishesThatGoInACircleEnd) {
+  file("modules.softdep", "softdep beta pre: alpha\nsoftdep alpha pre: beta\n");
+  const std::string modules = build({"beta"}).members.at("etc/husk/modules").data;
+  EXPECT_THAT(modules, HasSubstr("alpha.ko\n"));
+  EXPECT_THAT(modules, HasSubstr("beta.ko\n"));
+}
+
 TEST_F(InitramfsTest, ADashInAFileNameIsAnUnderscoreInTheModules) {
   const Archive archive = build({"delta_wave"});
   EXPECT_EQ(archive.members.at("etc/husk/modules").data, "/lib/husk/delta-wave.ko\n");

@@ -36,6 +36,8 @@ class Board {
   // aarch64 has no ports.
   [[nodiscard]] const platform::Bus& ports() const { return ports_; }
   [[nodiscard]] const platform::Bus& mmio() const { return mmio_; }
+  // Nothing: what a device tree says of a VM generation ID, Linux reads since 6.10.
+  [[nodiscard]] Result<void> renew_generation() { return {}; }
   [[nodiscard]] platform::Pl011& serial() { return *serial_; }
 
   // Puts a virtio transport into the next slot; its window is one page. Returns the slot's number.

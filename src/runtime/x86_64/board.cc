@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/try.h"
+#include "boot/layout.h"
 
 namespace husk::runtime {
 
@@ -23,6 +24,8 @@ Result<std::unique_ptr<Board>> Board::create(const BoardOptions& options,
   board->rtc_ = std::make_unique<CmosRtc>(board->alarms_, line(kRtcGsi),
                                           CmosRtc::Clocks{base::realtime_ns, base::monotonic_ns});
   board->power_ = std::make_unique<AcpiPm>(end, line(kSciGsi), base::monotonic_ns, kS5SleepType);
+  board->generation_ =
+      std::make_unique<VmGenerationId>(memory, Gpa{boot::kVmGenerationId}, line(kVmGenerationGsi));
   board->reset_ = std::make_unique<ResetPort>(end, kResetValue);
   board->keyboard_data_ = std::make_unique<I8042>(end, false);
   board->keyboard_command_ = std::make_unique<I8042>(end, true);
@@ -81,9 +84,12 @@ Result<boot::LoadedKernel> Board::load(boot::KernelRequest request) {
   acpi.s5_sleep_type = kS5SleepType;
   acpi.serial_port = kCom1;
   acpi.serial_gsi = kCom1Gsi;
+  acpi.vm_generation_id = boot::kVmGenerationId;
+  acpi.vm_generation_gsi = kVmGenerationGsi;
   for (uint32_t slot = 0; slot < virtio_.size(); ++slot)
     acpi.virtio.push_back(
         {kVirtioBase + slot * kVirtioStride, kVirtioStride, kVirtioFirstGsi + slot});
+  HUSK_TRY(generation_->set());
   request.rsdp = HUSK_TRY(boot::write_acpi(memory_, acpi));
   return boot::load_kernel(memory_, request);
 }

@@ -22,6 +22,7 @@
 #include "platform/reset_port.h"
 #include "platform/test_device.h"
 #include "platform/uart16550.h"
+#include "platform/vm_generation_id.h"
 #include "runtime/alarm_thread.h"
 #include "runtime/board_options.h"
 #include "runtime/machine_end.h"
@@ -68,6 +69,9 @@ class Board {
       visit("virtio-" + std::to_string(slot), *virtio_[slot].transport);
   }
 
+  // For a guest that goes on as a copy, before its vCPUs do.
+  [[nodiscard]] Result<void> renew_generation() { return generation_->renew(); }
+
   // Writes the ACPI tables and the kernel; the state for the boot vCPU.
   [[nodiscard]] Result<boot::LoadedKernel> load(boot::KernelRequest request);
 
@@ -84,6 +88,7 @@ class Board {
   std::unique_ptr<platform::Uart16550> serial_;
   std::unique_ptr<platform::CmosRtc> rtc_;
   std::unique_ptr<platform::AcpiPm> power_;
+  std::unique_ptr<platform::VmGenerationId> generation_;
   std::unique_ptr<platform::ResetPort> reset_;
   std::unique_ptr<platform::I8042> keyboard_data_, keyboard_command_;
   std::unique_ptr<platform::FastA20> fast_a20_;

@@ -2,6 +2,7 @@
 // on, 1 GiB mapped to itself.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -28,7 +29,6 @@ constexpr bool kWatchpointIsBehind = false;  // the access
 // What a debugger puts over an instruction (BRK #0), and what program_steps has where it does
 // nothing.
 constexpr std::array<uint8_t, 4> kBreak{0x00, 0x00, 0x20, 0xd4}, kNop{0x1f, 0x20, 0x03, 0xd5};
-constexpr bool kHasDebugRegisters = false;
 
 // In the range of vendors' hypervisor services, and SMCCC's answer to what nobody knows (Arm
 // DEN0028, 5.1 and table 2-1).
@@ -90,8 +90,30 @@ inline Result<EntryState> entry_state(memory::GuestMemory& memory, uint64_t pc, 
 }
 
 constexpr auto kPcOfState = &EntryState::pc;
-inline std::array<uint64_t, 0> debug_registers(const EntryState&) { return {}; }
-inline std::array<uint64_t, 0> set_debug_registers(EntryState&) { return {}; }
+
+// DBGBVR0, DBGBCR0, DBGWVR0 and DBGWCR0 (DDI 0487, D19.3).
+inline std::vector<contract::aarch64::Register*> debug_registers_of(EntryState& state) {
+  std::vector<contract::aarch64::Register*> found;
+  for (contract::aarch64::Register& one : state.registers)
+    if (one.id >= kvm::system_reg_id(2, 0, 0, 0, 4) && one.id <= kvm::system_reg_id(2, 0, 0, 0, 7))
+      found.push_back(&one);
+  return found;
+}
+inline std::array<uint64_t, 4> debug_registers(EntryState state) {
+  std::array<uint64_t, 4> values{};
+  const auto found = debug_registers_of(state);
+  for (size_t i = 0; i < std::min(found.size(), values.size()); ++i)
+    std::memcpy(&values[i], found[i]->value.data(), sizeof(uint64_t));
+  return values;
+}
+// Addresses that nothing is at, and points that are off.
+inline std::array<uint64_t, 4> set_debug_registers(EntryState& state) {
+  constexpr std::array<uint64_t, 4> kValues{0x1110, 0x1e6, 0x2220, 0xff6};
+  const auto found = debug_registers_of(state);
+  for (size_t i = 0; i < std::min(found.size(), kValues.size()); ++i)
+    std::memcpy(found[i]->value.data(), &kValues[i], sizeof(uint64_t));
+  return kValues;
+}
 
 // HVC is undefined at EL0 (DDI 0487, C6.2.106).
 inline bool make_user(EntryState&, memory::GuestMemory&) { return false; }

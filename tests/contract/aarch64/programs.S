@@ -142,7 +142,19 @@ program trap
      eret
 end_program trap
 
-no_program debug_registers
+// What the guest has in its first breakpoint's and first watchpoint's registers, again and again.
+program debug_registers
+  1: nop
+     mrs x9, dbgbvr0_el1
+     str x9, [x4]
+     mrs x9, dbgbcr0_el1
+     str x9, [x4]
+     mrs x9, dbgwvr0_el1
+     str x9, [x4]
+     mrs x9, dbgwcr0_el1
+     str x9, [x4]
+     b 1b
+end_program debug_registers
 
 // SMCCC call number argument 0, by HVC; its result is reported.
 program hypercall

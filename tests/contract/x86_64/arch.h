@@ -29,7 +29,6 @@ constexpr std::array<uint64_t, 5> kSteps{0, 3, 6, 7, 10};
 constexpr bool kWatchpointIsBehind = true;  // the access
 // What a debugger puts over an instruction, and what program_steps has where it does nothing.
 constexpr std::array<uint8_t, 1> kBreak{0xcc}, kNop{0x90};
-constexpr bool kHasDebugRegisters = true;
 
 // One that every backend that lets hypercalls out lets out, and what answers those that nobody
 // knows (Linux, Documentation/virt/kvm/x86/hypercalls.rst: KVM_HC_MAP_GPA_RANGE, KVM_ENOSYS).

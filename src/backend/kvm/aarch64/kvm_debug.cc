@@ -1,4 +1,5 @@
 // Stops for a debugger, and getting past them: by a step in which what stopped it is off.
+#include "backend/kvm/aarch64/exception_entry.h"
 #include "backend/kvm/aarch64/guest_debug.h"
 #include "backend/kvm/aarch64/kvm_vcpu.h"
 #include "backend/kvm/aarch64/one_reg.h"
@@ -53,10 +54,23 @@ std::optional<seam::VcpuExit> KvmVcpu::stepped() {
       .kind = seam::VcpuExit::Kind::kDebug, .cause = DebugCause::kStep, .virt_addr = pc};
 }
 
+// KVM takes every BRK from a guest that is debugged at all. One that nobody asked for, or that was
+// stopped at and is still there, is the guest's.
+bool KvmVcpu::is_the_guests(const DebugStop& stop) const {
+  if (stop.cause != DebugCause::kSoftwareBreakpoint) return false;
+  return !debug_.software_breakpoints || (passing_ && passing_->cause == stop.cause);
+}
+
 std::optional<seam::VcpuExit> KvmVcpu::debug_exit() {
   const uint64_t pc = get_reg<uint64_t>(fd(), kPcId).value_or(0);
   const DebugStop stop = debug_stop(debug_, area_->debug.arch, pc);
   if (stop.cause == DebugCause::kStep) return stepped();
+  if (is_the_guests(stop)) {
+    if (const auto taken = take_synchronous_exception(fd(), area_->debug.arch.hsr); !taken)
+      base::log(base::LogLevel::kError, "vCPU {}: the guest's own BRK is lost: {}", id_,
+                taken.error().message());
+    return stepped();
+  }
   if (passing_) set_passing({});
   stopped_at_ = stop;
   return seam::VcpuExit{

@@ -60,6 +60,7 @@ class KvmVcpu {
   [[nodiscard]] std::optional<seam::VcpuExit> take_exit();
   [[nodiscard]] seam::VcpuExit hypercall();
   [[nodiscard]] std::optional<seam::VcpuExit> debug_exit();
+  [[nodiscard]] bool is_the_guests(const DebugStop& stop) const;
   [[nodiscard]] std::optional<seam::VcpuExit> stepped();
   [[nodiscard]] bool stepping() const { return debug_.single_step || passing_.has_value(); }
   [[nodiscard]] Result<void> apply_debug(const DebugOptions& options);

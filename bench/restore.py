@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""`husk run IMAGE true` from its base snapshot, side by side with QEMU TCG's -incoming in the same run.
+
+Usage: restore.py HUSK GUEST_DIR IMAGE OUT.json [RUNS]
+
+husk is timed as a user sees it: from the start of the process to its end, the image's disk attached and its command run in
+between. QEMU is timed from the start of the process to the guest's answer to a line on its serial port, restored from a
+stream of Debian's kernel waiting for one; it has no image to attach, nothing to start and its end is not counted. Both
+have 512 MiB, one CPU and a warm page cache. OUT.json keeps every raw number.
+"""
+import contextlib
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HUSK, GUEST, IMAGE, OUT = sys.argv[1:5]
+RUNS = int(sys.argv[5]) if len(sys.argv) > 5 else 50
+LIMIT = 60  # seconds for anything that is waited for
+QEMU = ["qemu-system-x86_64", "-accel", "tcg", "-M", "pc", "-cpu", "max", "-m", "512", "-display", "none", "-serial", "stdio",
+        "-no-reboot", "-nic", "none", "-kernel", os.path.join(GUEST, "vmlinuz"), "-initrd", os.path.join(GUEST, "test-initrd"),
+        "-append", "console=ttyS0 quiet panic=-1 husk.test=echo"]
+
+
+def wait_for(process, mark):
+    for line in process.stdout:
+        if mark in line:
+            return
+    sys.exit(f"restore.py: QEMU ended without saying {mark.decode()}")
+
+
+def start_qemu(*more):
+    return subprocess.Popen(["timeout", str(LIMIT), *QEMU, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def qmp(path, *commands):
+    """Executes QMP commands one after the other; waits for the end of a migration."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(LIMIT)
+        connection.connect(path)
+        lines = connection.makefile("rw")
+        lines.readline()
+        def execute(command, **arguments):
+            lines.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+            lines.flush()
+            while True:
+                answer = json.loads(lines.readline())
+                if "error" in answer:
+                    sys.exit(f"restore.py: QEMU: {answer['error']['desc']}")
+                if "return" in answer:
+                    return answer["return"]
+        execute("qmp_capabilities")
+        for command, arguments in commands:
+            execute(command, **arguments)
+        while execute("query-migrate").get("status") not in ("completed", "failed"):
+            time.sleep(0.05)
+        if execute("query-migrate")["status"] == "failed":
+            sys.exit("restore.py: QEMU could not save its guest")
+
+
+def save_qemu(stream, control):
+    with start_qemu("-qmp", f"unix:{control},server,nowait") as process:
+        wait_for(process, b"HUSK waiting")
+        unlimited = {"max-bandwidth": 1 << 40}
+        qmp(control, ("migrate-set-parameters", unlimited), ("migrate", {"uri": f"exec:cat > {stream}"}))
+        process.kill()
+
+
+def qemu_seconds(stream):
+    """What arrives at the serial port before the guest is whole is lost, so the line is said until it is answered."""
+    start = time.monotonic()
+    with start_qemu("-incoming", f"exec:cat {stream}") as process:
+        answered = threading.Event()
+        def ask():
+            while not answered.wait(0.002):
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(process.stdin.fileno(), b"x\n")
+        asking = threading.Thread(target=ask)
+        asking.start()
+        wait_for(process, b"HUSK read")
+        elapsed = time.monotonic() - start
+        answered.set()
+        asking.join()
+        process.kill()
+    return elapsed
+
+
+def husk_seconds():
+    start = time.monotonic()
+    subprocess.run([HUSK, "run", IMAGE, "true"], stdin=subprocess.DEVNULL, check=True, timeout=LIMIT)
+    return time.monotonic() - start
+
+
+def main():
+    raw = {"husk": [], "qemu-tcg": []}
+    with tempfile.TemporaryDirectory() as folder:
+        stream = os.path.join(folder, "stream")
+        save_qemu(stream, os.path.join(folder, "qmp"))
+        husk_seconds()  # makes the base, and the image's disk
+        for _ in range(RUNS):  # interleaved, so that a noisy minute hits both alike
+            raw["husk"].append(husk_seconds())
+            raw["qemu-tcg"].append(qemu_seconds(stream))
+    medians = {name: statistics.median(values) for name, values in raw.items()}
+    print(f"from a snapshot to a command's end (husk) or an answer (QEMU), {RUNS} runs each, milliseconds of wall time")
+    for name, median in medians.items():
+        print(f"  {name:10} median {median * 1e3:6.1f}  min {min(raw[name]) * 1e3:6.1f}  max {max(raw[name]) * 1e3:6.1f}"
+              f"  ratio to husk {median / medians['husk']:5.2f}")
+    os.makedirs(os.path.dirname(OUT), exist_ok=True)
+    with open(OUT, "w") as out:
+        json.dump({"unit": "s", "raw": raw, "medians": medians}, out, indent=1)
+
+
+if __name__ == "__main__":
+    main()
