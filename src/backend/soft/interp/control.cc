@@ -44,19 +44,18 @@ void Cpu::update_mode() {
   context_base_ = contexts_.context_of(paging && (cr4 & kCr4Pcide) != 0 ? cr3 & 0xfff : 0, wrapped);
   if (wrapped) {
     tlb.flush_all();
-    forget_jumps();
+    forget_jumps(Jumps::kNotGlobal);
   }
   update_context();
   if (seg[kCs].base != code_base_) {  // jump entries know the offset in CS only
     code_base_ = seg[kCs].base;
-    if (!code64()) forget_jumps();
+    if (!code64()) forget_jumps(Jumps::kAll);
   }
   // Below 2^31, so that translated code can compare it with an immediate.
-  const uint64_t mode =
-      jump_epoch_ << 13 | static_cast<uint64_t>(code_size) << 1 | (cpl_ == 3 ? 1 : 0);
-  code_key = mode | uint64_t{context_base_} << 1;
+  const uint64_t mode = static_cast<uint64_t>(code_size) << 1 | (cpl_ == 3 ? 1 : 0);
+  code_key = jump_epoch_ << 13 | mode | uint64_t{context_base_} << 1;
   const bool global = paging && (cr4 & kCr4Pge) != 0 && cpl_ != 3;
-  global_code_key = global ? mode : code_key;
+  global_code_key = global ? global_jump_epoch_ << 13 | mode : code_key;
 }
 
 bool Cpu::write_cr(const Op* op, uint8_t index, uint64_t value) {

@@ -76,6 +76,7 @@ const Block* Cpu::find_block(bool single) {
   const bool global = page.global && (!straddles || second.global);
   code_pages_.note(linear, page.shift);
   if (straddles) code_pages_.note((linear & kPageMask) + kPageSize, second.shift);
+  low_global_code_ |= global && linear >> 63 == 0;
   entry = {rip, global ? global_code_key : code_key, block, nullptr};
   return block;
 }
@@ -112,7 +113,7 @@ void Cpu::forget_blocks() {
   fpu_unit->forget_code();
   if (translator_ != nullptr) translator_->forget();
   jumps.fill({});
-  forget_jumps();
+  forget_jumps(Jumps::kAll);
   update_mode();
 }
 

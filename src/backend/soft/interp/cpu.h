@@ -323,7 +323,8 @@ class Cpu : public HotState {
   const Block* find_block(bool single);
   const Block* build_block(uint64_t linear, FetchedPage& page, FetchedPage& second, bool single);
   void forget_blocks();
-  void forget_jumps();
+  enum class Jumps : uint8_t { kAll, kNotGlobal };
+  void forget_jumps(Jumps which);
   void forget_translations();
   void execute(const Block* block);
   const void* code_of(const Block* block);
@@ -377,7 +378,8 @@ class Cpu : public HotState {
   uint32_t acknowledged_epoch_ = 0;
   uint64_t dirty_epoch_ = 0;
   uint64_t layout_epoch_ = 0;
-  uint64_t jump_epoch_ = 0;
+  uint64_t jump_epoch_ = 0, global_jump_epoch_ = 0;
+  bool low_global_code_ = false;  // global pages of the lower half may have jump entries
   uint64_t code_base_ = 0;
   uint32_t modifications_ = 0;  // that translated code has been told of
   bool code_is_old_ = false;

@@ -284,7 +284,9 @@ const std::byte* Cpu::code_page(uint64_t linear) {
 
 void Cpu::invalidate_page(uint64_t linear) {
   if (!long_mode()) linear &= 0xffffffffu;
-  if (code_pages_.may_hold(linear)) forget_jumps();
+  constexpr uint64_t kUpperHalf = uint64_t{1} << 63;
+  if (code_pages_.may_hold(linear))
+    forget_jumps((linear & kUpperHalf) != 0 ? Jumps::kAll : Jumps::kNotGlobal);
   if (large_pages_.may_hold(linear)) {
     contexts_.forget_all();
     large_pages_.clear();
@@ -303,15 +305,21 @@ void Cpu::flush_tlb_all() {
 // Of all address spaces, global pages included.
 void Cpu::forget_translations() {
   contexts_.forget_all();
-  forget_jumps();
+  forget_jumps(Jumps::kAll);
 }
 
-// Entries of earlier epochs fit no more.
-void Cpu::forget_jumps() {
+// Jump entries of earlier epochs fit no more. Those of global pages have epochs of their own.
+void Cpu::forget_jumps(Jumps which) {
   constexpr uint64_t kEpochs = uint64_t{1} << 17;
-  code_pages_.clear();
-  if (++jump_epoch_ < kEpochs) return;
-  jump_epoch_ = 0;
+  const bool global = which == Jumps::kAll || low_global_code_;
+  if (global) {
+    code_pages_.clear();
+    low_global_code_ = false;
+    ++global_jump_epoch_;
+  }
+  ++jump_epoch_;
+  if (jump_epoch_ < kEpochs && global_jump_epoch_ < kEpochs) return;
+  jump_epoch_ = global_jump_epoch_ = 0;
   jumps.fill({});
   code_is_old_ = true;  // its links know keys of the epochs that begin again
 }
