@@ -1,12 +1,14 @@
 // A hostile agent's stream, as the host reads it. The stream is cut at every place the fuzzer
 // likes; the frames must be those of the uncut stream, and the client must tell of it what a plain
-// reading of the frames says, while it answers into a port that takes what it likes.
+// reading of the frames says. Besides, two honest ends over connections that the fuzzer cuts: each
+// frame arrives once, in order.
+#include <sys/socket.h>
+
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <string>
 
 #include "agent/host/client.h"
+#include "agent/protocol/link.h"
 #include "input.h"
 
 namespace {
@@ -20,7 +22,7 @@ struct Reading {
   size_t used = 0;  // bytes of the stream that are those frames
 };
 
-Reading read_at_once(std::string_view stream) {
+Reading read_at_once(std::string_view stream, bool& broken) {
   FrameParser parser;
   parser.feed(stream);
   Reading reading;
@@ -28,7 +30,8 @@ Reading read_at_once(std::string_view stream) {
     reading.used += kHeaderSize + frame->payload.size();
     reading.frames.push_back(*frame);
   }
-  require(parser.broken() ? parser.held() == 0 : parser.held() == stream.size() - reading.used);
+  broken = parser.broken();
+  require(broken ? parser.held() == 0 : parser.held() == stream.size() - reading.used);
   return reading;
 }
 
@@ -42,7 +45,8 @@ void check_cuts(std::string_view stream, const Reading& whole, size_t piece) {
     while (auto frame = parser.next()) {
       require(frames < whole.frames.size());
       const Frame& expected = whole.frames[frames++];
-      require(frame->type == expected.type && frame->payload == expected.payload);
+      require(frame->type == expected.type && frame->payload == expected.payload &&
+              frame->sequence == expected.sequence);
     }
     require(parser.held() < kHeaderSize + kMaxRunPayload);
   }
@@ -52,6 +56,8 @@ void check_cuts(std::string_view stream, const Reading& whole, size_t piece) {
 // What can be decoded says the same when it is encoded again.
 void check_requests(const Reading& whole) {
   for (const Frame& frame : whole.frames) {
+    const auto moment = decode_moment(frame.payload);
+    require(!moment || encode_moment(*moment) == frame.payload);
     const auto request = decode_run(frame.payload);
     if (!request) continue;
     const std::string again = encode_run(*request);
@@ -61,95 +67,152 @@ void check_requests(const Reading& whole) {
   }
 }
 
-// What a plain reading says.
+// A position that can be decoded says the same when it is encoded again.
+void check_position(std::string_view bytes) {
+  const auto position = decode_position(bytes);
+  if (!position) return;
+  require(encode_position(*position) == bytes);
+  require(Link(position->link).can_go_on(position->link.first));
+}
+
+// What a plain reading says, to a host that has said one frame.
 struct Story {
-  std::string out, err, release;
+  std::string out, err;
   RunResult result;
-  bool hello = false, started = false;
+  bool started = false, over = false;
 };
 
-Story tell(const Reading& whole) {
+void end(Story& story, RunResult result) {
+  story.result = std::move(result);
+  story.over = true;
+}
+
+void tell(Story& story, const Frame& frame) {
+  const auto number = decode_number(frame.payload);
+  if (frame.type == Type::kStdout) story.out += frame.payload;
+  if (frame.type == Type::kStderr) story.err += frame.payload;
+  if (frame.type == Type::kStarted) story.started = true;
+  if (frame.type == Type::kFailed || frame.type == Type::kRefused)
+    end(story, {true, true, 0, frame.payload});
+  if (frame.type == Type::kExited && number)
+    end(story, {true, false, static_cast<int>(number->number % 256), std::string(number->text)});
+}
+
+Story tell(const Reading& whole, bool broken) {
+  const RunResult breach{false, false, 0, "the guest's agent does not keep to its protocol"};
   Story story;
+  uint64_t wanted = 1, host_first = 1;
   for (const Frame& frame : whole.frames) {
-    const auto number = decode_number(frame.payload);
-    if (frame.type == Type::kStdout) story.out += frame.payload;
-    if (frame.type == Type::kStderr) story.err += frame.payload;
-    if (frame.type == Type::kStarted) story.started = true;
-    if (frame.type == Type::kHello && number && !story.hello) {
-      story.hello = true;
-      story.release = number->text;
+    if (story.over) return story;
+    const bool answer = frame.type == Type::kAck || frame.type == Type::kAttached;
+    const bool good = answer ? frame.sequence >= host_first && frame.sequence <= 2
+                             : frame.type == Type::kRefused || frame.sequence == wanted;
+    if (!good) {
+      end(story, breach);
+    } else if (answer) {
+      host_first = frame.sequence;
+    } else {
+      ++wanted;
+      tell(story, frame);
     }
-    if (frame.type == Type::kFailed) story.result = {true, true, 0, frame.payload};
-    if (frame.type == Type::kExited && number)
-      story.result = {true, false, static_cast<int>(number->number % 256),
-                      std::string(number->text)};
-    if (story.result.finished) break;
   }
+  if (!story.over)
+    end(story, broken ? breach
+                      : RunResult{false, false, 0, "the connection to the guest's agent is lost"});
   return story;
 }
 
-// Takes `most` bytes at a time; what the host sends must be its own frames, the request first.
-class Port : public husk::contract::ByteInput {
- public:
-  explicit Port(size_t most) : most_(most) {}
-  size_t push(std::span<const std::byte> data) override {
-    const size_t n = std::min(most_, data.size());
-    parser_.feed({reinterpret_cast<const char*>(data.data()), n});
-    while (auto frame = parser_.next()) {
-      require((frame->type == Type::kRun) == first_);
-      require(frame->type <= Type::kWindowSize);
-      first_ = false;
-    }
-    require(!parser_.broken());
-    return n;
-  }
-
- private:
-  size_t most_;
-  FrameParser parser_;
-  bool first_ = true;
-};
-
-void converse(std::string_view stream, const Reading& whole, size_t piece, size_t room) {
-  Story story = tell(whole);
+void converse(std::string_view stream, const Reading& whole, bool broken, size_t piece) {
+  const Story story = tell(whole, broken);
+  int ends[2];
+  require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  husk::base::Fd host(ends[0]), agent(ends[1]);
   std::string out, err;
-  std::mutex mutex;
-  std::condition_variable changed;
-  int ends = 0;
-  Port port(room);
-  Client client([&](std::string_view text) { out += text; },
-                [&](std::string_view text) { err += text; });
-  client.set_on_finished([&] {
-    const std::lock_guard lock(mutex);
-    ++ends;
-    changed.notify_all();
-  });
-  client.attach(port);
+  int finishes = 0;
+  Client client(
+      SessionKind::kExec,
+      [&](const husk::base::Fd&) -> husk::Result<husk::base::Fd> { return std::move(host); },
+      {.out = [&](std::string_view text) { out += text; },
+       .err = [&](std::string_view text) { err += text; },
+       .finished = [&] { ++finishes; }});
   RunRequest request;
   request.argv = {"sh"};
   client.run(request);
-  const std::string typed(300, 't');
-  for (std::string_view rest = stream.substr(0, whole.used); !rest.empty();) {
+  client.begin();
+  for (std::string_view rest = stream; !rest.empty();) {
     const size_t n = std::min(piece, rest.size());
-    client.write(std::as_bytes(std::span(rest.substr(0, n))));
+    if (::send(agent.get(), rest.data(), n, MSG_NOSIGNAL) != static_cast<ssize_t>(n)) break;
     rest.remove_prefix(n);
-    require(client.send_input(std::as_bytes(std::span(typed))) <= typed.size());
   }
-  if (!story.result.finished) {
-    const std::string end = encode_number(Type::kExited, 77, "end");
-    client.write(std::as_bytes(std::span(end)));
-    story.result = {true, false, 77, "end"};
-  }
-  {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return ends > 0; });
-  }
-  const RunResult result = client.result();
-  require(result.finished && result.failed == story.result.failed &&
+  ::shutdown(agent.get(), SHUT_WR);
+  const RunResult result = client.wait();
+  require(result.finished == story.result.finished && result.failed == story.result.failed &&
           result.code == story.result.code && result.reason == story.result.reason);
-  require(client.started() == story.started && client.guest_release() == story.release);
-  client.write(std::as_bytes(std::span(stream.substr(whole.used))));
-  require(out == story.out && err == story.err && ends == 1);
+  require(client.started() == story.started && finishes == 1);
+  require(out == story.out && err == story.err);
+}
+
+// What one of two honest ends has said and heard.
+struct End {
+  Link link;
+  uint64_t said = 0, heard = 0;
+
+  void say(size_t size) {
+    link.send(Type::kStdout, std::to_string(said++) + std::string(size, ' '));
+  }
+  void hear(const Frame& frame) {
+    require(std::stoull(frame.payload) == heard++);
+    link.delivered(frame);
+  }
+  void connect(End& other) {
+    link.begin(encode(Type::kAttached, {}, link.wanted()));
+    require(link.can_go_on(other.link.wanted()));
+    link.go_on(other.link.wanted());
+  }
+  void move(End& to, size_t most) {
+    const std::string_view bytes = link.outgoing().substr(0, most);
+    to.link.feed(bytes);
+    link.wrote(bytes.size());
+    while (const auto frame = to.link.next()) {
+      if (frame->type != Type::kAttached) to.hear(*frame);
+    }
+    require(!to.link.broken());
+  }
+};
+
+void talk(Input& input) {
+  End ends[2];
+  const auto connect = [&] {
+    ends[0].connect(ends[1]);
+    ends[1].connect(ends[0]);
+  };
+  connect();
+  while (!input.empty()) {
+    const auto what = input.take<uint8_t>();
+    const size_t size = input.take<uint8_t>();
+    End& one = ends[what & 1];
+    End& other = ends[~what & 1];
+    switch (what >> 1 & 3) {
+      case 0:
+        one.say(size * size);
+        break;
+      case 1:
+        one.move(other, size);
+        break;
+      case 2:
+        one.link.acknowledge();
+        break;
+      default:
+        if ((what & 8) != 0) one.link = Link(one.link.position());
+        connect();
+    }
+  }
+  connect();
+  while (ends[0].link.has_outgoing() || ends[1].link.has_outgoing()) {
+    ends[0].move(ends[1], ~size_t{0});
+    ends[1].move(ends[0], ~size_t{0});
+  }
+  require(ends[0].heard == ends[1].said && ends[1].heard == ends[0].said);
 }
 
 }  // namespace
@@ -157,12 +220,17 @@ void converse(std::string_view stream, const Reading& whole, size_t piece, size_
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input(data, size);
   const size_t piece = 1 + size_t{input.take<uint8_t>()};
-  const size_t room = 1 + size_t{input.take<uint8_t>()};
+  if ((input.take<uint8_t>() & 1) != 0) {
+    talk(input);
+    return 0;
+  }
   const auto bytes = input.take_bytes(size);
   const std::string_view stream(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  const Reading whole = read_at_once(stream);
+  bool broken = false;
+  const Reading whole = read_at_once(stream, broken);
   check_cuts(stream, whole, piece);
   check_requests(whole);
-  converse(stream, whole, piece, room);
+  check_position(stream);
+  converse(stream, whole, broken, piece);
   return 0;
 }

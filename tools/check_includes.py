@@ -20,8 +20,10 @@ ARROWS = {
     "platform": MEMORY,
     "virtio": MEMORY,
     "net": CONTRACT,
+    "control": CONTRACT | {"api", "net"},
+    "registry": BASE | {"api"},
     "snapshot": MEMORY | {"api"},
-    "oci": BASE,
+    "oci": BASE | {"api"},
     "agent/protocol": BASE,
     "agent/guest": BASE | {"agent/protocol"},
     "agent/host": CONTRACT | {"agent/protocol"},
@@ -35,7 +37,7 @@ ARROWS = {
     "kvm/common": MEMORY,
     "kvm": MEMORY | {"kvm/common"},
     "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "net", "oci", "snapshot", "agent/host", "agent/protocol", "api"},
-    "cli": MEMORY | {"runtime", "boot", "oci", "api", "agent/host", "agent/protocol"},
+    "cli": MEMORY | {"runtime", "control", "registry", "boot", "oci", "snapshot", "api", "agent/host", "agent/protocol"},
 }
 
 

@@ -16,7 +16,11 @@ int main(int argc, char** argv) {
       "Say more about what happens");
   cli::Action chosen;
   cli::add_run(app, chosen);
+  cli::add_restore(app, chosen);
+  cli::add_fork(app, chosen);
   cli::add_boot(app, chosen);
+  cli::add_machines(app, chosen);
+  cli::add_snapshot(app, chosen);
   cli::add_doctor(app, chosen);
   try {
     app.parse(argc, argv);

@@ -6,7 +6,7 @@
 
 #include "base/try.h"
 #include "oci/file_source.h"
-#include "oci/limits.h"
+#include "oci/json.h"
 #include "oci/verified_source.h"
 
 namespace husk::oci {

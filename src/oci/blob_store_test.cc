@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
-#include "oci/limits.h"
+#include "oci/json.h"
 #include "oci/testing/tar_builder.h"
 #include "oci/testing/temp_directory.h"
 

@@ -6,45 +6,23 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 
+#include "base/directories.h"
 #include "base/log.h"
 #include "base/temp_file.h"
 #include "base/try.h"
 #include "oci/erofs_writer.h"
 
 namespace husk::oci {
-namespace {
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : value;
-}
-
-// mkdir -p with mode 0700 for what is created.
-Result<void> make_directories(const std::filesystem::path& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  if (errno != ENOENT || path.parent_path() == path || path.parent_path().empty())
-    return fail_errno(path, "cannot create the cache directory");
-  HUSK_TRY(make_directories(path.parent_path()));
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return fail_errno(path, "cannot create the cache directory");
-}
-
-}  // namespace
 
 Result<std::string> default_cache_directory() {
-  if (auto directory = environment("HUSK_CACHE"); !directory.empty()) return directory;
-  if (const auto xdg = environment("XDG_CACHE_HOME"); xdg.starts_with('/')) return xdg + "/husk";
-  if (const auto home = environment("HOME"); home.starts_with('/')) return home + "/.cache/husk";
-  return fail(ErrorKind::kNotFound, "cache directory",
-              "none of HUSK_CACHE, XDG_CACHE_HOME and HOME is set");
+  return base::default_directory("cache directory", "HUSK_CACHE", "XDG_CACHE_HOME", ".cache");
 }
 
 Result<Cache> Cache::open(const std::string& directory) {
   std::string images = directory + "/images";
-  HUSK_TRY(make_directories(images));
+  HUSK_TRY(base::make_directories(images, "cache directory"));
   return Cache(std::move(images));
 }
 

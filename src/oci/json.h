@@ -1,39 +1,19 @@
-// JSON documents of an image, hostile until proven otherwise: bounded, no exceptions, every type
-// checked.
+// An image's documents, read with the room api's bounded JSON; null means absent in them
+// (config.md).
 #pragma once
 
-#include <nlohmann/json.hpp>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
-#include "husk/error.h"
+#include "api/json.h"
 
 namespace husk::oci {
 
-using Json = nlohmann::json;
-
-// kLimit beyond kMaxJsonBytes or kMaxJsonDepth, kCorrupt for anything that is not one JSON object
-// or array.
-[[nodiscard]] Result<Json> parse_json(std::string_view text, const std::string& subject);
-
-// The member `key` of an object; null where it is absent, JSON null (which means absent:
-// config.md), or `object` is no object.
-[[nodiscard]] const Json* member(const Json& object, const char* key);
-
-// A member of one type; absent is empty, another type is kCorrupt and names the key. Strings with a
-// NUL byte are refused: none of them could reach exec(2) or a path whole.
-[[nodiscard]] Result<std::string> string_member(const Json& object, const char* key,
-                                                const std::string& subject);
-[[nodiscard]] Result<std::vector<std::string>> strings_member(const Json& object, const char* key,
-                                                              const std::string& subject);
-[[nodiscard]] Result<std::optional<uint64_t>> size_member(const Json& object, const char* key,
-                                                          const std::string& subject);
-// The member as an array or object; null when absent.
-[[nodiscard]] Result<const Json*> array_member(const Json& object, const char* key,
-                                               const std::string& subject);
-[[nodiscard]] Result<const Json*> object_member(const Json& object, const char* key,
-                                                const std::string& subject);
+using api::array_member;
+using api::Json;
+using api::kMaxJsonBytes;
+using api::member;
+using api::object_member;
+using api::parse_json;
+using api::size_member;
+using api::string_member;
+using api::strings_member;
 
 }  // namespace husk::oci

@@ -6,8 +6,6 @@
 
 namespace husk::oci {
 
-inline constexpr size_t kMaxJsonBytes = size_t{8} << 20;  // any one JSON document
-inline constexpr int kMaxJsonDepth = 64;                  // nested arrays and objects
 inline constexpr size_t kMaxLayers = 512;
 inline constexpr int kMaxIndexDepth = 4;             // indexes that point to indexes
 inline constexpr size_t kMaxIndexEntries = 4096;     // descriptors looked at for one reference

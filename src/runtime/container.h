@@ -1,12 +1,10 @@
 // One command of an image in a machine of its own: what `husk run` does, for any caller.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +12,11 @@
 #include "husk/cpu_model.h"
 #include "husk/error.h"
 #include "husk/lifecycle.h"
+
+#include "runtime/capture_request.h"
+#include "runtime/container_record.h"
+#include "runtime/exec.h"
+#include "runtime/running_command.h"
 
 namespace husk::runtime {
 
@@ -28,7 +31,7 @@ struct ContainerOptions {
   std::string backend = "auto";
   CpuModel cpu_model = CpuModel::kHost;
   bool cold = false;            // boot, in place of going on from a base snapshot
-  std::string vsock;            // where the guest's vsock ports are reached; empty: it has none
+  std::string vsock;            // where the guest's vsock ports are reached; empty: nowhere
   bool kernel_irqchip = false;  // see machine::VmConfig
   uint64_t memory_bytes = 0;    // whole MiB
   uint32_t vcpus = 1;
@@ -37,34 +40,50 @@ struct ContainerOptions {
   uint32_t rows = 0, columns = 0;
 };
 
-struct ContainerExit {
-  int code = 0;
-  std::string reason;  // why it could not be executed, for 126 and 127
+struct RestoreOptions {
+  snapshot::Location from;
+  std::string name{};
+  std::string hostname{};  // empty: as it was
+  std::string backend{};   // empty: the one that it was captured on
+  std::string vsock{};     // where the guest's vsock ports are reached; empty: nowhere
+  uint32_t rows = 0, columns = 0;
+  bool transient = false;  // the snapshot is not kept: no diff can build on it
 };
 
 // The callbacks run on a thread of the container's.
 struct ContainerOutput {
   std::function<void(std::string_view)> out, err, serial;
   std::function<void(const lifecycle::VmState&)> state;  // every change of it
+  std::function<void()> started = [] {};                 // the command runs
 };
 
-class Container {
+class Container : public RunningCommand {
  public:
   // Prepares the image, builds the machine and starts it.
   [[nodiscard]] static Result<std::unique_ptr<Container>> start(const ContainerOptions& options,
                                                                 ContainerOutput output);
-  virtual ~Container() = default;
+  // Goes on from a snapshot of one, in a machine of its own: of one snapshot there may be any
+  // number at once.
+  [[nodiscard]] static Result<std::unique_ptr<Container>> restore(const RestoreOptions& options,
+                                                                  ContainerOutput output);
 
-  // Any thread.
-  virtual size_t send_input(
-      std::span<const std::byte> data) = 0;  // how much was taken; 0: none now
-  virtual void close_input() = 0;
-  virtual void send_signal(int number) = 0;  // before the command runs: ends the machine
-  virtual void resize(uint32_t rows, uint32_t columns) = 0;
-  [[nodiscard]] virtual const lifecycle::VmConfig& config() const = 0;
+  // RunningCommand is the container's first command. A signal before it runs ends the machine;
+  // wait() returns when the machine is off, too.
 
-  // Until the command has ended and the machine is off.
-  [[nodiscard]] virtual Result<ContainerExit> wait() = 0;
+  // A further command, once the first one runs; see exec.h. It goes before the container.
+  [[nodiscard]] virtual Result<std::unique_ptr<RunningCommand>> exec(const ExecOptions& options,
+                                                                     CommandOutput output) = 0;
+
+  [[nodiscard]] virtual const ContainerRecord& record() const = 0;
+  [[nodiscard]] const lifecycle::VmConfig& config() const { return record().config; }
+
+  // Any thread. Ends the machine, whatever it does: wait() says 137.
+  virtual void kill() = 0;
+  [[nodiscard]] virtual Result<void> pause() = 0;
+  [[nodiscard]] virtual Result<void> resume() = 0;
+  // A snapshot of it, from the thread that pauses and resumes it. It goes on as it was, whatever
+  // comes of that.
+  [[nodiscard]] virtual Result<CaptureReport> capture(const CaptureRequest& request) = 0;
 };
 
 }  // namespace husk::runtime

@@ -5,28 +5,17 @@
 #include "husk/mapping.h"
 
 #include "agent/host/initramfs.h"
+#include "agent/protocol/message.h"
 #include "base/try.h"
 #include "runtime/hypervisor.h"
 #include "virtio/block.h"
-#include "virtio/console.h"
 #include "virtio/empty_store.h"
 
 namespace husk::runtime {
 namespace {
 
-constexpr size_t kControlPort = 2;
 // A kernel that tests its ciphers at every start spends a third of its boot on that.
 constexpr std::string_view kKernelOptions = "quiet panic=-1 cryptomgr.notests";
-
-// hvc0, hvc1 and the agent's port.
-Result<std::unique_ptr<virtio::Device>> make_console(agent::Client& agent) {
-  auto console = std::make_unique<virtio::Console>(
-      std::vector<virtio::Console::PortSpec>{{"husk.console", true, nullptr},
-                                             {"husk.log", true, nullptr},
-                                             {std::string(agent::kPortName), false, &agent}});
-  agent.attach(console->input(kControlPort));
-  return console;
-}
 
 Result<std::unique_ptr<virtio::Device>> make_empty_disk() {
   return std::make_unique<virtio::Block>(std::make_unique<virtio::EmptyStore>(),
@@ -46,7 +35,7 @@ std::string container_command_line() {
   return fmt::format("console={} {} {}", kSerialConsole, kKernelOptions, kContainerOptions);
 }
 
-Result<ContainerMachine> build_container_machine(const ContainerPlan& plan, agent::Client& agent,
+Result<ContainerMachine> build_container_machine(const ContainerPlan& plan,
                                                  contract::ByteSink& serial) {
   ContainerMachine made;
   machine::VmConfig config = HUSK_TRY(mapping::to_machine(plan.config));
@@ -57,11 +46,8 @@ Result<ContainerMachine> build_container_machine(const ContainerPlan& plan, agen
   MachineExtras extras;
   extras.serial_output = &serial;
   HUSK_TRY(machine.set_extras(std::move(extras)));
-  HUSK_TRY(
-      machine.add_device(VirtioDeviceConfig::console(), [&agent] { return make_console(agent); }));
   HUSK_TRY(add_root_disk(machine, plan.config.root_disk));
   HUSK_TRY(machine.add_virtio_device(VirtioDeviceConfig::entropy()));
-  if (!plan.config.vsock) return made;
   VirtioDeviceConfig vsock = VirtioDeviceConfig::vsock();
   if (!plan.vsock.empty()) vsock.path = plan.vsock;
   HUSK_TRY(machine.add_virtio_device(vsock));
@@ -70,11 +56,9 @@ Result<ContainerMachine> build_container_machine(const ContainerPlan& plan, agen
 
 Result<void> boot_container_machine(const ContainerPlan& plan, const ContainerMachine& machine,
                                     contract::ByteSink& serial) {
-  std::vector<std::string> modules = agent::kWantedModules;
-  if (plan.config.vsock) modules.emplace_back("vmw_vsock_virtio_transport");
   MachineExtras extras;
   extras.serial_output = &serial;
-  extras.initrd = HUSK_TRY(agent::build_initramfs(plan.kernel.modules, modules));
+  extras.initrd = HUSK_TRY(agent::build_initramfs(plan.kernel.modules, agent::kWantedModules));
   HUSK_TRY(machine.machine().set_extras(std::move(extras)));
   return machine.machine().start();
 }

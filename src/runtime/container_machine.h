@@ -8,7 +8,6 @@
 #include "husk/lifecycle.h"
 #include "husk/machine.h"
 
-#include "agent/host/client.h"
 #include "runtime/guest_kernel.h"
 #include "runtime/managed_machine.h"
 
@@ -19,7 +18,7 @@ struct ContainerPlan {
   lifecycle::VmConfig config;  // without a root disk, the disk's place is left empty
   GuestKernel kernel;
   bool kernel_irqchip = false;  // see machine::VmConfig
-  std::string vsock;  // where its vsock ports are reached, if config has them; empty: nowhere
+  std::string vsock;            // where its vsock ports are reached, besides by us; empty: nowhere
 };
 
 // The kernel's command line.
@@ -32,9 +31,8 @@ struct ContainerMachine {
   [[nodiscard]] ManagedMachine& machine() const { return *vm->as<ManagedMachine>(); }
 };
 
-// Not started. `agent` and `serial` outlive the machine.
+// Not started. `serial` outlives the machine.
 [[nodiscard]] Result<ContainerMachine> build_container_machine(const ContainerPlan& plan,
-                                                               agent::Client& agent,
                                                                contract::ByteSink& serial);
 // Makes the initial RAM disk and boots.
 [[nodiscard]] Result<void> boot_container_machine(const ContainerPlan& plan,

@@ -1,5 +1,6 @@
 #include "runtime/machine_snapshot.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace husk::runtime {
@@ -21,6 +22,15 @@ snapshot::Contents to_contents(const MachineState& state) {
   for (const ChipState& chip : state.chips)
     contents.states.push_back({std::string(kChip) + chip.name, chip.state});
   return contents;
+}
+
+Result<std::vector<std::byte>> take_state(snapshot::Contents& contents, std::string_view name) {
+  const auto found = std::ranges::find(contents.states, name, &snapshot::NamedState::name);
+  if (found == contents.states.end())
+    return fail(ErrorKind::kCorrupt, "snapshot", "has no state of " + std::string(name));
+  std::vector<std::byte> bytes = std::move(found->bytes);
+  contents.states.erase(found);
+  return bytes;
 }
 
 Result<MachineState> from_contents(const snapshot::Contents& contents) {

@@ -17,9 +17,8 @@ using machine::VmState;
 
 namespace {
 
-constexpr size_t kLargestFile = size_t{2} << 30;      // of a kernel or an initrd
-constexpr uint64_t kPauseLimitNs = 10'000'000'000;    // contract, section 4
-constexpr uint64_t kConnectLimitNs = 10'000'000'000;  // contract, section 4
+constexpr size_t kLargestFile = size_t{2} << 30;    // of a kernel or an initrd
+constexpr uint64_t kPauseLimitNs = 10'000'000'000;  // contract, section 4
 
 }  // namespace
 
@@ -181,6 +180,7 @@ Result<std::unique_ptr<MachineRun>> ManagedMachine::build(const Preparation& pre
   board.test_device = extras_.test_device;
   contract::ByteSink& serial = extras_.serial_output != nullptr ? *extras_.serial_output : dropped_;
   auto run = HUSK_TRY(factory_(board, *memory_, serial));
+  if (extras_.track_writes) HUSK_TRY(memory_->enable_dirty_tracking());
   HUSK_TRY(attach_devices(run->board()));
   HUSK_TRY(prepare(*run));
   return run;
@@ -254,8 +254,9 @@ Result<void> ManagedMachine::pause() {
 }
 
 Result<void> ManagedMachine::resume() {
-  HUSK_TRY(machine::check_state(Operation::kResume, state()));
-  state_ = VmState::kRunning;
+  VmState paused = VmState::kPaused;  // it may end at any moment
+  if (!state_.compare_exchange_strong(paused, VmState::kRunning))
+    return machine::check_state(Operation::kResume, paused);
   run_->resume();
   return {};
 }
@@ -280,12 +281,12 @@ void ManagedMachine::halt() {
   run_->join();
 }
 
-Result<base::Fd> ManagedMachine::connect_vsock(uint32_t port) {
+Result<base::Fd> ManagedMachine::connect_vsock(uint32_t port, const net::Patience& patience) {
   if (state() != VmState::kRunning)
     return fail(ErrorKind::kState, "VM",
                 "expected state running, actual state " + std::string(to_string(state())));
   if (!has_vsock()) return fail(ErrorKind::kState, "VM", "has no vsock");
-  return vsock_.connect(port, kConnectLimitNs);
+  return vsock_.connect(port, patience);
 }
 
 size_t ManagedMachine::send_serial(std::span<const std::byte> data) {

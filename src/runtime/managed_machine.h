@@ -27,6 +27,7 @@ struct MachineExtras {
   std::string initrd;  // the bytes themselves, in place of VmConfig::initrd_path
   bool debug_exit = false;
   bool test_device = false;
+  bool track_writes = false;  // of a restored machine's memory, from its start on
 };
 
 using DeviceFactory = std::function<Result<std::unique_ptr<virtio::Device>>()>;
@@ -64,9 +65,9 @@ class ManagedMachine final : public machine::VirtualMachine {
   [[nodiscard]] Result<void> add_device(const VirtioDeviceConfig& config, DeviceFactory factory);
 
   // A stream socket to a port of the guest's, which is the caller's. kState: not running or without
-  // a vsock; kNotFound: the guest refused; kTimeout: it has not answered within 10 s. While it
-  // runs, any thread.
-  [[nodiscard]] Result<base::Fd> connect_vsock(uint32_t port);
+  // a vsock; kNotFound: the guest refused; kTimeout: it has not answered. While it runs, any
+  // thread.
+  [[nodiscard]] Result<base::Fd> connect_vsock(uint32_t port, const net::Patience& patience = {});
 
   // While paused: all but memory.
   [[nodiscard]] Result<MachineState> capture();

@@ -8,6 +8,7 @@
 #include "husk/types.h"
 
 #include "base/fd.h"
+#include "net/vsock_connect.h"
 #include "net/vsock_unix.h"
 #include "virtio/device.h"
 
@@ -21,8 +22,8 @@ class VsockLink {
       const VirtioDeviceConfig& config);
 
   // A stream socket to the guest's `port`. While the device lives; any thread. kNotFound: the guest
-  // refused; kTimeout: it has not answered within `limit_ns`.
-  [[nodiscard]] Result<base::Fd> connect(uint32_t port, uint64_t limit_ns);
+  // refused; kTimeout: it has not answered.
+  [[nodiscard]] Result<base::Fd> connect(uint32_t port, const net::Patience& patience);
 
  private:
   net::VsockUnix* host_ = nullptr;  // the device's

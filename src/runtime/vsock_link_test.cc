@@ -107,26 +107,26 @@ class VsockLinkTest : public ::testing::Test {
 };
 
 TEST_F(VsockLinkTest, HandsOverADescriptorThatTheGuestAnswersOn) {
-  const auto socket = link_.connect(5, kLong);
+  const auto socket = link_.connect(5, {.limit_ns = kLong});
   ASSERT_TRUE(socket) << socket.error().message();
   ASSERT_EQ(::send(socket->get(), "echo", 4, 0), 4);
   EXPECT_EQ(read_all(*socket, 4), "echo") << "and nothing of the greeting";
 }
 
 TEST_F(VsockLinkTest, APortThatTheGuestRefusesIsNotFound) {
-  const auto socket = link_.connect(500, kLong);
+  const auto socket = link_.connect(500, {.limit_ns = kLong});
   ASSERT_FALSE(socket);
   EXPECT_EQ(socket.error().kind, ErrorKind::kNotFound);
 }
 
 TEST_F(VsockLinkTest, AGuestThatDoesNotAnswerTimesOut) {
-  const auto socket = link_.connect(1000, 50'000'000);
+  const auto socket = link_.connect(1000, {.limit_ns = 50'000'000});
   ASSERT_FALSE(socket);
   EXPECT_EQ(socket.error().kind, ErrorKind::kTimeout);
 }
 
 TEST_F(VsockLinkTest, AHalfClosedStreamEndsWithWhatTheGuestStillSent) {
-  const auto socket = link_.connect(5, kLong);
+  const auto socket = link_.connect(5, {.limit_ns = kLong});
   ASSERT_TRUE(socket);
   ASSERT_EQ(::send(socket->get(), "last", 4, 0), 4);
   ::shutdown(socket->get(), SHUT_WR);
@@ -140,7 +140,7 @@ TEST_F(VsockLinkTest, ManyStreamsAtOnceStayWhole) {
   std::atomic<int> good{0};
   for (uint32_t number = 0; number < 8; ++number)
     users.emplace_back([&, number] {
-      const auto socket = link_.connect(number, kLong);
+      const auto socket = link_.connect(number, {.limit_ns = kLong});
       if (!socket) return;
       std::string data(kBytes, '\0');
       for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i * (number + 3) >> 4);
@@ -160,12 +160,12 @@ TEST_F(VsockLinkTest, ManyStreamsAtOnceStayWhole) {
 
 TEST_F(VsockLinkTest, PeersThatVanishLeaveNothingInTheGuest) {
   for (int i = 0; i < 50; ++i) {
-    const auto socket = link_.connect(5, kLong);
+    const auto socket = link_.connect(5, {.limit_ns = kLong});
     ASSERT_TRUE(socket);
     (void)::send(socket->get(), "unread", 6, MSG_NOSIGNAL);
   }
   // The next one is answered after those have gone.
-  const auto socket = link_.connect(5, kLong);
+  const auto socket = link_.connect(5, {.limit_ns = kLong});
   ASSERT_TRUE(socket);
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   guest_->stop();
@@ -175,7 +175,7 @@ TEST_F(VsockLinkTest, PeersThatVanishLeaveNothingInTheGuest) {
 TEST_F(VsockLinkTest, GoesWhileOthersConnect) {
   std::atomic<bool> stop{false};
   std::thread user([&] {
-    while (!stop) (void)link_.connect(5, 10'000'000);
+    while (!stop) (void)link_.connect(5, {.limit_ns = 10'000'000});
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   stop = true;

@@ -5,26 +5,47 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
 #include <utility>
 #include <vector>
 
-#include "agent/host/client.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/try.h"
 #include "oci/cache.h"
 #include "runtime/machine_snapshot.h"
+#include "runtime/serial_watch.h"
 #include "snapshot/restore.h"
 #include "snapshot/store.h"
 
 namespace husk::runtime {
 namespace {
 
-constexpr uint64_t kHelloLimitNs = 120'000'000'000;  // for a boot on a slow host
+constexpr uint64_t kReadyLimitNs = 120'000'000'000;  // for a boot on a slow host
 
-class Silence : public contract::ByteSink {
-  void write(std::span<const std::byte>) override {}
+// The serial port of a machine that boots, of which only one thing is of interest.
+class ReadyWait {
+ public:
+  [[nodiscard]] contract::ByteSink& serial() { return watch_; }
+  // False: not within `limit_ns`.
+  [[nodiscard]] bool wait(uint64_t limit_ns) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::nanoseconds(limit_ns), [&] { return ready_; });
+  }
+
+ private:
+  void ready() {
+    const std::lock_guard lock(mutex_);
+    ready_ = true;
+    changed_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ready_ = false;
+  SerialWatch watch_{[](std::string_view) {}, [this](std::string_view) { ready(); }};
 };
 
 // A file as it is now: another one, or a change, has another text.
@@ -50,7 +71,6 @@ Result<std::string> name_of(const ContainerPlan& plan) {
   add("cpu model", husk::name(plan.config.cpu_model));
   add("cpus", plan.config.cpus);
   add("memory", plan.config.memory_mb);
-  add("vsock", plan.config.vsock);
   add("command line", plan.config.cmdline.value_or(""));
   return snapshot::to_hex(HUSK_TRY(snapshot::sha256(std::as_bytes(std::span(text)))));
 }
@@ -79,17 +99,16 @@ void trim(const snapshot::Store& store) {
 
 void mark_used(const std::string& path) { ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0); }
 
-// Boots a machine with no disk until its agent says hello, and puts it into the store.
+// Boots a machine with no disk until its agent listens, and puts it into the store.
 Result<void> bake(const ContainerPlan& plan, const snapshot::Store& store,
                   const std::string& name) {
   const uint64_t start = base::monotonic_ns();
-  Silence silence;
-  agent::Client agent([](std::string_view) {}, [](std::string_view) {});
-  const ContainerMachine made = HUSK_TRY(build_container_machine(plan, agent, silence));
-  HUSK_TRY(boot_container_machine(plan, made, silence));
+  ReadyWait agent;
+  const ContainerMachine made = HUSK_TRY(build_container_machine(plan, agent.serial()));
+  HUSK_TRY(boot_container_machine(plan, made, agent.serial()));
   ManagedMachine& machine = made.machine();
-  if (!agent.wait_for_hello(kHelloLimitNs))
-    return fail(ErrorKind::kTimeout, "base snapshot", "the guest's agent does not answer");
+  if (!agent.wait(kReadyLimitNs))
+    return fail(ErrorKind::kTimeout, "base snapshot", "the guest's agent does not start");
   HUSK_TRY(machine.pause());
   snapshot::Contents contents = to_contents(HUSK_TRY(machine.capture()));
   contents.origin.backend = plan.backend;

@@ -2,11 +2,13 @@
 
 #include <cstring>
 
+#include "snapshot/touched.h"
+
 namespace husk::snapshot {
 
 Result<std::vector<Range>> GuestMemorySource::data() {
   if (memory_.file() >= 0) return file_data(memory_.file(), 0, size(), "guest memory");
-  return std::vector{Range{0, size()}};
+  return touched(memory_.bytes());
 }
 
 Result<void> GuestMemorySource::read(uint64_t at, std::span<std::byte> out) {

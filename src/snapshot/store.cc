@@ -52,6 +52,8 @@ Result<base::Fd> Store::lock(int kind) const {
   return fd;
 }
 
+Result<base::Fd> Store::lock_shared() const { return lock(LOCK_SH); }
+
 Result<std::vector<StoreEntry>> Store::entries() const {
   std::vector<StoreEntry> all;
   std::error_code error;

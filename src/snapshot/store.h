@@ -68,6 +68,9 @@ class Store {
   [[nodiscard]] Result<void> remove(std::string_view name, bool force = false) const;
   // Removes what killed writers left; says how many files.
   [[nodiscard]] Result<unsigned> prune() const;
+  // For who reads and writes files of the store: nothing is removed as long as it is open.
+  [[nodiscard]] Result<base::Fd> lock_shared() const;
+  [[nodiscard]] const std::string& directory() const { return directory_; }
 
  private:
   explicit Store(std::string directory) : directory_(std::move(directory)) {}

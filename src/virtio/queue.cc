@@ -171,14 +171,28 @@ bool Queue::needs_interrupt() {
   return static_cast<uint16_t>(next_used_ - event - 1) < static_cast<uint16_t>(next_used_ - old);
 }
 
+// When the driver makes the chain of this number available (2.7.10).
+void Queue::ask_for_notification(uint16_t at) {
+  if (!config_.event_index) return;
+  const uint64_t event = kRingHeader + config_.size * 8;
+  __atomic_store_n(reinterpret_cast<uint16_t*>(used_ + event), at, __ATOMIC_RELEASE);
+  memory_->host_wrote(config_.device + event, sizeof(uint16_t));
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 bool Queue::arm_notification() {
-  if (config_.event_index) {
-    const uint64_t event = kRingHeader + config_.size * 8;
-    __atomic_store_n(reinterpret_cast<uint16_t*>(used_ + event), next_available_, __ATOMIC_RELEASE);
-    memory_->host_wrote(config_.device + event, sizeof(uint16_t));
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  }
+  ask_for_notification(next_available_);
   return load_index(available_ + 2) == next_available_;
+}
+
+uint16_t Queue::arm_for_another() {
+  uint16_t offered = load_index(available_ + 2);
+  for (;;) {
+    ask_for_notification(offered);
+    const uint16_t now = load_index(available_ + 2);
+    if (now == offered) return offered;
+    offered = now;
+  }
 }
 
 void Queue::transfer_state(contract::StateArchive& state) {

@@ -64,6 +64,9 @@ class Queue {
   [[nodiscard]] bool needs_interrupt();
   // Asks for a notification when more is available; false when there is more already.
   [[nodiscard]] bool arm_notification();
+  // How many chains the driver has made available in all, modulo 65536. Asks for a notification
+  // when there is one more, whatever waits already.
+  [[nodiscard]] uint16_t arm_for_another();
   // How far it is, for a queue of the same rings. Chains that were popped and not pushed are not in
   // it: devices give theirs back before.
   void transfer_state(contract::StateArchive& state);
@@ -72,6 +75,7 @@ class Queue {
   Result<void> follow(uint16_t head, Chain& chain);
   Result<void> add_buffer(Chain& chain, uint64_t address, uint32_t length, bool writable);
   [[nodiscard]] uint16_t load_index(const std::byte* at) const;
+  void ask_for_notification(uint16_t at);
 
   memory::GuestMemory* memory_ = nullptr;
   QueueConfig config_;

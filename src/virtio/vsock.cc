@@ -51,6 +51,7 @@ void Vsock::reset() {
   give_up();
   notifier_ = nullptr;
   must_announce_reset_ = false;  // a driver that starts has no connections
+  unnoticed_.reset();
 }
 
 void Vsock::signal(uint32_t queue) {
@@ -76,17 +77,22 @@ void Vsock::go_on() {
 }
 
 void Vsock::transfer_state(contract::StateArchive& state) {
-  state.version(1);
+  bool connections = table_.size() != 0 || !refusals_.empty() || must_announce_reset_ || unnoticed_;
+  state.version(2);
   state.value(guest_cid_);
+  state.value(connections);
+  table_.transfer_state(state);
   if (!state.reading()) return;
   table_.clear();
   refusals_.clear();
-  must_announce_reset_ = queues_ != nullptr;
+  must_announce_reset_ = connections && queues_ != nullptr;
+  unnoticed_.reset();
 }
 
 // To give makes room for refusals, and so may allow to take more.
 Result<void> Vsock::exchange() {
   HUSK_TRY(give_event());
+  look_for_notice();
   do {
     HUSK_TRY(take_packets());
     HUSK_TRY(give_packets());
@@ -151,7 +157,7 @@ Result<void> Vsock::give_packets() {
 
 Result<bool> Vsock::give_packet() {
   Queue& queue = (*queues_)[kReceive];
-  if (refusals_.empty() && !table_.has_turns()) return false;
+  if (refusals_.empty() && !may_send()) return false;
   const auto chain = HUSK_TRY(queue.pop());
   if (!chain) return !queue.arm_notification();
   if (chain->writable_bytes() <= VsockHeader::kSize) return malformed("no room for one");
@@ -170,7 +176,9 @@ size_t Vsock::next_packet(const Chain& chain) {
     refusals_.pop_front();
     return VsockHeader::kSize;
   }
-  while (VsockConnection* connection = table_.next()) {
+  while (may_send()) {
+    VsockConnection* const connection = table_.next();
+    if (connection == nullptr) break;
     VsockHeader header;
     const size_t size = connection->send(chain, header);
     table_.settle(*connection);
@@ -190,12 +198,21 @@ Result<void> Vsock::give_event() {
     const auto chain = HUSK_TRY(queue.pop());
     if (!chain) continue;
     const size_t size = chain->write(0, std::as_bytes(std::span(&kTransportReset, 1)));
-    HUSK_TRY(queue.push(*chain, static_cast<uint32_t>(size)));
     must_announce_reset_ = size != sizeof(kTransportReset);
+    if (!must_announce_reset_) unnoticed_ = queue.arm_for_another();
+    HUSK_TRY(queue.push(*chain, static_cast<uint32_t>(size)));
   } while (must_announce_reset_ && !queue.arm_notification());
   signal(kEvents);
   return {};
 }
+
+// The driver gives the event's buffer back when it has done as the event says (5.10.6.7.1 leaves
+// the order to it; Linux's does, and would end connections that were made meanwhile).
+void Vsock::look_for_notice() {
+  if (unnoticed_ && (*queues_)[kEvents].arm_for_another() != *unnoticed_) unnoticed_.reset();
+}
+
+bool Vsock::may_send() const { return !must_announce_reset_ && !unnoticed_ && table_.has_turns(); }
 
 // Without a driver there is nobody to ask.
 void Vsock::open(uint32_t guest_port, std::unique_ptr<contract::VsockStream> stream) {

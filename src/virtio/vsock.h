@@ -8,6 +8,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "contract/vsock_port.h"
 #include "virtio/device.h"
@@ -33,8 +34,8 @@ class Vsock final : public Device, public contract::VsockPort {
   void go_on() override;
 
   // Connections are no part of it: they are of the process that they were made in. A driver that
-  // had been ready is told that all of its are gone (5.10.6.7), when the device goes on or a queue
-  // is looked at.
+  // had some is told that they are gone (5.10.6.7), when the device goes on or a queue is looked
+  // at, and hears of no further ones before it has taken notice: it could not tell them apart.
   void transfer_state(contract::StateArchive& state) override;
 
   // contract::VsockPort
@@ -48,6 +49,8 @@ class Vsock final : public Device, public contract::VsockPort {
   [[nodiscard]] Result<void> take_packets();
   [[nodiscard]] Result<void> give_packets();
   [[nodiscard]] Result<void> give_event();
+  void look_for_notice();
+  [[nodiscard]] bool may_send() const;
   // Whether there was a packet to take.
   [[nodiscard]] Result<bool> take_packet();
   // Whether a packet was given, or is still to be; false: there is none.
@@ -66,7 +69,8 @@ class Vsock final : public Device, public contract::VsockPort {
   Notifier* notifier_ = nullptr;
   bool held_ = false;
   bool must_announce_reset_ = false;
-  std::deque<VsockHeader> refusals_;  // that wait for a buffer
+  std::optional<uint16_t> unnoticed_;  // buffers for events offered when the reset was announced
+  std::deque<VsockHeader> refusals_;   // that wait for a buffer
   VsockTable table_;
   std::unique_ptr<contract::VsockHost> host_;
 };

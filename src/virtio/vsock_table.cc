@@ -80,4 +80,9 @@ void VsockTable::clear() {
   turns_.clear();
 }
 
+void VsockTable::transfer_state(contract::StateArchive& state) {
+  state.value(next_host_port_);
+  state.check(next_host_port_ < kHostPorts, "a host's port");
+}
+
 }  // namespace husk::virtio

@@ -6,6 +6,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "contract/state_archive.h"
 #include "virtio/vsock_connection.h"
 
 namespace husk::virtio {
@@ -31,6 +32,9 @@ class VsockTable {
   // Whose turn it is, and no longer; null: nobody's.
   [[nodiscard]] VsockConnection* next();
   void clear();
+  // Without the connections: what keeps those of a machine that goes on elsewhere from being taken
+  // for former ones.
+  void transfer_state(contract::StateArchive& state);
 
  private:
   struct Entry {

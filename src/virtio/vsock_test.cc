@@ -516,6 +516,16 @@ TEST_F(VsockTest, APausedMachinesMemoryStaysAsItIs) {
   EXPECT_EQ(hear_op(), VsockOp::kRequest);
 }
 
+// Through its state, as if it were another one.
+void restore(DeviceDriver& driver) {
+  contract::StateArchive saved;
+  driver.transport().transfer_state(saved);
+  const std::vector<std::byte> bytes = saved.take();
+  contract::StateArchive restored(bytes);
+  driver.transport().transfer_state(restored);
+  EXPECT_TRUE(restored.finish("vsock"));
+}
+
 TEST_F(VsockTest, ARestoredDeviceEndsItsConnectionsAndSaysSo) {
   const auto peer = connect();
   DeviceDriver& driver = guest_->device();
@@ -537,16 +547,53 @@ TEST_F(VsockTest, ARestoredDeviceEndsItsConnectionsAndSaysSo) {
   EXPECT_EQ(driver.used(VsockDriver::kEvents), 4u);
   EXPECT_EQ(driver.text(event, 4), std::string(4, '\0'));
   EXPECT_FALSE(guest_->hear()) << "the event says it all";
+  driver.offer(VsockDriver::kEvents, {event});
+  driver.notify(VsockDriver::kEvents);
+  connect();
+}
+
+// Linux ends whatever it has when it comes to the event, which may be after it has seen a packet
+// that came later.
+TEST_F(VsockTest, NoNewConnectionOvertakesTheEventOrIsTakenForAFormerOne) {
+  guest_->give_room(4);
+  const auto former = world_.open(kGuestPort);
+  const uint32_t former_port = guest_->hear()->header.source_port;
+  DeviceDriver& driver = guest_->device();
+  for (int i = 0; i < 3; ++i) driver.offer(VsockDriver::kEvents, {driver.room(8)});
+  driver.notify(VsockDriver::kEvents);
+  driver.transport().hold();
+  restore(driver);
+  const auto next = world_.open(kGuestPort);
+  driver.transport().go_on();
+  EXPECT_EQ(driver.used(VsockDriver::kEvents), 4u);
+  EXPECT_FALSE(guest_->hear()) << "the driver has not taken notice";
+  restore(driver);
+  const auto last = world_.open(kGuestPort);
+  driver.transport().have_all_queues_looked_at();
+  EXPECT_EQ(driver.used(VsockDriver::kEvents), 4u) << "nor when this copy was made";
+  EXPECT_FALSE(guest_->hear());
+  driver.offer(VsockDriver::kEvents, {driver.room(8)});
+  driver.notify(VsockDriver::kEvents);
+  const auto request = guest_->hear();
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->header.op, VsockOp::kRequest);
+  EXPECT_NE(request->header.source_port, former_port);
+}
+
+TEST_F(VsockTest, ADriverWithoutConnectionsIsToldNothing) {
+  DeviceDriver& driver = guest_->device();
+  driver.offer(VsockDriver::kEvents, {driver.room(8)});
+  driver.notify(VsockDriver::kEvents);
+  restore(driver);
+  driver.transport().have_all_queues_looked_at();
+  EXPECT_FALSE(driver.used(VsockDriver::kEvents));
   connect();
 }
 
 TEST_F(VsockTest, TheEventWaitsForABufferAndComesOnce) {
   DeviceDriver& driver = guest_->device();
-  contract::StateArchive saved;
-  driver.transport().transfer_state(saved);
-  const std::vector<std::byte> bytes = saved.take();
-  contract::StateArchive restored(bytes);
-  driver.transport().transfer_state(restored);
+  connect();
+  restore(driver);
   driver.transport().have_all_queues_looked_at();
   EXPECT_EQ(driver.send(VsockDriver::kEvents, {driver.room(8)}), 4u);
   EXPECT_FALSE(driver.send(VsockDriver::kEvents, {driver.room(8)}));

@@ -23,7 +23,8 @@ import unittest
 HUSK, GUEST, IMAGES = (os.path.abspath(path) for path in sys.argv[1:4])
 BUSYBOX, DEBIAN = "oci:" + os.path.join(IMAGES, "busybox"), "oci:" + os.path.join(IMAGES, "debian")
 SCRATCH = tempfile.TemporaryDirectory(prefix="husk-run-test-")
-ENVIRONMENT = {"PATH": os.environ["PATH"], "HUSK_GUEST_DIR": GUEST, "HUSK_CACHE": os.path.join(SCRATCH.name, "cache")}
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HUSK_GUEST_DIR": GUEST, "HUSK_CACHE": os.path.join(SCRATCH.name, "cache"),
+               "HUSK_STATE": os.path.join(SCRATCH.name, "state")}
 
 
 def start(*args, **kwargs):
@@ -342,7 +343,8 @@ class Refuses(RunCase):
 
             def says(*args):
                 return subprocess.run([program, "run", *args], stdin=subprocess.DEVNULL, capture_output=True, user=65534,
-                                      group=65534, extra_groups=[], env={**ENVIRONMENT, "HUSK_CACHE": directory + "/cache"}, check=False)
+                                      group=65534, extra_groups=[], check=False,
+                                      env={**ENVIRONMENT, "HUSK_CACHE": directory + "/cache", "HUSK_STATE": directory + "/state"})
             for file, args in ((kernel, ("--kernel", kernel)), (index, ())):
                 os.chmod(file, 0)
                 result = says(*args, f"oci:{directory}/image", "true")

@@ -55,7 +55,8 @@ class Vsock(unittest.TestCase):
         cls.machine = subprocess.Popen(
             [HUSK, "run", "--vsock", PATH, "oci:" + os.path.join(IMAGES, "debian"), "python3", "-c", SERVICES],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            env={"PATH": os.environ["PATH"], "HUSK_GUEST_DIR": GUEST, "HUSK_CACHE": SCRATCH.name + "/cache"})
+            env={"PATH": os.environ["PATH"], "HUSK_GUEST_DIR": GUEST, "HUSK_CACHE": SCRATCH.name + "/cache",
+                 "HUSK_STATE": SCRATCH.name + "/state"})
         line = cls.machine.stdout.readline()
         if line != b"listening\n":
             cls.machine.kill()

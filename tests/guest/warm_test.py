@@ -24,7 +24,8 @@ class Warm(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory(prefix="husk-warm-test-")
         self.addCleanup(scratch.cleanup)
         self.cache = os.path.join(scratch.name, "cache")
-        self.environment = {"PATH": os.environ["PATH"], "HUSK_GUEST_DIR": GUEST, "HUSK_CACHE": self.cache}
+        self.environment = {"PATH": os.environ["PATH"], "HUSK_GUEST_DIR": GUEST, "HUSK_CACHE": self.cache,
+                            "HUSK_STATE": scratch.name + "/state"}
 
     def run_husk(self, *args, debug=True, **kwargs):
         words = [HUSK] + (["--debug"] if debug else []) + ["run", *args]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs inside the x86 lab: the backend's own tests, the contract, and Husk as users have it, on a real KVM. The files are
 # where tools/lab/kvm_x86.sh put them.
-export HUSK_GUEST_DIR=/husk/guest HUSK_CACHE=/tmp/cache HUSK_FORCE_EXIT_ROUNDS="${1:-500}"
+export HUSK_GUEST_DIR=/husk/guest HUSK_CACHE=/tmp/cache HUSK_STATE=/tmp/state HUSK_FORCE_EXIT_ROUNDS="${1:-500}"
 # TCG's VMRUN takes a guest's DR7 from the VMCB and arms nothing by it; INT3 there is no #BP that could be intercepted.
 export HUSK_NO_BREAKPOINTS="the lab's processor stops no guest at breakpoints"
 failed=0

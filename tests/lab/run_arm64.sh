@@ -19,7 +19,7 @@ modules=$stage/guest/lib/modules/$release
 mkdir -p "$modules"
 cp "$guest/vmlinuz" "$guest/test-initrd" "$stage/guest"
 cp "$guest/lib/modules/$release/modules.dep" "$guest/lib/modules/$release/modules.builtin" "$modules"
-for wanted in virtio_mmio virtio_blk virtio_console virtio_rng erofs overlay; do
+for wanted in virtio_mmio virtio_blk vmw_vsock_virtio_transport virtio_rng erofs overlay; do
   /sbin/modprobe --dirname "$guest" --set-version "$release" --show-depends "$wanted"
 done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while read -r module; do
   mkdir -p "$(dirname "$modules/${module#*/"$release"/}")"

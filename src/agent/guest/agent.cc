@@ -1,26 +1,26 @@
 #include "agent/guest/agent.h"
 
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <sys/utsname.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 
+#include "agent/guest/listener.h"
+
 namespace husk::agent {
 namespace {
 
-constexpr int kDrainMs = 100;  // how long output may stay quiet once the command has ended
-// How often a port that was full is tried again: Linux's virtio console wakes nobody when the host
-// has taken something (drivers/char/virtio_console.c: transmit queues have no callback).
-constexpr int kRetryMs = 5;
-// Output that waits for the host; when it is this much, the command waits.
-constexpr size_t kOutgoingLimit = 256 * 1024;
-constexpr size_t kPiece = 32 * 1024;
+int64_t now_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
 
 }  // namespace
 
@@ -30,169 +30,141 @@ void Agent::run() {
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);
   ::sigprocmask(SIG_BLOCK, &children, nullptr);
-  children_ = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-  utsname kernel{};
-  ::uname(&kernel);
-  send(encode_number(Type::kHello, kProtocolVersion, kernel.release));
+  children_ = Descriptor(::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
   while (!done_) turn();
 }
 
 void Agent::turn() {
-  pollfd fds[5];
-  int count = 0;
-  const auto watch = [&](int fd, short events) {
-    if (fd >= 0 && events != 0) fds[count++] = {fd, events, 0};
-  };
-  const bool room = outgoing_.size() < kOutgoingLimit;
-  watch(port_, static_cast<short>(POLLIN | (outgoing_.empty() ? 0 : POLLOUT)));
-  watch(children_, POLLIN);
-  if (room) {
-    watch(command_.output, POLLIN);
-    watch(command_.error, POLLIN);
-  }
-  if (!input_.empty()) watch(command_.input, POLLOUT);
-  const bool waiting = !outgoing_.empty();
-  const int timeout = waiting ? kRetryMs : ended_ ? kDrainMs : -1;
-  // While the host takes nothing, a quiet command says nothing: it may not be read.
-  const bool quiet = ::poll(fds, static_cast<nfds_t>(count), timeout) == 0 && !waiting;
-  reap();
-  read_port();
-  write_input();
-  if (room) {
-    read_output(command_.output, Type::kStdout);
-    read_output(command_.error, Type::kStderr);
-  }
-  write_port();
-  const bool drained = command_.output < 0 && command_.error < 0;
-  if (ended_ && !reported_ && (drained || quiet)) report();
-  if (reported_ && outgoing_.empty()) done_ = true;
+  std::vector<pollfd> descriptors{{listener_.get(), POLLIN, 0}, {children_.get(), POLLIN, 0}};
+  for (const Caller& caller : callers_) descriptors.push_back({caller.connection.get(), POLLIN, 0});
+  if (main_ != nullptr) main_->watch(descriptors);
+  for (Session& exec : execs_) exec.watch(descriptors);
+  ::poll(descriptors.data(), descriptors.size(), patience(now_ms()));
+  const int64_t now = now_ms();
+  if (descriptors[1].revents != 0) reap(now);
+  for (Session& exec : execs_) exec.turn(descriptors, now);
+  if (main_ != nullptr) main_->turn(descriptors, now);
+  tell_ends(now);
+  execs_.remove_if([](const Session& exec) { return !exec.attached() || exec.done(); });
+  if (descriptors[0].revents != 0) answer();
+  hear_callers();
+  done_ = main_ != nullptr && main_->done();
 }
 
-void Agent::reap() {
+int Agent::patience(int64_t now) const {
+  int64_t first = main_ != nullptr ? main_->deadline() : -1;
+  for (const Session& exec : execs_) {
+    const int64_t other = exec.deadline();
+    if (other >= 0 && (first < 0 || other < first)) first = other;
+  }
+  return first < 0 ? -1 : static_cast<int>(std::max<int64_t>(first - now, 0));
+}
+
+void Agent::reap(int64_t now) {
   signalfd_siginfo ignored;
-  while (::read(children_, &ignored, sizeof(ignored)) > 0) {
+  while (::read(children_.get(), &ignored, sizeof(ignored)) > 0) {
   }
   int status = 0;
   for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-    if (pid != command_.pid) continue;
-    ended_ = true;
-    code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    // What the command left running ends with it, as in any container; it could write for ever.
-    if (::getpid() == 1) ::kill(-1, SIGKILL);
+    if (main_ != nullptr && main_->child_ended(pid, status, now)) {
+      end_others();
+    } else {
+      for (Session& exec : execs_) {
+        if (exec.child_ended(pid, status, now)) break;
+      }
+    }
   }
 }
 
-// The host may stop the machine as soon as it has read this.
-void Agent::report() {
-  reported_ = true;
+// What else runs ends with the main command, as in any container; it could write for ever.
+void Agent::end_others() {
+  for (Session& exec : execs_) exec.kill();
+  if (::getpid() == 1) ::kill(-1, SIGKILL);
+}
+
+// The ends of further commands are told before the main one's, at which the host may stop the
+// machine; but for a host that does not read them nobody waits.
+void Agent::tell_ends(int64_t now) {
+  bool others = false;
+  for (Session& exec : execs_) {
+    if (exec.ended() && exec.drained(now)) exec.report();
+    others |= exec.attached() && exec.begun() && !exec.reported() && !exec.stalled();
+  }
+  if (main_ == nullptr || !main_->ended() || main_->reported() || !main_->drained(now) || others)
+    return;
   if (::getpid() == 1) ::sync();
-  send(encode_number(Type::kExited, static_cast<uint32_t>(code_), reason_));
+  main_->report();
 }
 
-void Agent::read_port() {
-  char buffer[kPiece];
-  ssize_t n;
-  while ((n = ::read(port_, buffer, sizeof(buffer))) > 0)
-    parser_.feed({buffer, static_cast<size_t>(n)});
-  while (auto frame = parser_.next()) handle(*frame);
-  // Zero bytes: the host's end is closed, nobody waits for us any more.
-  if (n == 0 || parser_.broken()) done_ = true;
-}
-
-void Agent::handle(const Frame& frame) {
-  switch (frame.type) {
-    case Type::kRun:
-      return run_command(frame);
-    case Type::kStdin:
-      input_ += frame.payload;
-      return;
-    case Type::kStdinClose:
-      close_input_ = true;
-      return;
-    case Type::kSignal:
-      if (const auto signal = decode_number(frame.payload); signal && command_.pid > 0 && !ended_)
-        ::kill(command_.pid, static_cast<int>(signal->number));
-      return;
-    case Type::kWindowSize:
-      return resize(frame);
-    default:
-      return;
+void Agent::answer() {
+  for (Descriptor peer; (peer = accept_host(listener_.get())).valid();) {
+    if (callers_.size() == kMostCallers) callers_.pop_front();
+    callers_.push_back({std::move(peer), {}});
   }
 }
 
-void Agent::resize(const Frame& frame) {
-  const auto rows = decode_number(frame.payload);
-  const auto columns = rows ? decode_number(rows->text) : std::nullopt;
-  if (!columns || !command_.terminal) return;
-  winsize size{};
-  size.ws_row = static_cast<unsigned short>(rows->number);
-  size.ws_col = static_cast<unsigned short>(columns->number);
-  ::ioctl(command_.output, TIOCSWINSZ, &size);
+void Agent::hear_callers() {
+  callers_.remove_if([this](Caller& caller) { return hear(caller); });
 }
 
-// The command never ran; there is nothing else to do.
-void Agent::fail(const std::string& reason) {
-  send(encode(Type::kFailed, reason));
-  reported_ = true;
+bool Agent::hear(Caller& caller) {
+  char buffer[4096];
+  const ssize_t n = ::recv(caller.connection.get(), buffer, sizeof(buffer), 0);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (n <= 0) return true;
+  caller.parser.feed({buffer, static_cast<size_t>(n)});
+  const auto greeting = caller.parser.next();
+  if (!greeting) return caller.parser.broken();
+  const std::string error = admit(caller, *greeting);
+  if (error.empty()) return true;
+  const std::string refusal = encode(Type::kRefused, error);
+  [[maybe_unused]] const ssize_t sent =
+      ::send(caller.connection.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL);
+  return true;
 }
 
-void Agent::run_command(const Frame& frame) {
-  if (command_.pid != -1) return;
-  const auto request = decode_run(frame.payload);
-  if (!request) return fail("the host's request cannot be read");
-  if (const std::string error = enter_root_(*request); !error.empty()) return fail(error);
-  const StartFailure failure = start(*request, command_);
-  if (failure.code == 125) {
-    fail(failure.reason);
-  } else if (failure.code != 0) {
-    code_ = failure.code;
-    reason_ = failure.reason;
-    ended_ = true;
+std::string Agent::admit(Caller& caller, const Frame& greeting) {
+  const auto version = decode_number(greeting.payload);
+  const auto kind = version ? decode_number(version->text) : std::nullopt;
+  if (greeting.type != Type::kAttach || !kind) return "a session begins with an attach";
+  if (version->number != kProtocolVersion)
+    return "the guest's agent speaks version " + std::to_string(kProtocolVersion) +
+           " of its protocol, not " + std::to_string(version->number);
+  Session* session = nullptr;
+  if (static_cast<SessionKind>(kind->number) == SessionKind::kMain) {
+    if (main_ == nullptr)
+      main_ =
+          std::make_unique<Session>([this](RunRequest& r) { return prepare_main(r); }, take_over_);
+    session = main_.get();
   } else {
-    send(encode_number(Type::kStarted, static_cast<uint32_t>(command_.pid)));
+    if (container_.argv.empty()) return "no command runs in the container yet";
+    if (execs_.size() == kMostExecs)
+      return "the container runs " + std::to_string(kMostExecs) + " further commands already";
+    session = &execs_.emplace_back([this](RunRequest& r) { return prepare_exec(r); });
   }
+  if (session->attach(caller.connection, caller.parser, greeting.sequence)) return {};
+  return "what came before frame " + std::to_string(greeting.sequence) + " is not known";
 }
 
-void Agent::write_input() {
-  while (!input_.empty() && command_.input >= 0) {
-    const ssize_t n = ::write(command_.input, input_.data(), input_.size());
-    if (n < 0 && errno == EAGAIN) break;
-    const size_t taken =
-        n < 0 ? input_.size() : static_cast<size_t>(n);  // nobody reads: it is gone
-    input_.erase(0, taken);
-    send(encode_number(Type::kCredit, static_cast<uint32_t>(taken)));
-    if (n < 0) close_input();
-  }
-  if (close_input_ && input_.empty()) close_input();
+std::string Agent::prepare_main(RunRequest& request) {
+  std::string error = enter_root_(request);
+  if (error.empty()) container_ = request;
+  return error;
 }
 
-void Agent::close_input() {
-  if (command_.input < 0) return;
-  if (command_.terminal) {
-    const char end_of_file = 4;
-    [[maybe_unused]] const ssize_t n = ::write(command_.input, &end_of_file, 1);
+std::string Agent::prepare_exec(RunRequest& request) const {
+  if (main_->ended()) return "the container's command has ended";
+  std::vector<std::string> environment = container_.environment;
+  for (std::string& entry : request.environment) {
+    const std::string name = entry.substr(0, entry.find('=') + 1);
+    std::erase_if(environment, [&](const std::string& old) { return old.rfind(name, 0) == 0; });
+    environment.push_back(std::move(entry));
   }
-  ::close(command_.input);
-  command_.input = -1;
-  close_input_ = false;
-}
-
-void Agent::read_output(int& fd, Type type) {
-  if (fd < 0) return;
-  char buffer[kPiece];
-  const ssize_t n = ::read(fd, buffer, sizeof(buffer));
-  if (n > 0) return send(encode(type, {buffer, static_cast<size_t>(n)}));
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  ::close(fd);  // the end, or a terminal that nobody holds any more
-  fd = -1;
-}
-
-void Agent::write_port() {
-  while (!outgoing_.empty()) {
-    const ssize_t n = ::write(port_, outgoing_.data(), std::min(outgoing_.size(), kPiece));
-    if (n <= 0) return;
-    outgoing_.erase(0, static_cast<size_t>(n));
-  }
+  request.environment = std::move(environment);
+  if (request.user.empty()) request.user = container_.user;
+  if (request.working_directory.empty()) request.working_directory = container_.working_directory;
+  request.hostname = container_.hostname;
+  return {};
 }
 
 }  // namespace husk::agent

@@ -5,19 +5,22 @@
 #include <csignal>
 
 #include "agent/guest/agent.h"
+#include "agent/guest/listener.h"
 #include "agent/guest/setup.h"
 
 int main() {
   using namespace husk::agent;  // NOLINT(google-build-using-namespace)
   mount_early();
   load_modules();
-  const int port = open_control_port();
-  if (port < 0) {
-    console_line("husk-agent: no control port");
+  prepare_container();
+  Descriptor listener = open_listener();
+  if (!listener.valid()) {
+    console_line("husk-agent: cannot listen for the host");
   } else {
-    // The lifecycle contract's marker; the guest has no network but its loopback.
+    // The lifecycle contract's marker; the guest has no network but its loopback. The host connects
+    // as soon as it has seen it.
     console_line("VMRS_READY 127.0.0.1");
-    Agent(port, enter_root).run();
+    Agent(std::move(listener), enter_root, take_over_moment).run();
   }
   ::kill(-1, SIGKILL);
   ::sync();

@@ -124,35 +124,65 @@ void try_exec(const std::string& path, char** argv, char** environment) {
 }
 
 struct Pipe {
-  int read = -1, write = -1;
+  Descriptor read, write;
 };
 
 bool make_pipe(Pipe& pipe) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return false;
-  pipe = {ends[0], ends[1]};
+  pipe.read = Descriptor(ends[0]);
+  pipe.write = Descriptor(ends[1]);
   return true;
 }
 
-bool open_terminal(const RunRequest& request, int& master, int& slave) {
-  master = ::open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-  if (master < 0) return false;
+StartFailure system_failure(const char* what) {
+  return StartFailure{125, std::string(what) + ": " + std::strerror(errno)};
+}
+
+// The command's ends.
+struct Streams {
+  Descriptor input, output, error;  // of a terminal: input is all three
+};
+
+bool open_terminal(const RunRequest& request, const Identity& identity, Command& command,
+                   Streams& streams) {
+  Descriptor master(::open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
   int unlock = 0;
   int number = 0;
-  if (::ioctl(master, TIOCSPTLCK, &unlock) != 0 || ::ioctl(master, TIOCGPTN, &number) != 0)
+  if (!master.valid() || ::ioctl(master.get(), TIOCSPTLCK, &unlock) != 0 ||
+      ::ioctl(master.get(), TIOCGPTN, &number) != 0)
     return false;
-  slave = ::open(("/dev/pts/" + std::to_string(number)).c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  streams.input = Descriptor(
+      ::open(("/dev/pts/" + std::to_string(number)).c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!streams.input.valid()) return false;
   winsize size{};
   size.ws_row = static_cast<unsigned short>(request.rows);
   size.ws_col = static_cast<unsigned short>(request.columns);
-  if (size.ws_row != 0) ::ioctl(master, TIOCSWINSZ, &size);
-  return slave >= 0;
+  if (size.ws_row != 0) ::ioctl(master.get(), TIOCSWINSZ, &size);
+  if (identity.uid != 0) [[maybe_unused]]
+    const int owned = ::fchown(streams.input.get(), identity.uid, static_cast<gid_t>(-1));
+  command.input = Descriptor(::fcntl(master.get(), F_DUPFD_CLOEXEC, 3));
+  command.output = std::move(master);
+  return command.input.valid();
 }
 
-void close_all(std::initializer_list<int> descriptors) {
-  for (const int fd : descriptors) {
-    if (fd >= 0) ::close(fd);
+bool open_pipes(const RunRequest& request, const Identity& identity, Command& command,
+                Streams& streams) {
+  Pipe input, output, error;
+  if (!make_pipe(output) || !make_pipe(error)) return false;
+  if (!request.input) {
+    input.read = Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  } else if (!make_pipe(input)) {
+    return false;
   }
+  // The command's user can open /dev/stdout and /dev/stderr.
+  for (const int fd : {input.read.get(), output.write.get(), error.write.get()}) [[maybe_unused]]
+    const int owned = ::fchown(fd, identity.uid, identity.gid);
+  streams = {std::move(input.read), std::move(output.write), std::move(error.write)};
+  command.input = std::move(input.write);
+  command.output = std::move(output.read);
+  command.error = std::move(error.read);
+  return true;
 }
 
 }  // namespace
@@ -161,48 +191,30 @@ StartFailure start(const RunRequest& request, Command& command) {
   Identity identity;
   std::string unknown;
   if (!resolve_user(request.user, identity, unknown)) return {125, unknown};
-  Pipe report, input, output, error;
-  int child_input = -1, child_output = -1, child_error = -1;
-  const auto system_failure = [](const char* what) {
-    return StartFailure{125, std::string(what) + ": " + std::strerror(errno)};
-  };
-  if (!make_pipe(report)) return system_failure("cannot make a pipe");
   command.terminal = request.terminal;
+  Streams streams;
+  Pipe report;
+  if (!make_pipe(report)) return system_failure("cannot make a pipe");
   if (request.terminal) {
-    if (!open_terminal(request, command.output, child_input))
+    if (!open_terminal(request, identity, command, streams))
       return system_failure("cannot make a terminal");
-    child_output = child_error = child_input;
-    command.input = ::fcntl(command.output, F_DUPFD_CLOEXEC, 3);
-    if (identity.uid != 0) [[maybe_unused]]
-      const int owned = ::fchown(child_input, identity.uid, static_cast<gid_t>(-1));
-  } else {
-    if (!make_pipe(output) || !make_pipe(error)) return system_failure("cannot make a pipe");
-    if (request.input) {
-      if (!make_pipe(input)) return system_failure("cannot make a pipe");
-    } else {
-      input.read = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    }
-    child_input = input.read;
-    child_output = output.write;
-    child_error = error.write;
-    command.input = input.write;
-    command.output = output.read;
-    command.error = error.read;
-    // The command's user can open /dev/stdout and /dev/stderr.
-    for (const int fd : {child_input, child_output, child_error}) [[maybe_unused]]
-      const int owned = ::fchown(fd, identity.uid, identity.gid);
+  } else if (!open_pipes(request, identity, command, streams)) {
+    return system_failure("cannot make a pipe");
   }
   command.pid = ::fork();
   if (command.pid < 0) return system_failure("cannot fork");
-  if (command.pid == 0)
-    run_child(request, identity, child_input, child_output, child_error, report.write);
-  close_all({report.write, child_input});
-  if (!request.terminal) close_all({child_output, child_error});
+  if (command.pid == 0) {
+    const int input = streams.input.get();
+    const int output = request.terminal ? input : streams.output.get();
+    const int error = request.terminal ? input : streams.error.get();
+    run_child(request, identity, input, output, error, report.write.get());
+  }
+  streams = {};
+  report.write.reset();
   char text[512];
-  const ssize_t n = ::read(report.read, text, sizeof(text));
-  ::close(report.read);
-  for (const int fd : {command.input, command.output, command.error}) {
-    if (fd >= 0) ::fcntl(fd, F_SETFL, O_NONBLOCK);
+  const ssize_t n = ::read(report.read.get(), text, sizeof(text));
+  for (const Descriptor* end : {&command.input, &command.output, &command.error}) {
+    if (end->valid()) ::fcntl(end->get(), F_SETFL, O_NONBLOCK);
   }
   if (n > 0)
     return {static_cast<unsigned char>(text[0]), std::string(text + 1, static_cast<size_t>(n - 1))};

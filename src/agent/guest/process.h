@@ -5,14 +5,15 @@
 
 #include <string>
 
+#include "agent/guest/descriptor.h"
 #include "agent/protocol/message.h"
 
 namespace husk::agent {
 
-// The agent's ends; -1 where there is none. A terminal is one descriptor for input and output.
+// The agent's ends. A terminal has one for input and one for output.
 struct Command {
   pid_t pid = -1;
-  int input = -1, output = -1, error = -1;
+  Descriptor input, output, error;
   bool terminal = false;
 };
 
@@ -22,6 +23,7 @@ struct StartFailure {
   std::string reason;
 };
 
+// Returns once the command runs, or will not.
 StartFailure start(const RunRequest& request, Command& command);
 
 }  // namespace husk::agent

@@ -110,40 +110,46 @@ void add_entropy(const std::string& bytes) {
   ::close(fd);
 }
 
-// A snapshot's guest has the time and the random numbers of the moment it was taken at.
-void take_over_moment(const RunRequest& request) {
-  constexpr uint64_t kNsPerSecond = 1'000'000'000;
-  if (request.realtime_ns != 0) {
-    const timespec now{static_cast<time_t>(request.realtime_ns / kNsPerSecond),
-                       static_cast<long>(request.realtime_ns % kNsPerSecond)};
-    ::clock_settime(CLOCK_REALTIME, &now);
-  }
-  if (!request.entropy.empty()) add_entropy(request.entropy);
-}
+// Where what is the same for every container waits for its root.
+constexpr const char* kStages[][2] = {
+    {"/stage/proc", "/root/proc"}, {"/stage/sys", "/root/sys"}, {"/stage/dev", "/root/dev"}};
 
-// The file systems that a container expects, in its new root.
-void mount_container_file_systems() {
-  for (const char* path : {"/proc", "/sys", "/dev"}) ::mkdir(path, 0755);
-  ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
-  ::mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
-  ::mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
-  for (const char* path : {"/dev/pts", "/dev/shm", "/dev/mqueue"}) ::mkdir(path, 0755);
-  ::mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+// The file systems that a container expects.
+void stage_file_systems() {
+  ::mkdir("/stage", 0755);
+  for (const auto& [stage, place] : kStages) ::mkdir(stage, 0755);
+  ::mount("proc", "/stage/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  ::mount("sysfs", "/stage/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  ::mount("cgroup2", "/stage/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  ::mount("devtmpfs", "/stage/dev", "devtmpfs", MS_NOSUID, "mode=0755");
+  for (const char* path : {"/stage/dev/pts", "/stage/dev/shm", "/stage/dev/mqueue"})
+    ::mkdir(path, 0755);
+  ::mount("devpts", "/stage/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
           "newinstance,ptmxmode=0666,mode=0620,gid=5");
-  ::mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777");
-  ::mount("mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
-  ::mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
-  ::unlink("/dev/ptmx");
-  constexpr const char* kLinks[][2] = {{"pts/ptmx", "/dev/ptmx"},
-                                       {"/proc/self/fd", "/dev/fd"},
-                                       {"/proc/self/fd/0", "/dev/stdin"},
-                                       {"/proc/self/fd/1", "/dev/stdout"},
-                                       {"/proc/self/fd/2", "/dev/stderr"}};
+  ::mount("shm", "/stage/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777");
+  ::mount("mqueue", "/stage/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  ::unlink("/stage/dev/ptmx");
+  constexpr const char* kLinks[][2] = {{"pts/ptmx", "/stage/dev/ptmx"},
+                                       {"/proc/self/fd", "/stage/dev/fd"},
+                                       {"/proc/self/fd/0", "/stage/dev/stdin"},
+                                       {"/proc/self/fd/1", "/stage/dev/stdout"},
+                                       {"/proc/self/fd/2", "/stage/dev/stderr"}};
   for (const auto& link : kLinks) [[maybe_unused]]
     const int result = ::symlink(link[0], link[1]);
 }
 
 }  // namespace
+
+void take_over_moment(const Moment& moment) {
+  constexpr uint64_t kNsPerSecond = 1'000'000'000;
+  if (moment.realtime_ns != 0) {
+    const timespec now{static_cast<time_t>(moment.realtime_ns / kNsPerSecond),
+                       static_cast<long>(moment.realtime_ns % kNsPerSecond)};
+    ::clock_settime(CLOCK_REALTIME, &now);
+  }
+  if (!moment.entropy.empty()) add_entropy(moment.entropy);
+  if (!moment.hostname.empty()) ::sethostname(moment.hostname.data(), moment.hostname.size());
+}
 
 void mount_early() {
   ::mkdir("/proc", 0755);
@@ -179,31 +185,31 @@ void load_modules() {
   }
 }
 
-int open_control_port() {
-  const std::string name = wait_for("/sys/class/virtio-ports", "name", kPortName);
-  if (name.empty()) return -1;
-  return ::open(("/dev/" + name).c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+void prepare_container() {
+  for (const char* path : {"/lower", "/upper", "/root"}) ::mkdir(path, 0755);
+  ::mount("upper", "/upper", "tmpfs", 0, "mode=0755,size=75%");
+  ::mkdir("/upper/data", 0755);
+  ::mkdir("/upper/work", 0755);
+  stage_file_systems();
+  bring_loopback_up();
 }
 
 std::string enter_root(const RunRequest& request) {
-  take_over_moment(request);
+  take_over_moment({request.realtime_ns, request.entropy, {}});
   const std::string disk = wait_for("/sys/block", "serial", kRootDiskSerial);
   if (disk.empty() || !wait_for_sectors(disk)) return "no root disk appeared";
-  for (const char* path : {"/lower", "/upper", "/root"}) ::mkdir(path, 0755);
   if (::mount(("/dev/" + disk).c_str(), "/lower", "erofs", MS_RDONLY, nullptr) != 0)
     return failure("cannot mount the root image");
-  if (::mount("upper", "/upper", "tmpfs", 0, "mode=0755,size=75%") != 0)
-    return failure("cannot mount the writable layer");
-  ::mkdir("/upper/data", 0755);
-  ::mkdir("/upper/work", 0755);
   if (::mount("root", "/root", "overlay", 0,
               "lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work") != 0)
     return failure("cannot mount the overlay");
+  for (const auto& [stage, place] : kStages) {
+    ::mkdir(place, 0755);
+    if (::mount(stage, place, nullptr, MS_MOVE, nullptr) != 0) return failure(place);
+  }
   if (::chdir("/root") != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
       ::chroot(".") != 0 || ::chdir("/") != 0)
     return failure("cannot change to the new root");
-  mount_container_file_systems();
-  bring_loopback_up();
   const std::string& hostname = request.hostname;
   [[maybe_unused]] const int named = ::sethostname(hostname.data(), hostname.size());
   write_if_empty("/etc/hostname", hostname + "\n");

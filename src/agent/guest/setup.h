@@ -14,8 +14,13 @@ void mount_early();
 // console and left out.
 void load_modules();
 
-// Waits, bounded, for the control port and opens it. -1: there is none.
-int open_control_port();
+// A snapshot's guest has the time, the random numbers and the name of the moment it was taken at;
+// this gives it those of now.
+void take_over_moment(const Moment& moment);
+
+// Readies what is the same for every container: it is done before a base snapshot is taken. Of what
+// fails here, enter_root() tells.
+void prepare_container();
 
 // Takes over the moment that the request tells, mounts the root image with a writable layer over it
 // and makes it the root directory. An empty string on success, or what went wrong.

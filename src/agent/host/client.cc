@@ -1,166 +1,72 @@
 #include "agent/host/client.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
 namespace husk::agent {
 namespace {
 
-constexpr auto kRetry = std::chrono::milliseconds(2);  // until the port takes more
-constexpr size_t kIncomingLimit = 8 << 20;
+// What the guest has not acknowledged; there is no more than this whatever it grants.
+constexpr size_t kMostKept = kMaxRunPayload + 4 * kStdinWindow;
+// For output that is on its way when a position is wanted, and how often it is looked for.
+constexpr auto kQuietLimit = std::chrono::seconds(2);
+constexpr auto kLook = std::chrono::milliseconds(1);
 
 }  // namespace
 
-Client::Client(Output on_stdout, Output on_stderr)
-    : on_stdout_(std::move(on_stdout)),
-      on_stderr_(std::move(on_stderr)),
-      deliverer_([this] { deliver(); }),
-      sender_([this] { send_all(); }) {}
+Client::Client(SessionKind kind, Connect connect, ClientEvents events, Position position)
+    : kind_(kind),
+      connect_(std::move(connect)),
+      events_(std::move(events)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      giving_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      link_(std::move(position.link)),
+      credit_(std::min<uint64_t>(position.credit, kStdinWindow)),
+      known_(link_.wanted() != 1 || link_.kept() != 0),
+      started_(position.started),
+      thread_([this] { serve(); }) {}
 
-Client::~Client() {
+Client::~Client() { leave(); }
+
+Position Client::leave() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_all();
-  deliverer_.join();
-  sender_.join();
+  ::eventfd_write(giving_up_.get(), 1);
+  ::eventfd_write(wake_.get(), 1);
+  if (thread_.joinable()) thread_.join();
+  return position();
 }
 
-// On the thread that serves the guest's output, a vCPU's or the doorbells', with the device's lock
-// held: only hands over. When the consumer is far behind, that thread waits, and the guest with it,
-// or once its queue is full.
-void Client::write(std::span<const std::byte> data) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return incoming_.size() < kIncomingLimit || stopping_; });
-  incoming_.append(reinterpret_cast<const char*>(data.data()), data.size());
-  changed_.notify_all();
-}
-
-// Never calls the device, so that whoever waits in write() gets its room whatever the sender
-// waits for.
-void Client::deliver() {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [&] { return stopping_ || !incoming_.empty(); });
-    if (stopping_) return;
-    const std::string bytes = std::exchange(incoming_, {});
-    delivering_ = true;
-    changed_.notify_all();
-    lock.unlock();
-    parser_.feed(bytes);
-    while (auto frame = parser_.next()) handle(*frame);
-    lock.lock();
-    delivering_ = false;
-    changed_.notify_all();
+void Client::begin() {
+  {
+    const std::lock_guard lock(mutex_);
+    begun_ = true;
   }
+  changed_.notify_all();
 }
 
 void Client::drain() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopping_ || (incoming_.empty() && !delivering_); });
-}
-
-// Lets go of the lock while the device takes bytes: the device may be calling write().
-void Client::send_all() {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [&] { return stopping_ || (!outgoing_.empty() && port_ != nullptr); });
-    if (stopping_) return;
-    const std::string bytes = std::exchange(outgoing_, {});
-    contract::ByteInput* port = port_;
-    lock.unlock();
-    const size_t taken = port->push(std::as_bytes(std::span(bytes)));
-    lock.lock();
-    outgoing_.insert(0, bytes.substr(taken));
-    if (taken == 0) changed_.wait_for(lock, kRetry, [&] { return stopping_; });
-  }
-}
-
-// On the deliverer's thread, which alone writes the result. What a guest says after the end of its
-// command is nothing: the end stays what it was, and no output comes after it.
-void Client::handle(const Frame& frame) {
-  if (result_.finished) return;
-  switch (frame.type) {
-    case Type::kStdout:
-      return on_stdout_(frame.payload);
-    case Type::kStderr:
-      return on_stderr_(frame.payload);
-    default:
-      break;
-  }
-  const auto numbered = decode_number(frame.payload);
-  bool finished = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (frame.type == Type::kHello && numbered && !hello_) {
-      hello_ = true;
-      release_ = numbered->text;
-      outgoing_ += std::exchange(waiting_run_, {});
-    } else if (frame.type == Type::kCredit && numbered) {
-      credit_ = std::min(kStdinWindow, credit_ + numbered->number);
-    } else if (frame.type == Type::kStarted) {
-      started_ = true;
-    } else if (frame.type == Type::kExited && numbered) {
-      result_ = {true, false, static_cast<int>(numbered->number & 0xff),
-                 std::string(numbered->text)};
-      finished = true;
-    } else if (frame.type == Type::kFailed) {
-      result_ = {true, true, 0, frame.payload};
-      finished = true;
-    }
-    changed_.notify_all();
-  }
-  if (finished && on_finished_) on_finished_();
-}
-
-void Client::send(std::string bytes) {
-  {
-    const std::lock_guard lock(mutex_);
-    (hello_ ? outgoing_ : waiting_run_) += bytes;
-  }
+  draining_ = true;
   changed_.notify_all();
+  ::eventfd_write(giving_up_.get(), 1);
+  ::eventfd_write(wake_.get(), 1);
+  changed_.wait(lock, [&] { return over_; });
 }
 
-void Client::attach(contract::ByteInput& port) {
-  {
-    const std::lock_guard lock(mutex_);
-    port_ = &port;
-  }
-  changed_.notify_all();
-}
-
-void Client::assume_hello() {
-  const std::lock_guard lock(mutex_);
-  hello_ = true;
-}
-
-bool Client::wait_for_hello(uint64_t timeout_ns) {
+RunResult Client::wait() {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), [&] { return hello_; });
-}
-
-void Client::run(const RunRequest& request) { send(encode(Type::kRun, encode_run(request))); }
-void Client::send_signal(int number) {
-  send(encode_number(Type::kSignal, static_cast<uint32_t>(number)));
-}
-void Client::close_input() { send(encode(Type::kStdinClose, {})); }
-
-void Client::send_window_size(uint32_t rows, uint32_t columns) {
-  const std::string second = encode_number(Type::kWindowSize, columns).substr(kHeaderSize);
-  send(encode_number(Type::kWindowSize, rows, second));
-}
-
-size_t Client::send_input(std::span<const std::byte> data) {
-  size_t n = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    n = std::min({data.size(), credit_, kMaxPayload});
-    credit_ -= n;
-  }
-  if (n != 0) send(encode(Type::kStdin, {reinterpret_cast<const char*>(data.data()), n}));
-  return n;
+  changed_.wait(lock, [&] { return over_; });
+  return result_;
 }
 
 RunResult Client::result() {
@@ -168,9 +74,62 @@ RunResult Client::result() {
   return result_;
 }
 
-std::string Client::guest_release() {
+Position Client::position() {
+  const auto until = std::chrono::steady_clock::now() + kQuietLimit;
+  std::unique_lock lock(mutex_);
+  while (!quiet() && std::chrono::steady_clock::now() < until) changed_.wait_for(lock, kLook);
+  return {link_.position(), credit_, started_};
+}
+
+// The thread waits, and nothing has come that it is about to see.
+bool Client::quiet() const {
+  pollfd waits{socket_, POLLIN, 0};
+  return socket_ < 0 || (idle_ && ::poll(&waits, 1, 0) == 0);
+}
+
+void Client::send(Type type, std::string_view payload) {
   const std::lock_guard lock(mutex_);
-  return release_;
+  if (kHeaderSize + payload.size() > room()) return;
+  link_.send(type, payload);
+  flush();
+}
+
+size_t Client::room() const { return kMostKept - std::min(kMostKept, link_.kept()); }
+
+void Client::flush() {
+  while (socket_ >= 0) {
+    const std::string_view bytes = link_.outgoing();
+    if (bytes.empty()) return;
+    const ssize_t n = ::send(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0) {
+      link_.wrote(static_cast<size_t>(n));
+    } else if (errno != EINTR) {
+      // The thread waits until the socket takes more, or finds it broken.
+      ::eventfd_write(wake_.get(), 1);
+      return;
+    }
+  }
+}
+
+void Client::run(const RunRequest& request) { send(Type::kRun, encode_run(request)); }
+void Client::tell(const Moment& present) { send(Type::kResumed, encode_moment(present)); }
+void Client::close_input() { send(Type::kStdinClose, {}); }
+void Client::send_signal(int number) {
+  send(Type::kSignal, number_payload(static_cast<uint32_t>(number)));
+}
+void Client::send_window_size(uint32_t rows, uint32_t columns) {
+  send(Type::kWindowSize, number_payload(rows, number_payload(columns)));
+}
+
+size_t Client::send_input(std::span<const std::byte> data) {
+  const std::lock_guard lock(mutex_);
+  const size_t space = room() - std::min(room(), kHeaderSize);
+  const size_t n = std::min({data.size(), static_cast<size_t>(credit_), kMaxPayload, space});
+  if (n == 0) return 0;
+  credit_ -= n;
+  link_.send(Type::kStdin, {reinterpret_cast<const char*>(data.data()), n});
+  flush();
+  return n;
 }
 
 }  // namespace husk::agent

@@ -59,8 +59,8 @@ std::string_view without_signature(std::string_view module) {
 
 }  // namespace
 
-const std::vector<std::string> kWantedModules{"virtio_mmio", "virtio_blk", "virtio_console",
-                                              "virtio_rng",  "erofs",      "overlay"};
+const std::vector<std::string> kWantedModules{
+    "virtio_mmio", "virtio_blk", "vmw_vsock_virtio_transport", "virtio_rng", "erofs", "overlay"};
 
 std::span<const std::byte> agent_binary() { return {husk_agent_binary, husk_agent_binary_end}; }
 

@@ -1,80 +1,29 @@
 #include "agent/protocol/message.h"
 
+#include "agent/protocol/fields.h"
+
 namespace husk::agent {
-namespace {
-
-void put_u32(std::string& out, uint32_t value) {
-  for (int i = 0; i < 4; ++i) out.push_back(static_cast<char>(value >> 8 * i));
-}
-
-uint32_t get_u32(std::string_view bytes) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < 4; ++i) value |= uint32_t{static_cast<uint8_t>(bytes[i])} << 8 * i;
-  return value;
-}
-
-void put_text(std::string& out, std::string_view text) {
-  put_u32(out, static_cast<uint32_t>(text.size()));
-  out += text;
-}
-
-// Takes fields off the front of a payload; once one is missing, all are.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-  uint32_t number() {
-    if (rest_.size() < 4) {
-      good_ = false;
-      return 0;
-    }
-    const uint32_t value = get_u32(rest_);
-    rest_.remove_prefix(4);
-    return value;
-  }
-  std::string text() {
-    const uint32_t size = number();
-    if (!good_ || size > rest_.size()) {
-      good_ = false;
-      return {};
-    }
-    std::string value(rest_.substr(0, size));
-    rest_.remove_prefix(size);
-    return value;
-  }
-  std::vector<std::string> list() {
-    std::vector<std::string> items;
-    for (uint32_t left = number(); good_ && left != 0; --left) items.push_back(text());
-    return items;
-  }
-  [[nodiscard]] bool complete() const { return good_ && rest_.empty(); }
-
- private:
-  std::string_view rest_;
-  bool good_ = true;
-};
-
-void put_list(std::string& out, const std::vector<std::string>& items) {
-  put_u32(out, static_cast<uint32_t>(items.size()));
-  for (const std::string& item : items) put_text(out, item);
-}
-
-}  // namespace
-
-std::string encode(Type type, std::string_view payload) {
+std::string encode(Type type, std::string_view payload, uint64_t sequence) {
   std::string out;
   out.reserve(kHeaderSize + payload.size());
   put_u32(out, static_cast<uint32_t>(payload.size()));
   out.push_back(static_cast<char>(type));
   out.append(3, '\0');
+  put_u64(out, sequence);
   out += payload;
   return out;
 }
 
-std::string encode_number(Type type, uint32_t number, std::string_view text) {
+std::string number_payload(uint32_t number, std::string_view text) {
   std::string payload;
   put_u32(payload, number);
   payload += text;
-  return encode(type, payload);
+  return payload;
+}
+
+std::string encode_attach(SessionKind kind, uint64_t wanted) {
+  const std::string second = number_payload(static_cast<uint32_t>(kind));
+  return encode(Type::kAttach, number_payload(kProtocolVersion, second), wanted);
 }
 
 std::optional<Numbered> decode_number(std::string_view payload) {
@@ -92,14 +41,13 @@ std::string encode_run(const RunRequest& request) {
   put_u32(out, (request.terminal ? 1u : 0u) | (request.input ? 2u : 0u));
   put_u32(out, request.rows);
   put_u32(out, request.columns);
-  put_u32(out, static_cast<uint32_t>(request.realtime_ns));
-  put_u32(out, static_cast<uint32_t>(request.realtime_ns >> 32));
+  put_u64(out, request.realtime_ns);
   put_text(out, request.entropy);
   return out;
 }
 
 std::optional<RunRequest> decode_run(std::string_view payload) {
-  Reader reader(payload);
+  FieldReader reader(payload);
   RunRequest request;
   request.argv = reader.list();
   request.environment = reader.list();
@@ -111,11 +59,28 @@ std::optional<RunRequest> decode_run(std::string_view payload) {
   request.input = (flags & 2) != 0;
   request.rows = reader.number();
   request.columns = reader.number();
-  request.realtime_ns = reader.number();
-  request.realtime_ns |= uint64_t{reader.number()} << 32;
+  request.realtime_ns = reader.long_number();
   request.entropy = reader.text();
   if (!reader.complete() || request.argv.empty()) return std::nullopt;
   return request;
+}
+
+std::string encode_moment(const Moment& moment) {
+  std::string out;
+  put_u64(out, moment.realtime_ns);
+  put_text(out, moment.entropy);
+  put_text(out, moment.hostname);
+  return out;
+}
+
+std::optional<Moment> decode_moment(std::string_view payload) {
+  FieldReader reader(payload);
+  Moment moment;
+  moment.realtime_ns = reader.long_number();
+  moment.entropy = reader.text();
+  moment.hostname = reader.text();
+  if (!reader.complete()) return std::nullopt;
+  return moment;
 }
 
 // A peer that broke the stream may go on sending for as long as it likes: nothing of it is kept.
@@ -140,7 +105,7 @@ std::optional<Frame> FrameParser::next() {
   }
   if (rest.size() < kHeaderSize + size) return std::nullopt;
   taken_ += kHeaderSize + size;
-  return Frame{type, std::string(rest.substr(kHeaderSize, size))};
+  return Frame{type, std::string(rest.substr(kHeaderSize, size)), get_u64(rest.substr(8))};
 }
 
 }  // namespace husk::agent

@@ -1,8 +1,9 @@
 // The wire between host and guest agent: frames over one byte stream, in both directions.
 //
-//   u32 payload length (little-endian, at most kMaxPayload) | u8 type | 3 bytes zero | payload
+//   u32 payload length (at most max_payload()) | u8 type | 3 bytes zero | u64 sequence | payload
 //
-// Shared by the static guest agent, so it uses nothing but plain values.
+// Numbers are little-endian. What a frame's sequence is for says link.h. Shared by the static guest
+// agent, so it uses nothing but plain values.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +16,13 @@
 
 namespace husk::agent {
 
-constexpr uint32_t kProtocolVersion = 1;
-constexpr size_t kHeaderSize = 8;
+constexpr uint32_t kProtocolVersion = 2;
+constexpr uint32_t kPort = 1024;  // of the guest's vsock, where the agent listens
+constexpr size_t kHeaderSize = 16;
 constexpr size_t kMaxPayload = 64 * 1024;
 constexpr size_t kMaxRunPayload =
     2 * 1024 * 1024;                        // argument and environment lists are longer than data
 constexpr size_t kStdinWindow = 64 * 1024;  // bytes of input that may be on their way
-constexpr std::string_view kPortName = "husk.agent";
 constexpr std::string_view kRootDiskSerial = "husk-root";  // what GET_ID tells of the image's disk
 
 enum class Type : uint8_t {
@@ -31,23 +32,36 @@ enum class Type : uint8_t {
   kStdinClose = 3,
   kSignal = 4,      // u32 number
   kWindowSize = 5,  // u32 rows, u32 columns
+  kResumed = 7,     // the moment that a guest goes on at from a snapshot: see Moment
+  kAttach = 6,      // u32 protocol version, u32 SessionKind; a connection's first frame
   // guest to host
-  kHello = 16,  // u32 protocol version, then the kernel's release
   kStdout = 17,
   kStderr = 18,
-  kStarted = 19,  // u32 process id
-  kExited = 20,   // u32 exit code, then a reason or nothing
-  kFailed = 21,   // text: the agent could not set the container up
-  kCredit = 22,   // u32 bytes of input taken
+  kStarted = 19,   // u32 process id
+  kExited = 20,    // u32 exit code, then a reason or nothing
+  kFailed = 21,    // text: the command could not be begun
+  kCredit = 22,    // u32 bytes of input taken
+  kAttached = 23,  // the answer to kAttach
+  kRefused = 24,   // the other answer: text; the connection ends
+  // both
+  kAck = 32,
+};
+
+// What a connection is for.
+enum class SessionKind : uint32_t {
+  kExec = 0,  // a further command, which ends with its connection
+  kMain = 1,  // the command that the machine is there for; goes on over further connections
 };
 
 struct Frame {
   Type type = Type::kRun;
   std::string payload;
+  uint64_t sequence = 0;
 };
 
-[[nodiscard]] std::string encode(Type type, std::string_view payload);
-[[nodiscard]] std::string encode_number(Type type, uint32_t number, std::string_view text = {});
+[[nodiscard]] std::string encode(Type type, std::string_view payload, uint64_t sequence = 0);
+[[nodiscard]] std::string number_payload(uint32_t number, std::string_view text = {});
+[[nodiscard]] std::string encode_attach(SessionKind kind, uint64_t wanted);
 
 // The number at the front of a payload, and what follows it. nullopt: too short.
 struct Numbered {
@@ -73,6 +87,15 @@ struct RunRequest {
 };
 [[nodiscard]] std::string encode_run(const RunRequest& request);  // the payload
 [[nodiscard]] std::optional<RunRequest> decode_run(std::string_view payload);
+
+// What a guest that goes on from a snapshot has to learn at once, its command already running.
+struct Moment {
+  uint64_t realtime_ns = 0;  // as in RunRequest
+  std::string entropy;
+  std::string hostname;  // empty: it keeps its own
+};
+[[nodiscard]] std::string encode_moment(const Moment& moment);
+[[nodiscard]] std::optional<Moment> decode_moment(std::string_view payload);
 
 // Cuts a byte stream into frames, each in time proportional to its own size.
 class FrameParser {

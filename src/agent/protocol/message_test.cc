@@ -6,7 +6,8 @@ namespace husk::agent {
 namespace {
 
 TEST(Frame, ComesBackWholeHoweverItIsCut) {
-  const std::string wire = encode(Type::kStdout, "hello") + encode_number(Type::kExited, 7, "why");
+  const std::string wire =
+      encode(Type::kStdout, "hello", 5) + encode(Type::kExited, number_payload(7, "why"), ~0ULL);
   FrameParser parser;
   std::vector<Frame> frames;
   for (const char c : wire) {
@@ -16,6 +17,8 @@ TEST(Frame, ComesBackWholeHoweverItIsCut) {
   ASSERT_EQ(frames.size(), 2u);
   EXPECT_EQ(frames[0].type, Type::kStdout);
   EXPECT_EQ(frames[0].payload, "hello");
+  EXPECT_EQ(frames[0].sequence, 5u);
+  EXPECT_EQ(frames[1].sequence, ~0ULL);
   const auto exited = decode_number(frames[1].payload);
   ASSERT_TRUE(exited);
   EXPECT_EQ(exited->number, 7u);
@@ -89,9 +92,10 @@ TEST(Frame, NothingComesOrIsKeptOnceTheStreamIsBroken) {
 
 TEST(Frame, OnlyWhatIsMissingItsRestIsHeld) {
   FrameParser parser;
-  parser.feed(encode(Type::kStdout, "one") + encode(Type::kStderr, "two").substr(0, 9));
+  parser.feed(encode(Type::kStdout, "one") +
+              encode(Type::kStderr, "two").substr(0, kHeaderSize + 1));
   ASSERT_TRUE(parser.next());
-  EXPECT_EQ(parser.held(), 9u);
+  EXPECT_EQ(parser.held(), kHeaderSize + 1);
   EXPECT_FALSE(parser.next());
   parser.feed(std::string("wo"));
   const auto second = parser.next();
@@ -171,6 +175,19 @@ TEST(Run, TextsMayHoldAnyBytes) {
   EXPECT_EQ(decoded->argv, request.argv);
   EXPECT_TRUE(decoded->input);
   EXPECT_FALSE(decoded->terminal);
+}
+
+TEST(Moment, RoundTripsAndRefusesEveryTruncation) {
+  const Moment moment{0x0123'4567'89ab'cdef, std::string("\0\1\2", 3), "other"};
+  const std::string payload = encode_moment(moment);
+  const auto got = decode_moment(payload);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->realtime_ns, moment.realtime_ns);
+  EXPECT_EQ(got->entropy, moment.entropy);
+  EXPECT_EQ(got->hostname, moment.hostname);
+  for (size_t length = 0; length < payload.size(); ++length)
+    EXPECT_FALSE(decode_moment(payload.substr(0, length))) << length;
+  EXPECT_FALSE(decode_moment(payload + "x"));
 }
 
 }  // namespace

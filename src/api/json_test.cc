@@ -1,23 +1,21 @@
-#include "oci/json.h"
+#include "api/json.h"
 
 #include <gmock/gmock.h>
 
-#include "oci/limits.h"
-
-namespace husk::oci {
+namespace husk::api {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-TEST(ImageJson, RefusesWhatIsNotOneDocument) {
+TEST(BoundedJson, RefusesWhatIsNotOneDocument) {
   for (const char* text : {"", "{", "{}x", "1", "\"a\"", "null", "{\"a\":\"\xff\"}", "[1,]"})
     EXPECT_EQ(parse_json(text, "doc").error().kind, ErrorKind::kCorrupt) << text;
   EXPECT_TRUE(parse_json(" {} ", "doc"));
   EXPECT_TRUE(parse_json("[]", "doc"));
 }
 
-TEST(ImageJson, IsBounded) {
+TEST(BoundedJson, IsBounded) {
   const std::string open(kMaxJsonDepth, '[');
   const std::string close(kMaxJsonDepth, ']');
   EXPECT_TRUE(parse_json(open + close, "doc"));
@@ -26,7 +24,7 @@ TEST(ImageJson, IsBounded) {
   EXPECT_EQ(parse_json(std::string(kMaxJsonBytes + 1, ' '), "doc").error().kind, ErrorKind::kLimit);
 }
 
-TEST(ImageJson, MembersHaveTheTypeThatIsAskedFor) {
+TEST(BoundedJson, MembersHaveTheTypeThatIsAskedFor) {
   const Json json = *parse_json(R"({"s":"x","n":null,"l":["a","b"],"i":7,"o":{},"neg":-1})", "doc");
   EXPECT_EQ(string_member(json, "s", "doc"), "x");
   EXPECT_EQ(string_member(json, "n", "doc"), "");
@@ -43,11 +41,16 @@ TEST(ImageJson, MembersHaveTheTypeThatIsAskedFor) {
   EXPECT_EQ(member(Json(3), "a"), nullptr);
 }
 
-TEST(ImageJson, StringsHoldNoNul) {
+TEST(BoundedJson, StringsHoldNoNul) {
   const Json json = *parse_json(R"({"s":"a\u0000b","l":["\u0000"]})", "doc");
   EXPECT_FALSE(string_member(json, "s", "doc"));
   EXPECT_FALSE(strings_member(json, "l", "doc"));
 }
 
+TEST(BoundedJson, ALineIsOneWhateverItHolds) {
+  EXPECT_EQ(to_line({{"a", "x\ny"}, {"b", {1, 2}}}), R"({"a":"x\ny","b":[1,2]})");
+  EXPECT_EQ(to_line("a\xff"), "\"a\xef\xbf\xbd\"");
+}
+
 }  // namespace
-}  // namespace husk::oci
+}  // namespace husk::api

@@ -1,9 +1,8 @@
-#include "oci/json.h"
+#include "api/json.h"
 
 #include "base/try.h"
-#include "oci/limits.h"
 
-namespace husk::oci {
+namespace husk::api {
 namespace {
 
 // Counted before parsing, because each level costs the parser far more memory than its one byte.
@@ -51,6 +50,10 @@ Result<Json> parse_json(std::string_view text, const std::string& subject) {
   return document;
 }
 
+std::string to_line(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 const Json* member(const Json& object, const char* key) {
   if (!object.is_object()) return nullptr;
   const auto found = object.find(key);
@@ -93,4 +96,4 @@ Result<const Json*> object_member(const Json& object, const char* key, const std
   return value;
 }
 
-}  // namespace husk::oci
+}  // namespace husk::api

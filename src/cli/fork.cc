@@ -1,0 +1,105 @@
+// husk fork: machines that go on from where a running one is, each in a process of its own. They
+// share its memory as it was until they write to it: it is captured once, to a file that is memory
+// itself and has no name any more when they run.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <deque>
+#include <thread>
+
+#include "base/try.h"
+#include "cli/exit_codes.h"
+#include "cli/host.h"
+#include "cli/machines/each.h"
+#include "cli/report.h"
+#include "cli/shared_capture.h"
+#include "cli/verbs.h"
+#include "registry/registry.h"
+
+namespace husk::cli {
+namespace {
+
+constexpr unsigned kMostForks = 10'000;
+
+struct ForkFlags {
+  std::string machine, name;
+  unsigned count = 1;
+  bool live = false, remove = false;
+};
+
+registry::Record record_of(const registry::Record& parent, const ForkFlags& flags, unsigned index) {
+  registry::Record record;
+  record.image = parent.image;
+  record.command = parent.command;
+  record.backend = parent.backend;
+  record.cpu_model = parent.cpu_model;
+  record.kernel = parent.kernel;
+  record.memory_mb = parent.memory_mb;
+  record.cpus = parent.cpus;
+  record.detached = true;
+  record.remove = flags.remove;
+  if (!flags.name.empty())
+    record.name = flags.count == 1 ? flags.name : fmt::format("{}-{}", flags.name, index + 1);
+  return record;
+}
+
+Hosting hosting(const registry::Record& record, const snapshot::Location& from) {
+  const auto start = [from](const HostedMachine& hosted, runtime::ContainerOutput output) {
+    runtime::RestoreOptions options{.from = from};
+    options.name = options.hostname = hosted.name();
+    options.vsock = hosted.path_of(registry::kVsockSocket);
+    options.transient = true;
+    return runtime::Container::restore(options, std::move(output));
+  };
+  return {record, "forking", start};
+}
+
+// As many are being made at once as there are processors. Returns, in every process, its exit code.
+int make_forks(const ForkFlags& flags, const registry::Record& parent,
+               const snapshot::Location& from) {
+  const size_t at_once = std::max(1U, std::thread::hardware_concurrency());
+  std::deque<Detached> coming;
+  int worst = 0;
+  const auto attend = [&] {
+    worst = std::max(worst, coming.front().attend());
+    coming.pop_front();
+  };
+  for (unsigned i = 0; i < flags.count && worst == 0; ++i) {
+    auto made = host_detached(hosting(record_of(parent, flags, i), from));
+    if (const int* code = std::get_if<int>(&made)) return *code;
+    coming.push_back(std::get<Detached>(std::move(made)));
+    if (coming.size() == at_once) attend();
+  }
+  while (!coming.empty()) attend();
+  return worst;
+}
+
+Result<int> fork(const ForkFlags& flags) {
+  if (flags.count < 1 || flags.count > kMostForks)
+    return fail(ErrorKind::kInvalidArgument, "-n", fmt::format("must be 1 to {}", kMostForks));
+  const auto known = HUSK_TRY(registry::Registry::open_default());
+  const registry::Machine machine = HUSK_TRY(known.find(flags.machine));
+  HUSK_TRY(machines::check_running(machine.record));
+  const auto capture = HUSK_TRY(SharedCapture::of(machine, flags.live));
+  return make_forks(flags, machine.record, HUSK_TRY(snapshot::Location::parse(capture.path())));
+}
+
+}  // namespace
+
+void add_fork(CLI::App& app, Action& chosen) {
+  auto flags = std::make_shared<ForkFlags>();
+  auto* verb = app.add_subcommand("fork", "Make machines that go on from where one is");
+  verb->add_option("MACHINE", flags->machine, "Its name or id")->required();
+  verb->add_option("-n,--count", flags->count, "How many")->capture_default_str();
+  verb->add_option("--name", flags->name, "Name of the new machine; -1, -2, ... added to several");
+  verb->add_flag("--live", flags->live, "Copy memory while the machine runs, for a shorter pause");
+  verb->add_flag("--rm", flags->remove, "Remove the new machines when they end");
+  verb->callback([flags, &chosen] {
+    chosen = [flags] {
+      const auto code = fork(*flags);
+      return code ? *code : report(code.error());
+    };
+  });
+}
+
+}  // namespace husk::cli

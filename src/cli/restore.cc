@@ -1,0 +1,70 @@
+// husk restore: a container goes on from its snapshot, as if its command had been started here.
+#include "base/try.h"
+#include "cli/attend.h"
+#include "cli/host.h"
+#include "cli/report.h"
+#include "cli/verbs.h"
+#include "runtime/hypervisor.h"
+
+namespace husk::cli {
+namespace {
+
+struct RestoreFlags {
+  std::string from, name, hostname, backend;
+  bool detach = false, remove = false;
+};
+
+// As far as the snapshot's head tells; all of it is looked at when the machine is made.
+Result<registry::Record> record_of(const RestoreFlags& flags, const snapshot::Location& from) {
+  const snapshot::Chain chain = HUSK_TRY(from.open_chain());
+  const auto was = HUSK_TRY(runtime::get_record(chain.tip().contents(), flags.from));
+  registry::Record record;
+  record.name = flags.name;
+  record.image = was.image;
+  record.backend = flags.backend.empty() ? was.backend : flags.backend;
+  record.cpu_model = name(was.config.cpu_model);
+  record.kernel = was.config.kernel.string();
+  record.memory_mb = was.config.memory_mb;
+  record.cpus = was.config.cpus;
+  record.detached = flags.detach;
+  record.remove = flags.remove || !flags.detach;
+  return record;
+}
+
+Result<int> restore(const RestoreFlags& flags) {
+  runtime::RestoreOptions options{HUSK_TRY(snapshot::Location::parse(flags.from))};
+  const registry::Record record = HUSK_TRY(record_of(flags, options.from));
+  options.hostname = flags.hostname;
+  options.backend = flags.backend;
+  const TerminalSize size = flags.detach ? TerminalSize{} : terminal_size();
+  options.rows = size.rows;
+  options.columns = size.columns;
+  const auto start = [&](const HostedMachine& hosted, runtime::ContainerOutput output) {
+    options.name = hosted.name();
+    options.vsock = hosted.path_of(registry::kVsockSocket);
+    return runtime::Container::restore(options, std::move(output));
+  };
+  return host({record, "restoring " + flags.from, start});
+}
+
+}  // namespace
+
+void add_restore(CLI::App& app, Action& chosen) {
+  auto flags = std::make_shared<RestoreFlags>();
+  auto* verb = app.add_subcommand("restore", "Go on from a snapshot of a container");
+  verb->add_option("SNAPSHOT", flags->from, "Name or path")->required();
+  verb->add_option("--name", flags->name, "Name of the machine");
+  verb->add_option("--hostname", flags->hostname, "The guest's host name, in place of its old one");
+  verb->add_option("--backend", flags->backend, "Other than the one that it was captured on")
+      ->check(CLI::IsMember(runtime::backend_names()));
+  verb->add_flag("-d,--detach", flags->detach, "Print the machine's id and leave it running");
+  verb->add_flag("--rm", flags->remove, "Remove the machine when it ends (always so without -d)");
+  verb->callback([flags, &chosen] {
+    chosen = [flags] {
+      const auto code = restore(*flags);
+      return code ? *code : report(code.error());
+    };
+  });
+}
+
+}  // namespace husk::cli
