@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BASE = {"base"}
 CONTRACT = BASE | {"contract"}
 MEMORY = CONTRACT | {"memory"}
-SOFT = MEMORY | {"soft/decode", "soft/fpu", "soft/mmu", "soft/interp", "soft/apic"}
+SOFT = MEMORY | {"soft/decode", "soft/fpu", "soft/mmu", "soft/interp", "soft/jit", "soft/apic"}
 ARROWS = {
     "base": set(),
     "contract": BASE,
@@ -32,6 +32,7 @@ ARROWS = {
     "soft/mmu": MEMORY,
     "soft/apic": CONTRACT,
     "soft/interp": MEMORY | {"soft/decode", "soft/fpu", "soft/mmu"},
+    "soft/jit": MEMORY | {"soft/decode", "soft/fpu", "soft/mmu", "soft/interp"},
     "soft": SOFT,
     "kvm/common": MEMORY,
     "kvm": MEMORY | {"kvm/common"},

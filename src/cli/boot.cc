@@ -30,6 +30,7 @@ struct BootOptions {
   bool kernel_irqchip = false;
   uint32_t cpus = 1;
   std::string cpu_model{name(CpuModel::kHost)};
+  std::string cpu_mode;
   bool debug_exit = false;
   bool test_device = false;
 };
@@ -74,6 +75,7 @@ Result<machine::VmConfig> configure(const BootOptions& options) {
     return fail(ErrorKind::kInvalidArgument, "--cpus", fmt::format("must be 1 to {}", kMostCpus));
   config.vcpu_count = options.cpus;
   config.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
+  HUSK_TRY(apply_cpu_mode(options.cpu_mode));
   config.kernel_irqchip = options.kernel_irqchip;
   config.kernel_path = options.kernel;
   config.kernel_cmdline = command_line(options);
@@ -129,6 +131,7 @@ void add_boot(CLI::App& app, Action& chosen) {
   verb->add_option("--memory", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", options->cpus, "Number of vCPUs")->capture_default_str();
   add_cpu_flag(*verb, options->cpu_model);
+  add_cpu_mode_flag(*verb, options->cpu_mode);
   verb->add_option("--vsock", options->vsock, "Socket that leads to the guest's vsock ports");
   verb->add_option("--backend", options->backend, "What runs the machine")
       ->check(CLI::IsMember(runtime::backend_names()));

@@ -24,6 +24,7 @@ struct RunOptions {
   runtime::ContainerOptions container;
   std::string memory = "512M";
   std::string cpu_model{name(CpuModel::kHost)};
+  std::string cpu_mode;
   std::string entrypoint;
   CLI::Option* entrypoint_given = nullptr;
   std::vector<std::string> words;  // the image and the command
@@ -37,6 +38,7 @@ Result<void> resolve(RunOptions& options) {
   if (container.vcpus < 1 || container.vcpus > 64)
     return fail(ErrorKind::kInvalidArgument, "--cpus", "must be 1 to 64");
   container.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
+  HUSK_TRY(apply_cpu_mode(options.cpu_mode));
   if (options.entrypoint_given->count() != 0) container.entrypoint = options.entrypoint;
   container.image = options.words.front();
   container.command.assign(options.words.begin() + 1, options.words.end());
@@ -82,6 +84,7 @@ void add_run(CLI::App& app, Action& chosen) {
   verb->add_option("--memory,-m", options->memory, "Memory, such as 512M")->capture_default_str();
   verb->add_option("--cpus", container.vcpus, "Number of vCPUs")->capture_default_str();
   add_cpu_flag(*verb, options->cpu_model);
+  add_cpu_mode_flag(*verb, options->cpu_mode);
   add_command_flags(*verb, container, options->detach);
   options->entrypoint_given =
       verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");

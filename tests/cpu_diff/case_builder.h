@@ -15,7 +15,10 @@ namespace husk::cpu_diff {
 class CaseBuilder {
  public:
   CaseBuilder(CpuCase& test, Rng& random, const GeneratorOptions& options)
-      : rng(random), has_segment_bases(options.segment_bases), test_(test) {}
+      : rng(random),
+        has_segment_bases(options.segment_bases),
+        long_cases(options.longest > GeneratorOptions::kShort),
+        test_(test) {}
 
   // A register's value at this point; meaningful while known().
   [[nodiscard]] uint64_t value(uint8_t reg) const { return test_.start.gpr[reg]; }
@@ -42,7 +45,7 @@ class CaseBuilder {
   [[nodiscard]] uint32_t undefined() const { return undefined_; }
 
   Rng& rng;
-  bool has_segment_bases;
+  bool has_segment_bases, long_cases;
   bool segment_bases_known = true;
   bool stack_trusted = true;  // RSP is as set, but for pushes and pops
 

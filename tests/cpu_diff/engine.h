@@ -40,8 +40,8 @@ struct IgnoredRange {
 enum class FaultCheck : uint8_t { kExact, kAny /* #SS, #GP and #PF alike */ };
 
 struct CpuCase {
-  static constexpr size_t kMaxCode = 80;
-  static constexpr size_t kMaxInsns = 4;
+  static constexpr size_t kMaxCode = 119;
+  static constexpr size_t kMaxInsns = 12;
 
   CpuState start;
   std::array<uint8_t, kMaxCode> code{};

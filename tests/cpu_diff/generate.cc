@@ -183,9 +183,9 @@ void generate(const GeneratorOptions& options, uint64_t index, CpuCase& test) {
   choose_start(rng, test);
   test.start.rip = choose_rip(rng);
   CaseBuilder builder(test, rng, options);
-  const uint32_t wanted = 1 + (rng.chance(60) ? rng.below(CpuCase::kMaxInsns) : 0);
-  constexpr int kAttempts = 12;
-  for (int attempt = 0; attempt < kAttempts && test.insn_count < wanted && !builder.full();
+  const uint32_t wanted = 1 + (rng.chance(60) ? rng.below(options.longest) : 0);
+  const uint32_t attempts = 3 * options.longest;
+  for (uint32_t attempt = 0; attempt < attempts && test.insn_count < wanted && !builder.full();
        ++attempt) {
     const Form* form = options.only.empty() ? &choose_form(rng) : choose_only(rng, options.only);
     if (form == nullptr || add_instruction(builder, *form) == Added::kLast) break;

@@ -6,6 +6,7 @@
 
 #include "backend/soft/fpu/fpu.h"
 #include "backend/soft/interp/cpu.h"
+#include "backend/soft/jit/translator.h"
 #include "backend/soft/mmu/physical_map.h"
 #include "base/try.h"
 #include "cpu_diff/guest_world.h"
@@ -26,6 +27,7 @@ class QuietEnvironment final : public soft::interp::Environment {
   void apic_write(uint32_t, uint32_t, uint64_t) override {}
   std::optional<uint64_t> apic_msr_read(uint32_t) override { return std::nullopt; }
   bool apic_msr_write(uint32_t, uint64_t) override { return false; }
+  bool interrupt_waiting() override { return false; }
   uint64_t cr8() override { return 0; }
   void set_cr8(uint64_t) override {}
   std::optional<uint64_t> apic_page() override { return std::nullopt; }
@@ -43,17 +45,27 @@ struct Frame {
 
 class InterpEngine final : public Engine {
  public:
-  explicit InterpEngine(GuestWorld world)
-      : world_(std::move(world)), cpu_(map_, environment_, 0, attention_) {}
+  InterpEngine(GuestWorld world, bool translates)
+      : translates_(translates),
+        world_(std::move(world)),
+        cpu_(map_, environment_, 0, attention_) {}
 
   Result<void> start() {
     HUSK_TRY(map_.map(world_.host(0, GuestWorld::kRamSize), 0, GuestWorld::kRamSize, true));
     for (size_t other = 1; other < soft::mmu::PhysicalMap::kMaxVcpus; ++other) map_.set_idle(other);
     clear_code();
+    if (translates_) {
+      auto translator = soft::jit::create_translator();
+      if (translator == nullptr)
+        return fail(ErrorKind::kUnsupported, "cpu_diff", "no executable memory");
+      cpu_.set_translator(std::move(translator), 0);
+    }
     return cpu_.restore(world_.state());
   }
 
-  [[nodiscard]] std::string name() const override { return "interpreter"; }
+  [[nodiscard]] std::string name() const override {
+    return translates_ ? "translator" : "interpreter";
+  }
   [[nodiscard]] bool has_segment_bases() const override { return true; }
 
   void clear_code() override { std::memset(code(kCode), kInt3, kCodeSize); }
@@ -93,10 +105,7 @@ class InterpEngine final : public Engine {
   }
 
   // What a write by a device does: blocks of these pages are stale.
-  void forget_code() {
-    for (uint64_t page = 0; page < kCodeSize; page += kPage)
-      map_.page(GuestWorld::kCodeGpa + page).state->generation.fetch_add(1);
-  }
+  void forget_code() { map_.host_wrote(Gpa{GuestWorld::kCodeGpa}, kCodeSize); }
 
   // Back from the handler of the last case, without the price of a whole restore().
   void load(const CpuState& start) {
@@ -137,6 +146,7 @@ class InterpEngine final : public Engine {
     soft::fpu::save_image(cpu_.fpu_state, out.state.fx);
   }
 
+  bool translates_;
   GuestWorld world_;
   QuietEnvironment environment_;
   std::atomic<uint32_t> attention_{0};
@@ -146,9 +156,9 @@ class InterpEngine final : public Engine {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> create_interp_engine() {
+Result<std::unique_ptr<Engine>> create_interp_engine(bool translates) {
   GuestWorld world = HUSK_TRY(GuestWorld::create());
-  auto engine = std::make_unique<InterpEngine>(std::move(world));
+  auto engine = std::make_unique<InterpEngine>(std::move(world), translates);
   HUSK_TRY(engine->start());
   return engine;
 }

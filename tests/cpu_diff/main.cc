@@ -31,9 +31,13 @@ bool parse(int argc, char** argv, Arguments& arguments, int& status) {
   app.add_option("--seed", arguments.session.generator.seed, "seed of the cases");
   app.add_option("--first", arguments.session.first, "index of the first case");
   app.add_option("--cases", arguments.session.count, "number of cases");
+  app.add_option("--longest", arguments.session.generator.longest,
+                 "instructions of a case, at most")
+      ->check(CLI::Range(size_t{1}, CpuCase::kMaxInsns));
   app.add_option("--failures", arguments.session.most_failures, "stop after so many");
-  app.add_option("--engine", arguments.subject, "what to compare: interp, or native with itself")
-      ->check(CLI::IsMember({"interp", "native"}));
+  app.add_option("--engine", arguments.subject,
+                 "what to compare: interp, jit, or native with itself")
+      ->check(CLI::IsMember({"interp", "jit", "native"}));
   app.add_option("--only", arguments.only, "only forms of this mnemonic, as the tables have it");
   app.add_option("--case", arguments.one, "one case again, as SEED:INDEX");
   app.add_flag("--undefined-flags", arguments.session.compare.undefined_flags,
@@ -65,7 +69,7 @@ int run(const Arguments& arguments) {
     return 2;
   }
   husk::Result<std::unique_ptr<Engine>> subject;
-  if (arguments.subject == "interp") subject = create_interp_engine();
+  if (arguments.subject != "native") subject = create_interp_engine(arguments.subject == "jit");
   if (!subject) {
     fmt::print(stderr, "cpu_diff: {}\n", subject.error().message());
     return 2;

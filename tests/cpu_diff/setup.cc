@@ -133,6 +133,10 @@ void relative_target(CaseBuilder& builder, Plan& plan) {
   const uint8_t opcode = plan.form->opcode[0];
   const bool wide = opcode == 0x0f || opcode == 0xe8 || opcode == 0xe9;
   plan.imm_bytes = wide ? 4 : 1;
+  if (builder.long_cases && rng.chance(70) && (plan.form->touches >> kRsp & 1) == 0) {
+    plan.imm = 0;
+    return;
+  }
   plan.ends_case = true;
   static_assert(CpuCase::kMaxCode < 0x78, "or a short jump back could meet the case");
   if (wide) {

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "backend/soft/cpu_mode.h"
 #include "backend/soft/interp/cpuid.h"
+#include "backend/soft/jit/translator.h"
 #include "base/clock.h"
 #include "base/try.h"
 #include "contract/debug.h"
@@ -21,11 +23,22 @@ SoftVcpu::SoftVcpu(SharedMachine& machine, uint32_t id, apic::VcpuSignal& signal
   cpu_ = std::make_unique<interp::Cpu>(machine.memory, *this, id, signal.bits());
   cpu_->show(machine.cpu_model,
              interp::with_topology(machine.cpuid, apic_.id(), machine.vcpu_count));
+  machine.memory.tell_modifications(id, signal.word(), apic::kSignalCode);
+  translate_hot_code();
   machine.bus.add(apic_);
   machine.timekeeper.attach(id, signal);
 }
 
-SoftVcpu::~SoftVcpu() { machine_.timekeeper.detach(id_); }
+SoftVcpu::~SoftVcpu() {
+  machine_.timekeeper.detach(id_);
+  machine_.memory.stop_telling(id_);
+}
+
+void SoftVcpu::translate_hot_code() {
+  const CpuModeChoice choice = cpu_mode_choice();
+  if (!choice.translates) return;
+  cpu_->set_translator(jit::create_translator(), choice.threshold);
+}
 
 uint64_t SoftVcpu::tsc() { return base::monotonic_ns() + machine_.bus.tsc_offset(); }
 

@@ -76,6 +76,7 @@ class SoftVcpu final : public interp::Environment {
   void apic_write(uint32_t offset, uint32_t size, uint64_t value) override;
   std::optional<uint64_t> apic_msr_read(uint32_t index) override { return apic_.read_msr(index); }
   bool apic_msr_write(uint32_t index, uint64_t value) override;
+  bool interrupt_waiting() override { return nmi_pending_ || apic_.has_interrupt(); }
   uint64_t cr8() override { return apic_.tpr_class(); }
   void set_cr8(uint64_t value) override { apic_.set_tpr_class(value); }
   std::optional<uint64_t> apic_page() override { return apic_.page(); }
@@ -88,6 +89,8 @@ class SoftVcpu final : public interp::Environment {
   static constexpr uint32_t kTscKhz = 1'000'000;  // the TSC counts nanoseconds
 
   [[nodiscard]] Result<void> finish_instruction();
+
+  void translate_hot_code();
 
   // What attend() found.
   enum class Attention { kRun, kExit, kWait };

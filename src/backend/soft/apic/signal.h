@@ -13,6 +13,7 @@ enum SignalBit : uint32_t {
   kSignalInit = 1u << 2,       // to be handled before kSignalStartup
   kSignalStartup = 1u << 3,
   kSignalNmi = 1u << 4,
+  kSignalCode = 1u << 5,  // code was modified, or found; the interpreter looks for itself
 };
 
 // The owner, the vCPU's thread, take()s bits before it looks at the state that they announce:
@@ -35,6 +36,8 @@ class VcpuSignal {
   uint32_t take() { return word_.exchange(0, std::memory_order_acq_rel); }
   // What the owner polls: not zero when take() has something to return.
   [[nodiscard]] const std::atomic<uint32_t>& bits() const { return word_; }
+  // For others that set a bit which nobody needs to be woken for.
+  [[nodiscard]] std::atomic<uint32_t>& word() { return word_; }
   // The owner sleeps until a bit is set or CLOCK_MONOTONIC reaches `deadline_ns` (0: no deadline).
   // Takes nothing; may return early.
   void wait(uint64_t deadline_ns);

@@ -10,12 +10,13 @@
 namespace husk::soft::fpu {
 
 bool CodeArena::map() {
+  if (writable_.data() != nullptr) return true;
   const base::Fd file(::memfd_create("husk-code", MFD_CLOEXEC));
-  if (!file.valid() || ::ftruncate(file.get(), kSize) != 0) return false;
+  if (!file.valid() || ::ftruncate(file.get(), static_cast<off_t>(size_)) != 0) return false;
   auto writable =
-      base::Mapping::map(kSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0, "code");
+      base::Mapping::map(size_, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0, "code");
   auto executable =
-      base::Mapping::map(kSize, PROT_READ | PROT_EXEC, MAP_SHARED, file.get(), 0, "code");
+      base::Mapping::map(size_, PROT_READ | PROT_EXEC, MAP_SHARED, file.get(), 0, "code");
   if (!writable || !executable) return false;
   writable_ = std::move(*writable);
   executable_ = std::move(*executable);
@@ -23,12 +24,15 @@ bool CodeArena::map() {
 }
 
 const void* CodeArena::add(std::span<const uint8_t> code) {
-  if (writable_.data() == nullptr && !map()) return nullptr;
-  if (used_ + code.size() > kSize) return nullptr;
-  std::memcpy(writable_.data() + used_, code.data(), code.size());
-  const void* at = executable_.data() + used_;
-  used_ = base::align_up(used_ + code.size(), 16);
-  return at;
+  if (!map() || code.size() > room()) return nullptr;
+  uint8_t* at = next();
+  std::memcpy(at, code.data(), code.size());
+  take(at + code.size());
+  return executable(at);
+}
+
+void CodeArena::take(const uint8_t* end) {
+  used_ = base::align_up(static_cast<size_t>(end - begin()), 16);
 }
 
 }  // namespace husk::soft::fpu

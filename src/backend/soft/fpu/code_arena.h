@@ -12,17 +12,27 @@ namespace husk::soft::fpu {
 
 class CodeArena {
  public:
-  static constexpr size_t kSize = size_t{4} << 20;
-  static constexpr size_t kLongestThunk = 256;
+  explicit CodeArena(size_t size) : size_(size) {}
 
-  // Null when the host gives no executable memory.
+  // False when the host gives no executable memory.
+  [[nodiscard]] bool map();
+  // Null when there is none, or no room.
   [[nodiscard]] const void* add(std::span<const uint8_t> code);
-  [[nodiscard]] bool exhausted() const { return used_ + kLongestThunk > kSize; }
+  [[nodiscard]] size_t room() const { return size_ - used_; }
   void reset() { used_ = 0; }
 
- private:
-  bool map();
+  // For who writes in place, once it is mapped: code goes to next(), and take() keeps it.
+  [[nodiscard]] uint8_t* next() { return begin() + used_; }
+  void take(const uint8_t* end);
+  // Where something that was written at `at` is executed.
+  [[nodiscard]] const uint8_t* executable(const uint8_t* at) {
+    return reinterpret_cast<const uint8_t*>(executable_.data()) + (at - begin());
+  }
 
+ private:
+  uint8_t* begin() { return reinterpret_cast<uint8_t*>(writable_.data()); }
+
+  size_t size_;
   base::Mapping writable_, executable_;
   size_t used_ = 0;
 };

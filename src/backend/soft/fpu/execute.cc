@@ -61,6 +61,18 @@ void Unit::enter_mxcsr(FpuState& state) {
   state.mxcsr_live = true;
 }
 
+void Unit::lend(FpuState& state) {
+  if ((mxcsr(state) & kMxcsrMasks) == kMxcsrMasks) enter_mxcsr(state);
+}
+
+bool Unit::lent(const FpuState& state) {
+  return state.mxcsr_live && (mxcsr(state) & kMxcsrMasks) == kMxcsrMasks;
+}
+
+void Unit::lend_x87(FpuState& state) {
+  if (!unmasked(state) && !math_fault_pending(state)) enter_x87(state);
+}
+
 void Unit::leave(FpuState& state) {
   if (state.mxcsr_live) {
     set_field(state, FpuState::kMxcsr, mxcsr(state) | (_mm_getcsr() & kMxcsrFlags));

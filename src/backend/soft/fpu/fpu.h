@@ -76,7 +76,7 @@ class Unit {
   [[nodiscard]] const CompiledInsn* compile(const decode::Insn& insn);
   // Code memory is used up; the caller drops everything that holds a CompiledInsn and calls
   // forget_code().
-  [[nodiscard]] bool exhausted() const { return arena_.exhausted(); }
+  [[nodiscard]] bool exhausted() const { return arena_.room() < kLongestThunk; }
   void forget_code();
 
   // Whether a waiting instruction has to report #MF; asked before its operands are touched.
@@ -93,6 +93,14 @@ class Unit {
   Outcome execute(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory,
                   uint64_t& rflags);
 
+  // Gives the host the guest's MXCSR, if it masks all exceptions: then SSE instructions of the
+  // guest may run without execute().
+  void lend(FpuState& state);
+  [[nodiscard]] static bool lent(const FpuState& state);
+
+  // The same for x87, while FpuState::x87_live.
+  void lend_x87(FpuState& state);
+
   void leave(FpuState& state);
 
  private:
@@ -106,7 +114,8 @@ class Unit {
   void store_environment(const CompiledInsn& insn, FpuState& state, uint64_t* gpr, void* memory);
   Outcome restore_image(FpuState& state, const void* memory);
 
-  CodeArena arena_;
+  static constexpr size_t kLongestThunk = 256;
+  CodeArena arena_{size_t{4} << 20};
   std::unordered_map<uint64_t, std::unique_ptr<CompiledInsn>> compiled_;
 };
 

@@ -44,15 +44,18 @@ void Cpu::update_mode() {
   context_base_ = contexts_.context_of(paging && (cr4 & kCr4Pcide) != 0 ? cr3 & 0xfff : 0, wrapped);
   if (wrapped) {
     tlb.flush_all();
-    ++jump_epoch_;
+    forget_jumps(Jumps::kNotGlobal);
   }
   update_context();
   if (seg[kCs].base != code_base_) {  // jump entries know the offset in CS only
     code_base_ = seg[kCs].base;
-    if (!code64()) ++jump_epoch_;
+    if (!code64()) forget_jumps(Jumps::kAll);
   }
-  code_key = jump_epoch_ << 20 | uint64_t{context_base_} << 4 |
-             static_cast<uint64_t>(code_size) << 1 | (cpl_ == 3 ? 1 : 0);
+  // Below 2^31, so that translated code can compare it with an immediate.
+  const uint64_t mode = static_cast<uint64_t>(code_size) << 1 | (cpl_ == 3 ? 1 : 0);
+  code_key = jump_epoch_ << 13 | mode | uint64_t{context_base_} << 1;
+  const bool global = paging && (cr4 & kCr4Pge) != 0 && cpl_ != 3;
+  global_code_key = global ? global_jump_epoch_ << 13 | mode : code_key;
 }
 
 bool Cpu::write_cr(const Op* op, uint8_t index, uint64_t value) {
@@ -69,7 +72,7 @@ bool Cpu::write_cr(const Op* op, uint8_t index, uint64_t value) {
     case 8:
       if (value >> 4 != 0) break;
       env.set_cr8(value);
-      recheck_interrupts = true;
+      interrupts_may_come();
       return true;
     default:
       fault(op, kUd);
@@ -94,7 +97,7 @@ bool Cpu::write_cr0(const Op* op, uint64_t value) {
   if (((before ^ cr0) & (kCr0Pg | kCr0Wp | kCr0Pe)) != 0) {
     if ((efer & kEferLme) != 0) efer = paging ? efer | kEferLma : efer & ~kEferLma;
     if ((before & kCr0Pe) != 0 && (cr0 & kCr0Pe) == 0) cpl_ = 0;
-    contexts_.forget_all();
+    forget_translations();
   }
   update_mode();
   return true;
@@ -125,7 +128,7 @@ bool Cpu::write_cr4(const Op* op, uint64_t value) {
   const uint64_t changed = cr4 ^ value;
   cr4 = value;
   if ((changed & (kCr4Pge | kCr4Pae | kCr4Pse | kCr4Pcide | kCr4Smep | kCr4Smap)) != 0)
-    contexts_.forget_all();
+    forget_translations();
   update_mode();
   return true;
 }

@@ -2,6 +2,7 @@
 #include "backend/soft/interp/cpu.h"
 
 #include <cstring>
+#include <utility>
 
 #include "backend/soft/interp/cpuid.h"
 #include "backend/soft/interp/handlers.h"
@@ -22,12 +23,13 @@ constexpr uint64_t kDr6SingleStep = 1u << 14;
 }  // namespace
 
 Cpu::Cpu(mmu::PhysicalMap& memory_map, Environment& environment, size_t index,
-         const std::atomic<uint32_t>& attention_word)
-    : attention(attention_word),
+         const std::atomic<uint32_t>& signal_word)
+    : attention(signal_word),
       fpu_unit(std::make_unique<fpu::Unit>()),
       memory(memory_map),
       env(environment),
       index_(index) {
+  attention_word = &signal_word;
   show(CpuModel::kHost, with_topology(offered_cpuid(), 0, 1));
   reset();
 }
@@ -35,7 +37,7 @@ Cpu::Cpu(mmu::PhysicalMap& memory_map, Environment& environment, size_t index,
 Cpu::~Cpu() = default;
 
 // The page that `linear` is fetched from. False: the fetch faulted.
-bool Cpu::fetch_page(uint64_t linear, mmu::PageRef& page, uint64_t& gpa) {
+bool Cpu::fetch_page(uint64_t linear, FetchedPage& page) {
   if (!long_mode()) linear &= 0xffffffffu;
   if (noncanonical(nullptr, linear)) return false;
   const mmu::PagingState paging{cr0, cr3, cr4, efer};
@@ -44,9 +46,9 @@ bool Cpu::fetch_page(uint64_t linear, mmu::PageRef& page, uint64_t& gpa) {
     page_fault(nullptr, linear, failed->error_code);
     return false;
   }
-  gpa = std::get<mmu::Translation>(outcome).gpa;
-  page = memory.page(gpa);
-  if (page.host != nullptr) return true;
+  const auto& translation = std::get<mmu::Translation>(outcome);
+  page = {memory.page(translation.gpa), translation.gpa, translation.shift, translation.global};
+  if (page.ref.host != nullptr) return true;
   fault(nullptr, kGp, 0);  // code outside RAM: nothing here can supply it
   return false;
 }
@@ -57,45 +59,74 @@ const Block* Cpu::find_block(bool single) {
     return nullptr;
   }
   JumpEntry& entry = jumps[jump_index(rip)];
-  if (!single && entry.rip == rip && entry.key == code_key && entry.block->current())
-    return entry.block;
+  if (!single && fits(*this, entry, rip)) return entry.block;
   const uint64_t linear = rip + seg_base_of_code();
-  mmu::PageRef page;
-  uint64_t gpa = 0;
-  if (!fetch_page(linear, page, gpa)) return nullptr;
-  const uint64_t key = gpa << 2 | static_cast<uint64_t>(code_size);
+  FetchedPage page;
+  FetchedPage second;
+  if (!fetch_page(linear, page)) return nullptr;
+  const uint64_t key = page.gpa << 2 | static_cast<uint64_t>(code_size);
   const Block* block = single ? nullptr : blocks_.find(key);
-  if (block != nullptr && block->generation_now2 != nullptr)
-    block = nullptr;  // its second page may be another now
   if (block == nullptr || !block->current()) {
     if (blocks_.full() || fpu_unit->exhausted()) forget_blocks();
-    block = build_block(linear, page, key, single);
-    if (block == nullptr || single || !memory.settled(*page.state) ||
-        block->generation_now2 != nullptr)
-      return block;
+    block = build_block(linear, page, second, single);
+    if (block == nullptr || single || !memory.settled(*page.ref.state, page.epoch)) return block;
   }
-  jumps[jump_index(rip)] = {rip, code_key, block};
+  const bool straddles = block->generation_now2 != nullptr;
+  if (straddles && !memory.settled(*second.ref.state, second.epoch)) return block;
+  const bool global = page.global && (!straddles || second.global);
+  code_pages_.note(linear, page.shift);
+  if (straddles) code_pages_.note((linear & kPageMask) + kPageSize, second.shift);
+  low_global_code_ |= global && linear >> 63 == 0;
+  entry = {rip, global ? global_code_key : code_key, block, nullptr};
   return block;
+}
+
+// The translation of the block that RIP is at, when it has one or is worth one by now.
+const void* Cpu::code_of(const Block* block) {
+  JumpEntry& entry = jumps[jump_index(rip)];
+  if (entry.block != block || !fits(*this, entry, rip)) return nullptr;  // it is not kept
+  if (entry.code != nullptr) return entry.code;
+  if (block->heat > 0) {
+    --block->heat;
+    return nullptr;
+  }
+  if (translator_ != nullptr && code64()) {
+    if (translator_->full()) {
+      jumps.fill({});
+      translator_->forget();
+      return nullptr;
+    }
+    entry.code = translator_->translate(*this, *block, rip);
+  }
+  if (entry.code == nullptr) block->heat = kNeverHot;
+  return entry.code;
+}
+
+void Cpu::set_translator(std::unique_ptr<Translator> translator, int32_t threshold) {
+  translator_ = std::move(translator);
+  initial_heat_ = translator_ == nullptr ? kNeverHot : threshold;
+  forget_blocks();
 }
 
 void Cpu::forget_blocks() {
   blocks_.clear();
   fpu_unit->forget_code();
-  ++jump_epoch_;
+  if (translator_ != nullptr) translator_->forget();
+  jumps.fill({});
+  forget_jumps(Jumps::kAll);
   update_mode();
 }
 
 // Decodes from `linear` to the end of the block or page; exactly one instruction when `single`.
-const Block* Cpu::build_block(uint64_t linear, const mmu::PageRef& page, uint64_t key,
+const Block* Cpu::build_block(uint64_t linear, FetchedPage& page, FetchedPage& second,
                               bool single) {
-  memory.begin_code(*page.state);
+  page.epoch = memory.begin_code(*page.ref.state);
   acknowledge_code_epoch();
-  const uint32_t generation = page.state->generation.load(std::memory_order_acquire);
-  const auto* bytes = reinterpret_cast<const uint8_t*>(page.host);
+  const uint32_t generation = page.ref.state->generation.load(std::memory_order_acquire);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(page.ref.host);
   const uint64_t start = linear % kPageSize;
   OpList ops;
   uint64_t at = start;
-  mmu::PageRef second;
   uint32_t second_generation = 0;
   bool ends = false;
   while (!ends && at < kPageSize && (single ? at == start : ops.size() < kMaxBlockOps)) {
@@ -106,12 +137,11 @@ const Block* Cpu::build_block(uint64_t linear, const mmu::PageRef& page, uint64_
     auto decoded = decode::decode({window.data(), available}, code_size, insn);
     if (decoded == decode::Status::kTruncated) {
       if (at != start) break;  // the straddling instruction gets a block of its own
-      uint64_t gpa = 0;
-      if (!fetch_page((linear & kPageMask) + kPageSize, second, gpa)) return nullptr;
-      memory.begin_code(*second.state);
+      if (!fetch_page((linear & kPageMask) + kPageSize, second)) return nullptr;
+      second.epoch = memory.begin_code(*second.ref.state);
       acknowledge_code_epoch();
-      second_generation = second.state->generation.load(std::memory_order_acquire);
-      std::memcpy(window.data() + available, second.host, kMaxInsn - available);
+      second_generation = second.ref.state->generation.load(std::memory_order_acquire);
+      std::memcpy(window.data() + available, second.ref.host, kMaxInsn - available);
       decoded = decode::decode(window, code_size, insn);
       ends = true;
     }
@@ -133,13 +163,14 @@ const Block* Cpu::build_block(uint64_t linear, const mmu::PageRef& page, uint64_
 
   Block* block = blocks_.allocate(ops.size());
   for (uint32_t i = 0; i < ops.size(); ++i) block->ops[i] = ops[i];
-  block->key = key;
-  block->generation_now = &page.state->generation;
+  block->key = page.gpa << 2 | static_cast<uint64_t>(code_size);
+  block->heat = initial_heat_;
+  block->generation_now = &page.ref.state->generation;
   block->generation = generation;
-  if (second.state != nullptr) {
-    block->generation_now2 = &second.state->generation;
+  if (second.ref.state != nullptr) {  // not kept: its second page may be another next time
+    block->generation_now2 = &second.ref.state->generation;
     block->generation2 = second_generation;
-  } else if (!single && memory.settled(*page.state)) {
+  } else if (!single && memory.settled(*page.ref.state, page.epoch)) {
     blocks_.insert(block);
   }
   return block;
@@ -163,7 +194,7 @@ void Cpu::run_one() {
   if (block == nullptr) return;
   shadow = step_suppressed = false;
   rflags_rest &= ~kRf;
-  code_key = kNoChaining;
+  code_key = global_code_key = kNoChaining;
   execute(block);
   update_mode();
   if (stop == Stop::kDevice || stop == Stop::kDebug) {  // it is yet to be executed
@@ -177,6 +208,29 @@ void Cpu::run_one() {
   }
 }
 
+// The shadow of STI and MOV SS keeps interrupts off the next instruction. With none in sight it may
+// end before that is begun. True: it has, and interrupts must not be looked at until then.
+bool Cpu::end_idle_shadow() {
+  if (!shadow || recheck_interrupts || attention.load(std::memory_order_acquire) != 0) return false;
+  shadow = false;
+  return true;
+}
+
+const void* Cpu::next_code() {
+  if (stop != Stop::kNone || device.replaying() || debugging_.any()) return nullptr;
+  if (pending_.active && !deliver_pending()) {
+    if (stop == Stop::kNone) stop = Stop::kShutdown;
+    return nullptr;
+  }
+  if ((rflags_rest & kTf) != 0 || wants_run_loop()) return nullptr;
+  const JumpEntry& entry = jumps[jump_index(rip)];
+  if (entry.code == nullptr || !fits(*this, entry, rip)) return nullptr;
+  const bool free = end_idle_shadow();
+  if (!free && (shadow || attention.load(std::memory_order_acquire) != 0)) return nullptr;
+  rflags_rest &= ~kRf;
+  return entry.code;
+}
+
 void Cpu::observe_others() {
   if (memory.code_epoch() != acknowledged_epoch_) acknowledge_code_epoch();
   if (memory.layout_epoch() != layout_epoch_) {
@@ -184,6 +238,11 @@ void Cpu::observe_others() {
     forget_blocks();
     flush_tlb_all();
   }
+  if (translator_ != nullptr && memory.modifications() != modifications_) {
+    modifications_ = memory.modifications();
+    translator_->drop_stale(*this);
+  }
+  if (std::exchange(code_is_old_, false) && translator_ != nullptr) translator_->forget();
   if (memory.dirty_log() == nullptr) return;
   const uint64_t epoch = memory.dirty_log()->dirty_epoch();
   if (epoch == dirty_epoch_) return;
@@ -217,10 +276,11 @@ Stop Cpu::run_loop() {
       if (stop == Stop::kNone) stop = Stop::kShutdown;
     }
     if (stop != Stop::kNone) break;
+    const bool begins = end_idle_shadow();
     const bool held = shadow || (rflags_rest & kTf) != 0 || device.replaying();
     const bool stepping = debugged && debugging_.stepping();
     const bool recheck = recheck_interrupts && !stepping;  // for they wait until it is over
-    if (!held && (recheck || attention.load(std::memory_order_acquire) != 0)) break;
+    if (!held && !begins && (recheck || attention.load(std::memory_order_acquire) != 0)) break;
     const uint64_t began_at = rip;
     if constexpr (debugged) begin_debugged();
     if (held || stepping || (debugged && debugging_.watching())) {
@@ -228,7 +288,12 @@ Stop Cpu::run_loop() {
     } else {
       const Block* block = find_block(false);
       rflags_rest &= ~kRf;
-      if (block != nullptr) execute(block);
+      const void* code = block == nullptr || debugged ? nullptr : code_of(block);
+      if (code != nullptr) {
+        translator_->run(*this, code);
+      } else if (block != nullptr) {
+        execute(block);
+      }
     }
     if constexpr (debugged) end_debugged(began_at);
   }

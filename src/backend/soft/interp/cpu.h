@@ -21,6 +21,8 @@
 #include "backend/soft/interp/environment.h"
 #include "backend/soft/interp/flags.h"
 #include "backend/soft/interp/op.h"
+#include "backend/soft/interp/translator.h"
+#include "backend/soft/mmu/code_pages.h"
 #include "backend/soft/mmu/page_walk.h"
 #include "backend/soft/mmu/physical_map.h"
 #include "backend/soft/mmu/tlb.h"
@@ -82,9 +84,38 @@ struct JumpEntry {
   uint64_t rip = ~uint64_t{0};
   uint64_t key = 0;
   const Block* block = nullptr;
+  const void* code = nullptr;  // the block's translation, if there is one
 };
 
-class Cpu {
+// What every instruction needs. Translated code reaches it by offsets from `regs`: on both sides of
+// it, for the host's stack pointer points there meanwhile.
+struct HotState {
+  // For frames of signals that come while translated code runs, and its calls. Never initialised.
+  std::array<std::byte, size_t{64} << 10> room_below;
+
+  alignas(64) std::array<uint64_t, kSlots> regs{};
+  Status status = 0;
+  uint64_t rflags_rest = 2;
+  uint64_t context = 0;   // of data accesses at the present privilege
+  uint64_t code_key = 0;  // of jump entries and blocks that fit the present mode
+  // The same for code on global pages, which address spaces share; code_key where there are none.
+  uint64_t global_code_key = 0;
+  const std::atomic<uint32_t>* attention_word = nullptr;
+  uint64_t host_stack = 0;  // translated code's own, as the next three
+  std::array<uint64_t, 2> spill{};
+  uint64_t sse_live = 0;  // the host's XMM registers are the guest's
+  uint64_t x87_lent = 0;  // the host's x87 registers are, and may be used
+  std::array<uint64_t, 8>
+      seg_base{};  // what address computation adds: zero for ES..DS in 64-bit mode
+  uint64_t rip = 0;
+  uint64_t ip_mask = ~uint64_t{0};
+  mmu::Tlb tlb;
+  static constexpr size_t kJumpEntries = 8192;
+  std::array<JumpEntry, kJumpEntries> jumps{};
+  fpu::FpuState fpu_state{};
+};
+
+class Cpu : public HotState {
  public:
   Cpu(mmu::PhysicalMap& memory, Environment& environment, size_t index,
       const std::atomic<uint32_t>& attention);
@@ -102,12 +133,36 @@ class Cpu {
   bool deliver(uint8_t vector, bool external);
   bool deliver_exception(uint8_t vector, bool has_error, uint32_t error);
 
+  // Blocks that were entered `threshold` times are translated from now on. While the CPU does not
+  // run.
+  void set_translator(std::unique_ptr<Translator> translator, int32_t threshold);
+
   // What CPUID shows from now on. At first: all that this CPU has, as the only one.
   void show(CpuModel model, contract::x86::CpuidTable table);
   void reset();                      // the state after RESET, as the boot processor
   void start_at(uint8_t sipi_page);  // SIPI: real mode at page:0000
   [[nodiscard]] contract::x86::VcpuState capture();
   [[nodiscard]] Result<void> restore(const contract::x86::VcpuState& state);
+
+  // For the translator: an access at `linear` may be done by way of the TLB now. Faults of it are
+  // not raised.
+  bool warm_tlb(uint64_t linear, bool write);
+  // Likewise: the host's MXCSR is the guest's, all exceptions masked, and SSE instructions may be
+  // executed by the host. False: they are the interpreter's.
+  bool lend_vectors();
+  [[nodiscard]] bool keeps_vectors() const;
+  // The same for x87.
+  bool lend_x87();
+  [[nodiscard]] bool keeps_x87() const;
+  // After the end of a block, or a fault: the code to go on with. Null: the run loop has to look.
+  const void* next_code();
+  // Something has happened that the run loop looks at before it goes on.
+  [[nodiscard]] bool wants_run_loop() const {
+    return recheck_interrupts || memory.modifications() != modifications_ ||
+           memory.layout_epoch() != layout_epoch_;
+  }
+  // The code page at `linear`, which was fetched from before; null: no more.
+  const std::byte* code_page(uint64_t linear);
 
   void set_debug(const DebugOptions& options);
   [[nodiscard]] const Debugging& debugging() const { return debugging_; }
@@ -214,27 +269,15 @@ class Cpu {
                                                                               : 0xffffu;
   }
   [[nodiscard]] uint64_t read_tsc() { return env.tsc() + tsc_adjust; }
-  // Raised when the handlers changed something that may let an interrupt through.
+  // After something that may let an interrupt through.
+  void interrupts_may_come() {
+    if (env.interrupt_waiting()) recheck_interrupts = true;
+  }
   bool recheck_interrupts = true;
 
-  // The hot part.
-  alignas(64) std::array<uint64_t, kSlots> regs{};
-  Status status = 0;
-  uint64_t rflags_rest = 2;
-  uint64_t context = 0;   // of data accesses at the present privilege
-  uint64_t code_key = 0;  // of jump entries and blocks that fit the present mode
   const std::atomic<uint32_t>& attention;
-  std::array<uint64_t, 8>
-      seg_base{};  // what address computation adds: zero for ES..DS in 64-bit mode
-  uint64_t rip = 0;
-  uint64_t ip_mask = ~uint64_t{0};
-  mmu::Tlb tlb;
-  static constexpr size_t kJumpEntries = 4096;
-  std::array<JumpEntry, kJumpEntries> jumps{};
-
   alignas(64) std::array<std::byte, 64> scratch{};  // a missed access's value
   WriteRef write_ref;
-  fpu::FpuState fpu_state{};
   std::unique_ptr<fpu::Unit> fpu_unit;
 
   // The rest of the architectural state.
@@ -270,12 +313,24 @@ class Cpu {
     uint32_t error = 0;
   };
 
+  struct FetchedPage {  // where instructions come from
+    mmu::PageRef ref;
+    uint64_t gpa = 0;  // of the first of them
+    uint8_t shift = 12;
+    bool global = false;
+    uint32_t epoch = 0;  // of its code
+  };
   const Block* find_block(bool single);
-  const Block* build_block(uint64_t linear, const mmu::PageRef& page, uint64_t key, bool single);
+  const Block* build_block(uint64_t linear, FetchedPage& page, FetchedPage& second, bool single);
   void forget_blocks();
+  enum class Jumps : uint8_t { kAll, kNotGlobal };
+  void forget_jumps(Jumps which);
+  void forget_translations();
   void execute(const Block* block);
-  bool fetch_page(uint64_t linear, mmu::PageRef& page, uint64_t& gpa);
+  const void* code_of(const Block* block);
+  bool fetch_page(uint64_t linear, FetchedPage& page);
   void run_one();
+  bool end_idle_shadow();
   template <bool debugged>
   Stop run_loop();
   // Around each instruction, or stretch of them, while there is a debugger.
@@ -323,8 +378,15 @@ class Cpu {
   uint32_t acknowledged_epoch_ = 0;
   uint64_t dirty_epoch_ = 0;
   uint64_t layout_epoch_ = 0;
-  uint64_t jump_epoch_ = 0;
+  uint64_t jump_epoch_ = 0, global_jump_epoch_ = 0;
+  bool low_global_code_ = false;  // global pages of the lower half may have jump entries
   uint64_t code_base_ = 0;
+  uint32_t modifications_ = 0;  // that translated code has been told of
+  bool code_is_old_ = false;
+  std::unique_ptr<Translator> translator_;
+  int32_t initial_heat_ = kNeverHot;
+  static constexpr int32_t kNeverHot = 0x7fffffff;
+  mmu::CodePages code_pages_;
   mmu::LargePages large_pages_;
   mmu::ContextAllocator contexts_;
   BlockCache blocks_;

@@ -116,7 +116,7 @@ bool Cpu::device_store(const Op* op, uint64_t gpa, const void* in, uint32_t size
     std::memcpy(&value, bytes, piece);
     if (apic && *apic == (gpa & kPageMask)) {
       env.apic_write(static_cast<uint32_t>(gpa % kPageSize), piece, value);
-      recheck_interrupts = true;
+      interrupts_may_come();
     } else {
       DeviceRequest request{DeviceRequest::Kind::kMemory, true, static_cast<uint8_t>(piece), gpa,
                             value};
@@ -236,18 +236,17 @@ bool Cpu::resolve_read(const Op* op, uint64_t linear, uint32_t size, std::byte*&
 // next instruction is fetched anew.
 void Cpu::finish_write(const Op* op, const WriteRef& ref) {
   if (ref.code == nullptr) return;
-  ref.code->generation.fetch_add(1, std::memory_order_acq_rel);
+  memory.code_written(*ref.code);
   if (op == nullptr) return;
-  mmu::PageRef page;
-  uint64_t gpa = 0;
+  FetchedPage page;
   const Stop before = stop;
   const Pending pending = pending_;
-  if (!fetch_page(ip_of(op) + seg_base_of_code(), page, gpa)) {
+  if (!fetch_page(ip_of(op) + seg_base_of_code(), page)) {
     stop = before;
     pending_ = pending;
     return;
   }
-  if (page.state != ref.code) return;
+  if (page.ref.state != ref.code) return;
   for (auto* rest = const_cast<Op*>(op) + 1;; ++rest) {
     const bool last = rest->fn == continue_handler();
     rest->fn = stale_handler();
@@ -255,21 +254,90 @@ void Cpu::finish_write(const Op* op, const WriteRef& ref) {
   }
 }
 
+bool Cpu::keeps_vectors() const {
+  return (cr0 & (kCr0Em | kCr0Ts)) == 0 && (cr4 & kCr4Osfxsr) != 0 && fpu::Unit::lent(fpu_state);
+}
+
+bool Cpu::lend_vectors() {
+  fpu_unit->lend(fpu_state);
+  return keeps_vectors();
+}
+
+bool Cpu::keeps_x87() const {
+  return (cr0 & (kCr0Em | kCr0Ts)) == 0 && fpu_state.x87_live && !fpu::Unit::unmasked(fpu_state);
+}
+
+bool Cpu::lend_x87() {
+  if ((cr0 & (kCr0Em | kCr0Ts)) == 0) fpu_unit->lend_x87(fpu_state);
+  return keeps_x87();
+}
+
+const std::byte* Cpu::code_page(uint64_t linear) {
+  const Pending pending = pending_;
+  const uint64_t address = cr2;
+  FetchedPage page;
+  if (fetch_page(linear, page)) return page.ref.host;
+  pending_ = pending;
+  cr2 = address;
+  return nullptr;
+}
+
 void Cpu::invalidate_page(uint64_t linear) {
   if (!long_mode()) linear &= 0xffffffffu;
+  constexpr uint64_t kUpperHalf = uint64_t{1} << 63;
+  if (code_pages_.may_hold(linear))
+    forget_jumps((linear & kUpperHalf) != 0 ? Jumps::kAll : Jumps::kNotGlobal);
   if (large_pages_.may_hold(linear)) {
-    flush_tlb_all();
-    return;
+    contexts_.forget_all();
+    large_pages_.clear();
+  } else {
+    tlb.flush_page(linear);
   }
-  tlb.flush_page(linear);
-  ++jump_epoch_;
   update_mode();
 }
 
 void Cpu::flush_tlb_all() {
-  contexts_.forget_all();
   large_pages_.clear();
+  forget_translations();
   update_mode();
+}
+
+// Of all address spaces, global pages included.
+void Cpu::forget_translations() {
+  contexts_.forget_all();
+  forget_jumps(Jumps::kAll);
+}
+
+// Jump entries of earlier epochs fit no more. Those of global pages have epochs of their own.
+void Cpu::forget_jumps(Jumps which) {
+  constexpr uint64_t kEpochs = uint64_t{1} << 17;
+  const bool global = which == Jumps::kAll || low_global_code_;
+  if (global) {
+    code_pages_.clear();
+    low_global_code_ = false;
+    ++global_jump_epoch_;
+  }
+  ++jump_epoch_;
+  if (jump_epoch_ < kEpochs && global_jump_epoch_ < kEpochs) return;
+  jump_epoch_ = global_jump_epoch_ = 0;
+  jumps.fill({});
+  code_is_old_ = true;  // its links know keys of the epochs that begin again
+}
+
+// Makes the TLB know `linear`, as an access would. False: nothing to know, or a fault.
+bool Cpu::warm_tlb(uint64_t linear, bool write) {
+  const Pending pending = pending_;
+  const uint64_t address = cr2;
+  const uint64_t ip = rip;
+  Target target;
+  const Access kind = write ? Access::kWrite : Access::kRead;
+  if (!translate(nullptr, linear, kind, privilege_, target)) {
+    pending_ = pending;
+    cr2 = address;
+    rip = ip;
+    return false;
+  }
+  return tlb.find(write ? tlb.write : tlb.read, linear, 1, context) != nullptr;
 }
 
 void Cpu::flush_pcid(uint32_t pcid) {

@@ -17,6 +17,8 @@ class Environment {
   // #GP.
   virtual std::optional<uint64_t> apic_msr_read(uint32_t index) = 0;
   virtual bool apic_msr_write(uint32_t index, uint64_t value) = 0;
+  // An interrupt or NMI waits for nothing but the CPU's leave.
+  virtual bool interrupt_waiting() = 0;
   virtual uint64_t cr8() = 0;
   virtual void set_cr8(uint64_t value) = 0;
   // The page frame that the xAPIC answers at; nullopt in x2APIC mode or when disabled.

@@ -226,7 +226,7 @@ const Op* return_to(Cpu& cpu, const Op* o, StackCursor& frame, const FarPointer&
     drop_privileged_segments(cpu);
     cpu.update_mode();
   }
-  cpu.recheck_interrupts = true;
+  cpu.interrupts_may_come();
   return nullptr;
 }
 
@@ -260,7 +260,7 @@ const Op* interrupt_return(Cpu& cpu, const Op* o) {
   const uint64_t changeable = o->size == 2 ? 0xffffu : 0xffffffffu & ~(kVm | kVif | kVip);
   cpu.set_rflags((cpu.rflags() & ~changeable) | (flags & changeable & ~uint64_t{0x8028}));
   cpu.nmi_blocked = false;
-  cpu.recheck_interrupts = true;
+  cpu.interrupts_may_come();
   return far_jump_to(cpu, o, target);
 }
 

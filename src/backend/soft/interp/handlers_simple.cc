@@ -46,7 +46,7 @@ const Op* sti(Cpu& cpu, const Op* o) {
   if ((cpu.rflags_rest & kIf) != 0) return o + 1;
   cpu.rflags_rest |= kIf;
   cpu.shadow = true;
-  cpu.recheck_interrupts = true;
+  cpu.interrupts_may_come();
   return cpu.leave(o);
 }
 

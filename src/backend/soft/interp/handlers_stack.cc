@@ -122,7 +122,7 @@ const Op* pop_flags(Cpu& cpu, const Op* o) {
   const uint64_t changed = before ^ cpu.rflags();
   if ((changed & (kIf | kTf | kAc)) == 0) return o + 1;
   if ((changed & kAc) != 0) cpu.update_mode();
-  cpu.recheck_interrupts = true;
+  cpu.interrupts_may_come();
   return cpu.leave(o);
 }
 

@@ -426,7 +426,7 @@ const Op* sysret(Cpu& cpu, const Op* o) {
   set_flat(cpu.seg[kSs], static_cast<uint16_t>((base + 8) | 3), false, false, 3);
   cpu.set_cpl(3);
   cpu.update_mode();
-  cpu.recheck_interrupts = true;
+  cpu.interrupts_may_come();
   return nullptr;
 }
 

@@ -228,7 +228,7 @@ bool Cpu::write_efer(uint64_t value) {
   if ((cr0 & kCr0Pg) != 0 && ((efer ^ value) & kEferLme) != 0) return false;
   const uint64_t before = efer;
   efer = (value & kEferWritable) | (efer & kEferLma);
-  if (((before ^ efer) & kEferNxe) != 0) contexts_.forget_all();
+  if (((before ^ efer) & kEferNxe) != 0) forget_translations();
   update_mode();
   return true;
 }
@@ -236,8 +236,9 @@ bool Cpu::write_efer(uint64_t value) {
 bool Cpu::write_msr(uint32_t index, uint64_t value) {
   if (index == kApicBase || index == kTscDeadline ||
       (index >= kX2apicFirst && index <= kX2apicLast)) {
-    recheck_interrupts = true;
-    return env.apic_msr_write(index, value);
+    const bool done = env.apic_msr_write(index, value);
+    interrupts_may_come();
+    return done;
   }
   if (const int slot = mtrr_slot(index); slot >= 0) {
     if (!valid_mtrr(index, value)) return false;

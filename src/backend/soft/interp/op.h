@@ -42,6 +42,8 @@ struct Block {
   uint32_t generation = 0;
   uint32_t generation2 = 0;
   uint32_t op_count = 0;
+  // Entries until it is worth a translation; see Cpu::code_of().
+  mutable int32_t heat = 0;
   Op ops[];  // ends with an op that does not fall through
 
   [[nodiscard]] bool current() const {

@@ -128,12 +128,19 @@ HUSK_GUEST_ACCESS bool modify_locked(Cpu& cpu, const Op* op, uint64_t linear, At
   return (rip ^ rip >> 12) % Cpu::kJumpEntries;
 }
 
-// Goes on at `target`: straight into its block when that is known and nobody wants attention.
+inline bool fits(const Cpu& cpu, const JumpEntry& entry, uint64_t rip) {
+  return entry.rip == rip && (entry.key == cpu.global_code_key || entry.key == cpu.code_key) &&
+         entry.block->current();
+}
+
+// Goes on at `target`: straight into its block when that is known, cold, and nobody wants
+// attention.
 [[gnu::always_inline]] inline const Op* jump_to(Cpu& cpu, uint64_t target) {
   cpu.rip = target;
   const JumpEntry& entry = cpu.jumps[jump_index(target)];
-  if (entry.rip == target && entry.key == cpu.code_key && entry.block->current() &&
-      cpu.attention.load(std::memory_order_relaxed) == 0) [[likely]] {
+  if (fits(cpu, entry, target) && cpu.attention.load(std::memory_order_relaxed) == 0 &&
+      entry.block->heat > 0) [[likely]] {
+    --entry.block->heat;
     cpu.regs[kSlotBlockRip] = target;
     const Op* first = entry.block->ops;
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \

@@ -11,7 +11,7 @@ constexpr uint64_t kCr4Pse = 1ull << 4, kCr4Pae = 1ull << 5, kCr4Smep = 1ull << 
 constexpr uint64_t kEferLongActive = 1ull << 10, kEferNx = 1ull << 11;
 
 constexpr uint64_t kPresent = 1, kWritable = 2, kUser = 4, kAccessed = 0x20, kDirty = 0x40,
-                   kLarge = 0x80;
+                   kGlobal = 0x100, kLarge = 0x80;
 constexpr uint64_t kNoExecute = 1ull << 63;
 
 constexpr int kPhysicalBits = 48;
@@ -161,7 +161,7 @@ class Walker {
     const bool may_write =
         (rights & kWritable) != 0 || (!user_ && (paging_.cr0 & kCr0WriteProtect) == 0);
     return {(frame & ~offset_mask) | (linear & offset_mask), (rights & kUser) != 0,
-            may_write && (value & kDirty) != 0, level.shift};
+            may_write && (value & kDirty) != 0, level.shift, (value & kGlobal) != 0};
   }
 
   const PhysicalMap& memory_;

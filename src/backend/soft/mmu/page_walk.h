@@ -24,6 +24,7 @@ struct Translation {
   bool user = false;      // the page is a user page
   bool writable = false;  // may the same accessor write through it now, its dirty bit being set?
   uint8_t shift = 12;     // of the page's size: more for 2 MiB, 4 MiB and 1 GiB pages
+  bool global = false;    // the G bit, which counts only with CR4.PGE
 };
 
 struct PageFault {

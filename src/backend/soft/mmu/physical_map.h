@@ -16,6 +16,7 @@
 //   4. A write to a code page takes the slow path, which raises the page's generation *after* the
 //   bytes are in
 //      memory. A cached block compares its generation on entry.
+//   5. A page that is written again and again, and so holds data by now, is no code page any more.
 #pragma once
 
 #include <array>
@@ -79,8 +80,18 @@ class PhysicalMap : public memory::WriteObserver {
   // Step 4 for writes that the host makes: devices, loaders, debuggers.
   void host_wrote(Gpa gpa, uint64_t length) override;
 
-  void begin_code(PageState& page);
-  [[nodiscard]] bool settled(const PageState& page) const;
+  // The epoch since which the page holds code, for settled().
+  uint32_t begin_code(PageState& page);
+  [[nodiscard]] bool settled(const PageState& page, uint32_t epoch) const;
+  // Step 4, after a vCPU's write to a code page.
+  void code_written(PageState& page);
+  // Moves with every such write, a vCPU's or the host's. Translated code does not compare
+  // generations: its vCPU is told by `bit` of its `word` instead, and looks when it polls that.
+  [[nodiscard]] uint32_t modifications() const {
+    return modifications_.load(std::memory_order_acquire);
+  }
+  void tell_modifications(size_t vcpu, std::atomic<uint32_t>& word, uint32_t bit);
+  void stop_telling(size_t vcpu);
   [[nodiscard]] uint32_t code_epoch() const { return epoch_.load(std::memory_order_acquire); }
   // A vCPU's side of step 2. Idle vCPUs (not created, halted) count as having acknowledged.
   void acknowledge(size_t vcpu, uint32_t epoch) {
@@ -113,6 +124,15 @@ class PhysicalMap : public memory::WriteObserver {
   std::atomic<uint32_t> epoch_{0};
   std::atomic<uint64_t> layout_epoch_{0};
   std::array<std::atomic<uint32_t>, kMaxVcpus> acknowledged_{};
+
+  struct Listener {
+    std::atomic<uint32_t>* word = nullptr;
+    uint32_t bit = 0;
+  };
+  void tell_all();
+  std::atomic<uint32_t> modifications_{0};
+  std::mutex listeners_mutex_;
+  std::array<Listener, kMaxVcpus> listeners_{};
 };
 
 }  // namespace husk::soft::mmu

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "backend/soft/mmu/code_pages.h"
 #include "backend/soft/mmu/tlb.h"
 
 namespace husk::soft::mmu {
@@ -17,6 +18,8 @@ class PhysicalMapTest : public ::testing::Test {
     for (size_t vcpu : {0, 1}) map.acknowledge(vcpu, map.code_epoch());
   }
   PageState& state(uint64_t gpa) { return *map.page(gpa).state; }
+
+  bool settled(uint64_t gpa) { return map.settled(state(gpa), state(gpa).code_epoch); }
 
   alignas(4096) std::array<std::byte, 4 * 4096> ram{};
   alignas(4096) std::array<std::byte, 4096> rom{};
@@ -47,24 +50,24 @@ TEST_F(PhysicalMapTest, RefusesRangesThatOverlapOrAreNotPages) {
 
 TEST_F(PhysicalMapTest, CodeIsSettledOnceEveryVcpuHasAcknowledged) {
   map.begin_code(state(0x10000));
-  EXPECT_FALSE(map.settled(state(0x10000)));
+  EXPECT_FALSE(settled(0x10000));
   map.acknowledge(0, map.code_epoch());
-  EXPECT_FALSE(map.settled(state(0x10000)));
+  EXPECT_FALSE(settled(0x10000));
   map.acknowledge(1, map.code_epoch());
-  EXPECT_TRUE(map.settled(state(0x10000)));
+  EXPECT_TRUE(settled(0x10000));
   const uint32_t epoch = map.code_epoch();
   map.begin_code(state(0x10000));
   EXPECT_EQ(map.code_epoch(), epoch) << "it is a code page already";
   map.begin_code(state(0x11000));
-  EXPECT_FALSE(map.settled(state(0x11000)));
-  EXPECT_TRUE(map.settled(state(0x10000)));
+  EXPECT_FALSE(settled(0x11000));
+  EXPECT_TRUE(settled(0x10000));
 }
 
 TEST_F(PhysicalMapTest, AVcpuThatSleepsHoldsNobodyUp) {
   map.begin_code(state(0x10000));
   map.acknowledge(0, map.code_epoch());
   map.set_idle(1);
-  EXPECT_TRUE(map.settled(state(0x10000)));
+  EXPECT_TRUE(settled(0x10000));
 }
 
 TEST_F(PhysicalMapTest, WritesOfTheHostRaiseTheGenerationOfCodeOnly) {
@@ -80,6 +83,50 @@ TEST_F(PhysicalMapTest, WritesOfTheHostRaiseTheGenerationOfCodeOnly) {
   map.host_wrote(Gpa{0x12000}, 0);
   map.host_wrote(Gpa{0x500000}, 0x1000);
   EXPECT_EQ(state(0x12000).generation, 1u);
+}
+
+TEST_F(PhysicalMapTest, TellsOfModificationsUntilItIsToldNotTo) {
+  std::atomic<uint32_t> word{0};
+  map.begin_code(state(0x11000));
+  map.tell_modifications(1, word, 4);
+  const uint32_t before = map.modifications();
+  map.host_wrote(Gpa{0x10000}, 8);
+  EXPECT_EQ(word, 0u) << "no code there";
+  map.host_wrote(Gpa{0x11000}, 8);
+  EXPECT_EQ(word, 4u);
+  EXPECT_NE(map.modifications(), before);
+  word = 0;
+  map.stop_telling(1);
+  map.code_written(state(0x11000));
+  EXPECT_EQ(word, 0u);
+}
+
+TEST_F(PhysicalMapTest, APageThatIsWrittenAgainAndAgainIsNoCodePageAnyMore) {
+  const uint32_t epoch = map.begin_code(state(0x11000));
+  for (int write = 0; write < 15; ++write) map.code_written(state(0x11000));
+  EXPECT_EQ(state(0x11000).code_epoch, epoch);
+  map.code_written(state(0x11000));
+  EXPECT_EQ(state(0x11000).code_epoch, 0u);
+  EXPECT_EQ(state(0x11000).generation, 16u) << "what was decoded is stale";
+  EXPECT_NE(map.begin_code(state(0x11000)), epoch);
+  map.acknowledge(0, map.code_epoch());
+  map.acknowledge(1, map.code_epoch());
+  EXPECT_FALSE(map.settled(state(0x11000), epoch)) << "decoded before, settled never";
+}
+
+TEST(CodePagesTest, KnowsPagesOfBothSizes) {
+  CodePages pages;
+  EXPECT_FALSE(pages.may_hold(0x5000));
+  pages.note(0x5123, 12);
+  EXPECT_TRUE(pages.may_hold(0x5fff));
+  EXPECT_FALSE(pages.may_hold(0x6000));
+  pages.note(0xffffffff81234567, 21);
+  EXPECT_TRUE(pages.may_hold(0xffffffff81200000));
+  EXPECT_FALSE(pages.may_hold(0xffffffff81400000));
+  pages.note(0x40000000, 30);
+  EXPECT_TRUE(pages.may_hold(0x123456789000)) << "everywhere";
+  pages.clear();
+  EXPECT_FALSE(pages.may_hold(0x5000));
 }
 
 TEST(TlbTest, HitsOnlyItsContextWithinItsPage) {

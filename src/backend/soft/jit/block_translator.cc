@@ -1,0 +1,252 @@
+#include "backend/soft/jit/block_translator.h"
+
+#include "backend/soft/interp/handlers.h"
+
+namespace husk::soft::jit {
+
+using decode::Insn;
+
+namespace {
+
+bool may_fault(const Form& form) {
+  switch (form.family) {
+    case Family::kPlain:
+    case Family::kShiftByCl:
+    case Family::kMultiply:
+      return form.memory || form.sse || form.x87;
+    case Family::kNothing:
+    case Family::kMoveImmediate:
+    case Family::kLea:
+    case Family::kConvert:
+      return false;
+    default:
+      return true;
+  }
+}
+
+// The last op of a site: its instruction is done.
+const Op* end_of_site(interp::Cpu&, const Op* op) { return op; }
+
+}  // namespace
+
+interp::Handler end_handler() { return end_of_site; }
+
+BlockTranslator::BlockTranslator(CodeStore& store, const Stubs& stubs, const Block& block,
+                                 uint64_t rip, std::span<const uint8_t> bytes)
+    : store_(store),
+      stubs_(stubs),
+      block_(block),
+      rip_(rip),
+      bytes_(bytes),
+      a_(store.arena().next() + 16) {}
+
+// The block's instructions, as the interpreter has lowered them.
+bool BlockTranslator::collect() {
+  const uint32_t end = block_.ops[block_.op_count - 1].offset;
+  uint16_t op = 0;
+  items_.reserve(block_.op_count);
+  for (uint16_t offset = 0; offset < end;) {
+    Item item;
+    item.offset = offset;
+    item.first_op = op;
+    while (op + 1u < block_.op_count && block_.ops[op].offset == offset) ++op;
+    item.op_count = static_cast<uint16_t>(op - item.first_op);
+    if (item.op_count == 0) return false;
+    const auto decoded = decode::decode(bytes_.subspan(offset), decode::CodeSize::k64, item.insn);
+    const bool undefined =
+        decoded != decode::Status::kOk || block_.ops[op - 1].fn == interp::undefined_handler();
+    if (decoded != decode::Status::kOk) item.insn.length = static_cast<uint8_t>(end - offset);
+    if (!undefined) item.form = form_of(item.insn);
+    const bool interpreted = item.form.family == Family::kInterpreted;
+    item.flags = interpreted ? FlagUse{kAllFlags, 0, false} : flag_use(item.insn);
+    offset = static_cast<uint16_t>(offset + item.insn.length);
+    items_.push_back(item);
+    if (item.form.last) break;
+  }
+  return true;
+}
+
+// Backwards; whatever comes behind the block may ask for all of them.
+void BlockTranslator::find_live_flags() {
+  FlagSet live = kAllFlags;
+  for (size_t i = items_.size(); i-- > 0;) {
+    Item& item = items_[i];
+    item.live_after = live;
+    // An exception's frame shows them all, those too that are about to be overwritten.
+    if (may_fault(item.form)) item.flags.shows = true;
+    live = item.flags.shows ? kAllFlags
+                            : static_cast<FlagSet>((live & ~item.flags.kills) | item.flags.reads);
+    item.live_before = live;
+  }
+}
+
+Site& BlockTranslator::site_of(Item& item) {
+  if (item.site != nullptr) return *item.site;
+  Op* ops = store_.add_ops(item.op_count + 2u);
+  for (uint16_t i = 0; i < item.op_count; ++i) ops[i] = block_.ops[item.first_op + i];
+  Op& end = ops[item.op_count];
+  end = {};
+  end.fn = end_handler();
+  end.offset = static_cast<uint16_t>(item.offset + item.insn.length);
+  Op& guard = ops[item.op_count + 1];  // where Cpu::finish_write stops
+  guard = end;
+  guard.fn = interp::continue_handler();
+  item.site = &store_.add_site();
+  item.site->ops = ops;
+  item.site->block_rip = rip_;
+  return *item.site;
+}
+
+void BlockTranslator::interpret(Item& item) {
+  if (flags_.host && !flags_.memory) save_flags();
+  a_.mov_imm(rcx, reinterpret_cast<uint64_t>(&site_of(item)));
+  a_.call_to(stubs_.interpret);
+  for (int i = 0; i < 5; ++i) a_.byte(0x90);  // where it would come back to try again
+  flags_ = {false, true};
+}
+
+void BlockTranslator::save_flags() {
+  a_.byte(0x9f);                                             // LAHF
+  a_.rr({.opcode = 0x90, .map = 1, .bytes = true}, 0, rax);  // SETO AL
+  a_.rm({.opcode = 0x89, .prefix = 0x66}, rax, HUSK_HOT(status));
+  flags_.memory = true;
+}
+
+void BlockTranslator::load_flags() {
+  a_.rm(op0f(0xb7), rax, HUSK_HOT(status));
+  a_.byte(0x04);  // ADD AL, 127: overflows when bit 0 is set
+  a_.byte(0x7f);
+  a_.byte(0x9e);  // SAHF
+  flags_.host = true;
+}
+
+// Code that destroys EFLAGS follows.
+void BlockTranslator::before_clobber(const Item& item) {
+  if (flags_.host && !flags_.memory && item.live_before != 0) save_flags();
+  flags_.host = false;
+}
+
+// The instruction itself follows, for which RAX is free: what it reads and what it leaves alone is
+// in EFLAGS.
+void BlockTranslator::before_native(const Item& item) {
+  const FlagUse& use = item.flags;
+  const FlagSet kept = use.touches ? static_cast<FlagSet>(item.live_after & ~use.kills) : 0;
+  if ((use.reads | kept) != 0 && !flags_.host) load_flags();
+}
+
+void BlockTranslator::after_native(const Item& item) {
+  if (item.flags.touches) flags_ = {true, false};
+}
+
+void BlockTranslator::translate(Item& item) {
+  switch (item.form.family) {
+    case Family::kInterpreted:
+      return interpret(item);
+    case Family::kNothing:
+      return;
+    case Family::kPlain:
+      return plain(item);
+    case Family::kMoveImmediate:
+      return move_immediate(item);
+    case Family::kLea:
+      return lea(item);
+    case Family::kShiftByCl:
+      return shift_by_cl(item);
+    case Family::kConvert:
+      return convert(item);
+    case Family::kStatusWord:
+      return status_word(item);
+    case Family::kMultiply:
+      return multiply(item);
+    case Family::kDivide:
+      return divide(item);
+    case Family::kCompareExchange:
+      return compare_exchange(item);
+    case Family::kPush:
+      return push(item);
+    case Family::kPushImmediate:
+      return push_immediate(item);
+    case Family::kPushMemory:
+      return push_memory(item);
+    case Family::kPop:
+      return pop(item);
+    case Family::kLeave:
+      return leave(item);
+    case Family::kJump:
+      return jump(item);
+    case Family::kJumpIf:
+      return jump_if(item);
+    case Family::kCall:
+      return call(item);
+    case Family::kReturn:
+      return ret(item);
+    case Family::kJumpRegister:
+    case Family::kJumpMemory:
+      return jump_indirect(item);
+    case Family::kCallRegister:
+    case Family::kCallMemory:
+      return call_indirect(item);
+  }
+}
+
+Translation* BlockTranslator::run() {
+  if (!collect() || items_.empty()) return nullptr;
+  find_live_flags();
+  out_ = &store_.add(block_, rip_);
+  out_->needs_flags = items_.front().live_before != 0;
+  *reinterpret_cast<Translation**>(a_.here() - 8) = out_;
+  out_->entry_loading = a_.here();
+  if (out_->needs_flags) load_flags();
+  out_->entry = a_.here();
+  flags_ = {out_->needs_flags, false};
+  for (Item& item : items_) {
+    const size_t misses = misses_.size(), detours = detours_.size();
+    translate(item);
+    const bool restore = flags_.host;
+    for (size_t i = misses; i < misses_.size(); ++i) {
+      misses_[i].next = a_.here();
+      misses_[i].restore = restore;
+    }
+    for (size_t i = detours; i < detours_.size(); ++i) {
+      if (detours_[i].next != nullptr) continue;
+      detours_[i].next = a_.here();
+      detours_[i].restore = restore;
+    }
+  }
+  if (items_.back().form.family < Family::kJump)
+    exit_to(next_rip(items_.back()), rip_of(items_.back()), -1);
+  finish();
+  store_.arena().take(a_.here());
+  return out_;
+}
+
+// What the block's own code only jumps to when something is out of the ordinary.
+void BlockTranslator::finish() {
+  for (const Miss& miss : misses_) {
+    a_.bind(miss.from);
+    linear_address(items_[miss.item], miss.operand, miss.extra, rax);
+    a_.mov_imm(rcx, reinterpret_cast<uint64_t>(miss.site));
+    a_.call_to(stubs_.miss);
+    a_.jmp_to(miss.again);  // five bytes
+    if (miss.restore) load_flags();
+    a_.jmp_to(miss.next);
+  }
+  for (const Detour& detour : detours_) {
+    a_.bind(detour.from);
+    a_.mov_imm(rcx, reinterpret_cast<uint64_t>(detour.site));
+    a_.call_to(detour.stub);
+    for (int i = 0; i < 5; ++i) a_.byte(0x90);
+    if (detour.restore) load_flags();
+    a_.jmp_to(detour.next);
+  }
+  for (const Pending& pending : exits_) {
+    a_.bind(pending.exit->site);
+    pending.exit->unlinked = a_.here();
+    flags_ = pending.flags;
+    if (flags_.host && !flags_.memory) save_flags();
+    a_.mov_imm(rcx, reinterpret_cast<uint64_t>(pending.exit));
+    a_.jmp_to(stubs_.exit);
+  }
+}
+
+}  // namespace husk::soft::jit

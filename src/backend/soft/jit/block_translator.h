@@ -1,0 +1,146 @@
+// Translates one block: decodes it again, finds out which flags live where, and writes the code.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "backend/soft/interp/cpu.h"
+#include "backend/soft/jit/code_store.h"
+#include "backend/soft/jit/flag_use.h"
+#include "backend/soft/jit/form.h"
+#include "backend/soft/jit/registers.h"
+#include "backend/soft/jit/stubs.h"
+
+namespace husk::soft::jit {
+
+class BlockTranslator {
+ public:
+  BlockTranslator(CodeStore& store, const Stubs& stubs, const Block& block, uint64_t rip,
+                  std::span<const uint8_t> bytes);
+  // Null when nothing of it would be worth it.
+  Translation* run();
+
+ private:
+  struct Item {
+    decode::Insn insn;
+    Form form;
+    FlagUse flags;
+    uint16_t offset = 0;
+    uint16_t first_op = 0, op_count = 0;
+    FlagSet live_before = 0, live_after = 0;
+    Site* site = nullptr;
+  };
+  // Where the guest's flags are at this point of the code; nowhere when nobody asks for them.
+  struct Flags {
+    bool host = false, memory = false;
+  };
+  // Code that is written behind the block's own.
+  struct Miss {
+    JumpSite from;
+    const uint8_t* again;
+    size_t item;
+    Site* site;
+    decode::MemoryOperand operand;
+    int32_t extra;
+    const uint8_t* next = nullptr;
+    bool restore = false;
+  };
+  struct Detour {
+    JumpSite from;
+    size_t item;
+    const uint8_t* next = nullptr;
+    bool restore = false;
+    const uint8_t* stub = nullptr;
+    Site* site = nullptr;
+  };
+  struct Pending {
+    Exit* exit;
+    Flags flags;
+  };
+
+  // block_translator.cc
+  bool collect();
+  void find_live_flags();
+  void translate(Item& item);
+  [[nodiscard]] uint64_t rip_of(const Item& item) const { return rip_ + item.offset; }
+  [[nodiscard]] uint64_t next_rip(const Item& item) const {
+    return rip_ + item.offset + item.insn.length;
+  }
+  Site& site_of(Item& item);
+  void interpret(Item& item);
+  void finish();
+  [[nodiscard]] size_t index_of(const Item& item) const {
+    return static_cast<size_t>(&item - items_.data());
+  }
+
+  // flags
+  void save_flags();
+  void load_flags();
+  void before_clobber(const Item& item);
+  void before_native(const Item& item);
+  void after_native(const Item& item);
+
+  // memory_access.cc
+  [[nodiscard]] Mem access(Item& item, const decode::MemoryOperand& operand, int32_t extra,
+                           uint16_t size, bool write, bool aligned = false);
+  [[nodiscard]] Mem access(Item& item) {
+    const Form& form = item.form;
+    return access(item, item.insn.mem, 0, form.size, form.writes_memory, form.aligned);
+  }
+  [[nodiscard]] Mem stack_access(Item& item, int32_t offset, bool write);
+  bool constant_address(const Item& item, const decode::MemoryOperand& operand,
+                        uint64_t& linear) const;
+  void linear_address(const Item& item, const decode::MemoryOperand& operand, int32_t extra,
+                      uint8_t into);
+  // `m` without RAX.
+  Mem free_rax(Mem m);
+
+  // plain.cc, moves.cc, branches.cc: one function a family
+  void plain(Item& item);
+  void emit_plain(const Form& form, uint8_t reg, uint8_t rm, const Mem* m);
+  void move_immediate(Item& item);
+  void lea(Item& item);
+  void shift_by_cl(Item& item);
+  void convert(Item& item);
+  void multiply(Item& item);
+  void divide(Item& item);
+  void compare_exchange(Item& item);
+  void push(Item& item);
+  void push_immediate(Item& item);
+  void push_memory(Item& item);
+  void pop(Item& item);
+  void leave(Item& item);
+  void jump(Item& item);
+  void jump_if(Item& item);
+  void call(Item& item);
+  void ret(Item& item);
+  void jump_indirect(Item& item);
+  void call_indirect(Item& item);
+  void want_vectors(Item& item);
+  void want_x87(Item& item);
+  void want(Item& item, const Mem& live, bool& wanted, const uint8_t* stub);
+  void status_word(Item& item);
+  void guest_to(uint8_t into, uint8_t guest);
+  void to_guest(uint8_t guest, uint8_t from);
+  void exit_to(uint64_t target, uint64_t from, int cc);
+  void look_up(Item& item);  // the code for the RIP in RAX, to RCX; misses go to the interpreter
+  void store_constant(const Mem& m, uint64_t value);
+  void move_stack(int32_t bytes);
+  void detour(Item& item, JumpSite from);
+
+  CodeStore& store_;
+  const Stubs& stubs_;
+  const Block& block_;
+  uint64_t rip_;
+  std::span<const uint8_t> bytes_;  // from the block's start
+  std::vector<Item> items_;
+  std::vector<Miss> misses_;
+  std::vector<Detour> detours_;
+  std::vector<Pending> exits_;
+  Translation* out_ = nullptr;
+  Assembler a_;
+  Flags flags_;
+  bool vectors_wanted_ = false, x87_wanted_ = false;
+};
+
+}  // namespace husk::soft::jit

@@ -1,0 +1,32 @@
+// Where the guest's state is while translated code runs.
+//
+//   RSP       HotState::regs: everything that is no register, by offsets (room_below is below it)
+//   RAX, RCX  scratch: addresses, and the guest's flags on their way (LAHF, SETO)
+//   the rest  guest registers, under their own names but for RAX in R9, RCX in R10 and RSP in R11
+//   memory    the guest's R9, R10 and R11, which compilers use least
+//   XMM       the guest's own, while HotState::sse_live is not zero
+#pragma once
+
+#include <cstddef>
+
+#include "backend/soft/interp/cpu.h"
+#include "backend/soft/jit/assembler.h"
+
+namespace husk::soft::jit {
+
+using interp::HotState;
+
+constexpr std::array<uint8_t, 16> kHostOf{r9, r10,    rdx,    rbx,    r11, rbp, rsi, rdi,
+                                          r8, kNoReg, kNoReg, kNoReg, r12, r13, r14, r15};
+constexpr uint8_t host_of(uint8_t guest) { return kHostOf[guest]; }
+constexpr bool in_memory(uint8_t guest) { return kHostOf[guest] == kNoReg; }
+
+constexpr uint8_t kGuestRax = 0, kGuestRcx = 1, kGuestRdx = 2, kGuestRsp = 4, kGuestRbp = 5;
+
+constexpr Mem hot(size_t offset) {
+  return {.base = rsp, .disp = static_cast<int32_t>(offset - offsetof(HotState, regs))};
+}
+constexpr Mem slot_of(uint8_t guest) { return hot(offsetof(HotState, regs) + guest * 8u); }
+#define HUSK_HOT(field) ::husk::soft::jit::hot(offsetof(::husk::soft::interp::HotState, field))
+
+}  // namespace husk::soft::jit

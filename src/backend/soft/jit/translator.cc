@@ -1,0 +1,146 @@
+#include "backend/soft/jit/translator.h"
+
+#include "backend/soft/interp/operands.h"
+#include "backend/soft/jit/block_translator.h"
+#include "backend/soft/jit/runtime.h"
+
+namespace husk::soft::jit {
+
+namespace {
+
+using interp::Cpu;
+
+constexpr int32_t kAnyKey = -0x7fffffff;  // wide enough for all
+constexpr uint64_t kUpperHalf = uint64_t{1} << 63;
+
+class Jit final : public interp::Translator {
+ public:
+  const void* translate(Cpu& cpu, const Block& block, uint64_t rip) override;
+  void run(Cpu& cpu, const void* code) override;
+  void drop_stale(Cpu& cpu) override;
+  [[nodiscard]] bool full() const override { return store_.full(); }
+  void forget() override {
+    store_.forget();
+    last_ = nullptr;
+    stubs_ = {};
+  }
+
+  [[nodiscard]] bool map() { return store_.map(); }
+
+ private:
+  void link(Cpu& cpu, Exit& exit, Translation& target);
+  const uint8_t* guarded(const Cpu& cpu, Exit& exit, const uint8_t* code, bool same_page);
+  static void link_again(Exit& exit, uint64_t key);
+  static void set_key(Exit& exit, uint64_t key);
+  static uint64_t key_of(const Cpu& cpu, uint64_t rip) {
+    return (rip & kUpperHalf) != 0 ? cpu.global_code_key : cpu.code_key;
+  }
+  // Translations are found from their code, which they lie before.
+  Translation& translation_of(const void* code) {
+    return *static_cast<Translation* const*>(code)[-1];
+  }
+
+  CodeStore store_;
+  Stubs stubs_;
+  Exit* last_ = nullptr;  // that code was left through, to be linked if the next code is its
+  uint64_t last_key_ = 0;
+};
+
+const void* Jit::translate(Cpu& cpu, const Block& block, uint64_t rip) {
+  if (stubs_.enter == nullptr) stubs_ = write_stubs(store_.arena(), callbacks());
+  if (store_.conflicts(block)) drop_stale(cpu);
+  Translation* found = store_.find(block, rip);
+  if (found == nullptr) {
+    const CodeBytes bytes(cpu, block, rip);
+    if (!bytes.valid()) return nullptr;
+    found = BlockTranslator(store_, stubs_, block, rip, bytes.span()).run();
+  }
+  return found == nullptr ? nullptr : store_.arena().executable(found->entry_loading);
+}
+
+void Jit::run(Cpu& cpu, const void* code) {
+  if (last_ != nullptr && last_->rip == cpu.rip && last_key_ == key_of(cpu, cpu.rip))
+    link(cpu, *last_, translation_of(code));
+  using Enter = Exit* (*)(uint64_t*, const void*);
+  const auto enter =
+      reinterpret_cast<Enter>(const_cast<uint8_t*>(store_.arena().executable(stubs_.enter)));
+  last_ = enter(cpu.regs.data(), code);
+  if (last_ == nullptr) return;
+  cpu.rip = last_->rip;
+  last_key_ = key_of(cpu, cpu.rip);
+}
+
+void Jit::drop_stale(Cpu& cpu) {
+  store_.drop_stale([&](const Translation& stale) {
+    interp::JumpEntry& entry = cpu.jumps[interp::jump_index(stale.rip)];
+    if (entry.code == store_.arena().executable(stale.entry_loading)) entry = {};
+  });
+  last_ = nullptr;
+}
+
+// Straight where both are on one page: who executes the one has found its page. Otherwise the keys
+// of jump entries are compared, and on the way back attention is polled.
+void Jit::link(Cpu& cpu, Exit& exit, Translation& target) {
+  constexpr uint8_t kMostLinks = 8;  // of an exit whose RIP is other code in other address spaces
+  if (exit.target == &target) return link_again(exit, key_of(cpu, exit.rip));
+  if (exit.links == kMostLinks) return;
+  if (exit.target != nullptr) store_.unlink(exit);
+  const Translation& from = *exit.from;
+  const bool straddles =
+      from.block->generation_now2 != nullptr || target.block->generation_now2 != nullptr;
+  const bool same_page = !straddles && (from.rip ^ target.rip) < kPageSize &&
+                         from.rip / kPageSize == target.rip / kPageSize &&
+                         from.block->generation_now == target.block->generation_now;
+  const uint8_t* code = exit.host_flags ? target.entry : target.entry_loading;
+  if (!same_page || exit.backward) code = guarded(cpu, exit, code, same_page);
+  if (code != nullptr) store_.link(exit, target, code);
+}
+
+// The code is the same, but was found under a new key.
+void Jit::link_again(Exit& exit, uint64_t key) {
+  if (exit.key_field != nullptr && exit.key != key) set_key(exit, key);
+}
+
+void Jit::set_key(Exit& exit, uint64_t key) {
+  const auto difference = -static_cast<int32_t>(key);
+  std::memcpy(exit.key_field, &difference, sizeof difference);
+  exit.key = key;
+}
+
+// Touches no flags.
+const uint8_t* Jit::guarded(const Cpu& cpu, Exit& exit, const uint8_t* code, bool same_page) {
+  const uint64_t key = key_of(cpu, exit.rip);
+  Assembler a(store_.arena().next());
+  const uint8_t* start = a.here();
+  const auto go_on_if_rcx_is_zero = [&] {
+    a.byte(0xe3);  // JRCXZ over the jump
+    a.byte(5);
+    a.jmp_to(exit.unlinked);
+  };
+  if (!same_page) {
+    const bool kernel = (exit.rip & kUpperHalf) != 0;
+    a.load(rcx, kernel ? HUSK_HOT(global_code_key) : HUSK_HOT(code_key));
+    a.lea(rcx, {.base = rcx, .disp = kAnyKey});
+    exit.key_field = a.here() - 4;
+    set_key(exit, key);
+    go_on_if_rcx_is_zero();
+  }
+  if (exit.backward) {
+    a.load(rcx, HUSK_HOT(attention_word));
+    a.rm(op(0x8b, false), rcx, {.base = rcx});
+    go_on_if_rcx_is_zero();
+  }
+  a.jmp_to(code);
+  store_.arena().take(a.here());
+  return start;
+}
+
+}  // namespace
+
+std::unique_ptr<interp::Translator> create_translator() {
+  auto jit = std::make_unique<Jit>();
+  if (!jit->map()) return nullptr;
+  return jit;
+}
+
+}  // namespace husk::soft::jit
