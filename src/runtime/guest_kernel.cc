@@ -8,14 +8,13 @@
 
 #include "base/fd.h"
 #include "base/try.h"
+#include "boot/mapped_file.h"
 #include "guest.h"
 
 namespace husk::runtime {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kLargestKernel = size_t{512} << 20;
 
 std::vector<fs::path> default_directories() {
   std::vector<fs::path> directories;
@@ -42,8 +41,9 @@ Result<GuestKernel> find_guest_kernel(const std::string& wanted) {
       return fail(ErrorKind::kNotFound, "guest kernel",
                   "none is installed; name one with --kernel, or run make guest");
   }
-  const std::string bytes = HUSK_TRY(base::read_file(kernel.path, "kernel", kLargestKernel));
-  const std::string release = kernel_release(std::as_bytes(std::span(bytes)));
+  // Mapped: the release is in the first pages, and nobody reads the rest for a warm start.
+  const base::Mapping file = HUSK_TRY(boot::map_file(kernel.path, "kernel"));
+  const std::string release = kernel_release({file.data(), file.size()});
   if (release.empty())
     return fail(ErrorKind::kUnsupported, kernel.path,
                 fmt::format("not {} that names its release", kKernelKind));
