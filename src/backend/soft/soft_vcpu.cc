@@ -1,5 +1,8 @@
 #include "backend/soft/soft_vcpu.h"
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "backend/soft/cpu_mode.h"
@@ -120,8 +123,23 @@ void SoftVcpu::deliver_interrupts() {
 
 void SoftVcpu::wait_for_event() {
   machine_.memory.set_idle(id_);
-  signal_.wait(waiting_for_sipi_ ? 0 : apic_.timer_deadline());
+  const uint64_t deadline = waiting_for_sipi_ ? 0 : apic_.timer_deadline();
+  const uint64_t patience = base::monotonic_ns() + keep_code_ns_;
+  if (cpu_->code_bytes() > kIdleCode && (deadline == 0 || deadline > patience)) {
+    signal_.wait(patience);
+    if (signal_.bits() == 0 && base::monotonic_ns() >= patience) release_code();
+  } else {
+    signal_.wait(deadline);
+  }
   cpu_->acknowledge_code_epoch();
+}
+
+// Of a guest that has much to do now and then, less and less often.
+void SoftVcpu::release_code() {
+  constexpr uint64_t kLongestNs = 60'000'000'000;
+  cpu_->release_code();
+  ::malloc_trim(0);
+  keep_code_ns_ = std::min(4 * keep_code_ns_, kLongestNs);
 }
 
 VcpuExit SoftVcpu::step() {

@@ -97,6 +97,7 @@ class SoftVcpu final : public interp::Environment {
   Attention attend();
   void take_events(uint32_t bits);
   void wait_for_event();
+  void release_code();
   void deliver_in_flight();
   void deliver_interrupts();
   seam::VcpuExit device_exit();
@@ -109,6 +110,9 @@ class SoftVcpu final : public interp::Environment {
   apic::LocalApic apic_;
   std::unique_ptr<interp::Cpu> cpu_;
   bool halted_ = false;
+  // How long a vCPU that sleeps keeps decoded code, if it is more than kIdleCode bytes.
+  static constexpr size_t kIdleCode = size_t{512} << 10;
+  uint64_t keep_code_ns_ = 300'000'000;
   bool waiting_for_sipi_;
   bool nmi_pending_ = false;
   bool shut_down_ = false;

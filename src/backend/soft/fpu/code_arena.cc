@@ -31,6 +31,12 @@ const void* CodeArena::add(std::span<const uint8_t> code) {
   return executable(at);
 }
 
+void CodeArena::release_room() {
+  if (writable_.data() == nullptr) return;
+  const size_t kept = base::align_up(used_, static_cast<size_t>(::getpagesize()));
+  if (kept < size_) ::madvise(begin() + kept, size_ - kept, MADV_REMOVE);
+}
+
 void CodeArena::take(const uint8_t* end) {
   used_ = base::align_up(static_cast<size_t>(end - begin()), 16);
 }

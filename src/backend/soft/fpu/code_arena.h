@@ -20,6 +20,7 @@ class CodeArena {
   [[nodiscard]] const void* add(std::span<const uint8_t> code);
   [[nodiscard]] size_t room() const { return size_ - used_; }
   void reset() { used_ = 0; }
+  void release_room();  // what is not in use goes back to the host
 
   // For who writes in place, once it is mapped: code goes to next(), and take() keeps it.
   [[nodiscard]] uint8_t* next() { return begin() + used_; }

@@ -78,6 +78,7 @@ class Unit {
   // forget_code().
   [[nodiscard]] bool exhausted() const { return arena_.room() < kLongestThunk; }
   void forget_code();
+  void release_room() { arena_.release_room(); }  // of code
 
   // Whether a waiting instruction has to report #MF; asked before its operands are touched.
   [[nodiscard]] static bool math_fault_pending(const FpuState& state);

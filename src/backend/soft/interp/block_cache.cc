@@ -27,4 +27,10 @@ void BlockCache::clear() {
   used_ = 0;
 }
 
+void BlockCache::release() {
+  clear();
+  chunks_.clear();
+  blocks_.rehash(0);
+}
+
 }  // namespace husk::soft::interp

@@ -26,6 +26,8 @@ class BlockCache {
   void insert(Block* block) { blocks_[block->key] = block; }
   [[nodiscard]] bool full() const { return used_ >= kArenaLimit; }
   void clear();
+  void release();                                      // as clear(), and the memory goes back
+  [[nodiscard]] size_t used() const { return used_; }  // bytes
 
  private:
   std::unordered_map<uint64_t, const Block*> blocks_;

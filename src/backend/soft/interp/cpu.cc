@@ -117,6 +117,13 @@ void Cpu::forget_blocks() {
   update_mode();
 }
 
+void Cpu::release_code() {
+  forget_blocks();
+  blocks_.release();
+  fpu_unit->release_room();
+  if (translator_ != nullptr) translator_->release_room();
+}
+
 // Decodes from `linear` to the end of the block or page; exactly one instruction when `single`.
 const Block* Cpu::build_block(uint64_t linear, FetchedPage& page, FetchedPage& second,
                               bool single) {

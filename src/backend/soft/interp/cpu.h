@@ -167,6 +167,10 @@ class Cpu : public HotState {
   void set_debug(const DebugOptions& options);
   [[nodiscard]] const Debugging& debugging() const { return debugging_; }
   // The program counter was moved: what is there now has not been stopped at.
+  // For a CPU that does not run for a while: all of its decoded and translated code is forgotten,
+  // and the memory goes back to the host.
+  void release_code();
+  [[nodiscard]] size_t code_bytes() const { return blocks_.used(); }  // decoded
   void forget_debug_stop() { debugging_.resume_at = Debugging::kNowhere; }
   // The instruction before the last kDebug was a HLT.
   bool halted_before_stop = false;

@@ -25,6 +25,8 @@ class Translator {
   [[nodiscard]] virtual bool full() const = 0;
   // All code is gone. The CPU has forgotten its jump entries.
   virtual void forget() = 0;
+  // Memory that holds no code goes back to the host.
+  virtual void release_room() = 0;
 };
 
 }  // namespace husk::soft::interp

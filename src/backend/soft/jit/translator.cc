@@ -24,6 +24,7 @@ class Jit final : public interp::Translator {
     last_ = nullptr;
     stubs_ = {};
   }
+  void release_room() override { store_.arena().release_room(); }
 
   [[nodiscard]] bool map() { return store_.map(); }
 
