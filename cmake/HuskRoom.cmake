@@ -20,9 +20,9 @@ if(HUSK_FUZZ)
   target_link_options(husk_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
-# For one test program, in seconds; an emulated processor takes its time.
+# For one test program, in seconds; an emulated processor takes its time, and so do sanitizers.
 set(HUSK_TEST_TIMEOUT 120)
-if(CMAKE_CROSSCOMPILING)
+if(CMAKE_CROSSCOMPILING OR HUSK_SANITIZE)
   set(HUSK_TEST_TIMEOUT 600)
 endif()
 
