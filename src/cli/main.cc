@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
       "Say more about what happens");
   cli::Action chosen;
   cli::add_run(app, chosen);
+  cli::add_bake(app, chosen);
   cli::add_restore(app, chosen);
   cli::add_fork(app, chosen);
   cli::add_boot(app, chosen);

@@ -6,25 +6,18 @@
 #include "base/try.h"
 #include "cli/attend.h"
 #include "cli/command_options.h"
-#include "cli/cpu_flag.h"
+#include "cli/container_flags.h"
 #include "cli/host.h"
-#include "cli/machine_options.h"
 #include "cli/report.h"
-#include "cli/size.h"
 #include "cli/verbs.h"
 #include "runtime/container.h"
-#include "runtime/hypervisor.h"
 
 namespace husk::cli {
 namespace {
 
-constexpr uint64_t kLeastMemory = uint64_t{96} << 20;
-
 struct RunOptions {
   runtime::ContainerOptions container;
-  std::string memory = "512M";
-  std::string cpu_model{name(CpuModel::kHost)};
-  std::string cpu_mode;
+  ContainerFlags machine;
   std::string entrypoint;
   CLI::Option* entrypoint_given = nullptr;
   std::vector<std::string> words;  // the image and the command
@@ -34,11 +27,7 @@ struct RunOptions {
 // What the flags mean together, and what they leave to the environment.
 Result<void> resolve(RunOptions& options) {
   runtime::ContainerOptions& container = options.container;
-  container.memory_bytes = HUSK_TRY(parse_memory(options.memory, kLeastMemory));
-  if (container.vcpus < 1 || container.vcpus > 64)
-    return fail(ErrorKind::kInvalidArgument, "--cpus", "must be 1 to 64");
-  container.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
-  HUSK_TRY(apply_cpu_mode(options.cpu_mode));
+  HUSK_TRY(resolve(options.machine, container));
   if (options.entrypoint_given->count() != 0) container.entrypoint = options.entrypoint;
   container.image = options.words.front();
   container.command.assign(options.words.begin() + 1, options.words.end());
@@ -54,7 +43,7 @@ registry::Record record_of(const RunOptions& options) {
   record.image = container.image;
   record.command = container.command;
   record.backend = container.backend;
-  record.cpu_model = options.cpu_model;
+  record.cpu_model = options.machine.cpu_model;
   record.kernel = container.kernel;
   record.vsock = container.vsock;
   record.memory_mb = container.memory_bytes >> 20;
@@ -81,19 +70,13 @@ void add_run(CLI::App& app, Action& chosen) {
   auto options = std::make_shared<RunOptions>();
   auto* verb = app.add_subcommand("run", "Run a command of an image in a machine of its own");
   auto& container = options->container;
-  verb->add_option("--memory,-m", options->memory, "Memory, such as 512M")->capture_default_str();
-  verb->add_option("--cpus", container.vcpus, "Number of vCPUs")->capture_default_str();
-  add_cpu_flag(*verb, options->cpu_model);
-  add_cpu_mode_flag(*verb, options->cpu_mode);
+  add_container_flags(*verb, options->machine, container);
   add_command_flags(*verb, container, options->detach);
   options->entrypoint_given =
       verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");
-  verb->add_option("--kernel", container.kernel, "Guest kernel instead of the default one");
   verb->add_option("--vsock", container.vsock, "Socket that leads to the guest's vsock ports");
   verb->add_flag("--cold", container.cold, "Boot the kernel in place of restoring a booted one");
-  verb->add_option("--backend", container.backend, "What runs the machine")
-      ->check(CLI::IsMember(runtime::backend_names()));
-  add_kernel_irqchip(*verb, container.kernel_irqchip);
+  verb->add_flag("!--no-bake", container.baked, "Do not go on from what `husk bake` made");
   verb->add_option("--name", container.name, "Name of the machine");
   verb->add_flag("--rm", options->remove, "Remove the machine when it ends (always so without -d)");
   verb->callback([verb, options, &chosen] {

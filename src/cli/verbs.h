@@ -11,6 +11,7 @@ using Action = std::function<int()>;
 
 // `chosen` is set to the verb's action when it is the one on the command line.
 void add_run(CLI::App& app, Action& chosen);
+void add_bake(CLI::App& app, Action& chosen);
 void add_restore(CLI::App& app, Action& chosen);
 void add_fork(CLI::App& app, Action& chosen);
 void add_boot(CLI::App& app, Action& chosen);

@@ -12,14 +12,14 @@
 #include "agent/host/client.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/held_file.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/try.h"
-#include "oci/prepare.h"
 #include "runtime/capture.h"
 #include "runtime/container_command.h"
 #include "runtime/container_machine.h"
-#include "runtime/guest_kernel.h"
+#include "runtime/container_plan.h"
 #include "runtime/hypervisor.h"
 #include "runtime/machine_snapshot.h"
 #include "runtime/managed_machine.h"
@@ -30,7 +30,6 @@
 namespace husk::runtime {
 namespace {
 
-constexpr size_t kEntropyBytes = 64;
 constexpr const char* kGuestAddress = "127.0.0.1";  // its only network is its loopback
 
 class RunningContainer : public Container {
@@ -47,20 +46,14 @@ class RunningContainer : public Container {
   }
 
   Result<void> begin(const ContainerOptions& options) {
-    const auto reference = HUSK_TRY(oci::parse_reference(options.image));
-    oci::PrepareOptions preparation;
-    preparation.architecture = kImageArchitecture;
-    const oci::PreparedImage image = HUSK_TRY(oci::prepare(reference, preparation));
-    agent::RunRequest request = HUSK_TRY(request_for(options, image.config));
-    const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
-    HUSK_TRY(describe(options, image, kernel));
-    record_.stop_signal = image.config.stop_signal;
-    record_.backend = HUSK_TRY(resolve_backend(options.backend));
+    PlannedContainer planned = HUSK_TRY(plan_container(options));
+    agent::RunRequest request = HUSK_TRY(request_for(options, planned.image));
+    record_ = std::move(planned.record);
+    root_ = std::move(planned.root);
     request.hostname = record_.config.name;
-    const ContainerPlan plan{record_.backend, record_.config, kernel, options.kernel_irqchip,
-                             options.vsock};
-    HUSK_TRY(build(plan, {}));
-    const auto started = options.cold ? boot(plan, request) : go_on(plan, request);
+    HUSK_TRY(build(planned.plan, {}));
+    const auto started =
+        options.cold ? boot(planned.plan, request) : go_on(planned.plan, request, options.baked);
     report_state();
     return started;
   }
@@ -70,6 +63,7 @@ class RunningContainer : public Container {
     const auto chain = HUSK_TRY(options.from.open_chain());
     snapshot::Contents contents = chain.tip().contents();
     record_ = HUSK_TRY(get_record(contents, options.from.text()));
+    root_ = HUSK_TRY(base::hold_file(record_.config.root_disk->string(), "root image"));
     if (!options.backend.empty()) record_.backend = HUSK_TRY(resolve_backend(options.backend));
     record_.config.name = options.name;
     HUSK_TRY(record_.config.validate());
@@ -175,13 +169,18 @@ class RunningContainer : public Container {
     return contents;
   }
 
-  // From the base snapshot, where there can be one.
-  Result<void> go_on(const ContainerPlan& plan, agent::RunRequest request) {
-    auto warm = warm_start(plan);
+  // From what was baked, else from the base snapshot, where there can be one.
+  Result<void> go_on(const ContainerPlan& plan, agent::RunRequest request, bool baked) {
+    std::optional<WarmStart> warm = baked ? baked_start(plan) : std::nullopt;
     if (!warm) {
-      base::log(base::LogLevel::kWarn, "{}; the machine boots instead", warm.error().message());
-      return boot(plan, request);
+      auto base = warm_start(plan);
+      if (!base) {
+        base::log(base::LogLevel::kWarn, "{}; the machine boots instead", base.error().message());
+        return boot(plan, request);
+      }
+      warm = std::move(*base);
     }
+    warm_ = std::move(warm->held);
     request.realtime_ns = base::realtime_ns();
     request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
     client_->run(request);
@@ -224,26 +223,8 @@ class RunningContainer : public Container {
   // off is of no interest to anybody.
   void finished() { machine_->end().reach(EndReason::kStopped, 0); }
 
-  // The operator's view of the machine; building goes by it.
-  Result<void> describe(const ContainerOptions& options, const oci::PreparedImage& image,
-                        const GuestKernel& kernel) {
-    record_.config.name = options.name.empty() ? fmt::format("husk-{}", ::getpid()) : options.name;
-    record_.config.namespace_name = "default";
-    record_.config.kernel = kernel.path;
-    record_.config.root_disk = image.root_path;
-    record_.config.cpus = options.vcpus;
-    record_.config.cpu_model = options.cpu_model;
-    record_.config.vsock = !options.vsock.empty();
-    record_.config.memory_mb = options.memory_bytes >> 20;
-    record_.config.cmdline = container_command_line();
-    record_.image = image.digest;
-    record_.kernel_irqchip = options.kernel_irqchip;
-    record_.terminal = options.terminal;
-    record_.input = options.input;
-    return record_.config.validate();
-  }
-
   ContainerOutput output_;
+  base::Fd root_, warm_;  // hold the files that the machine goes by
   ContainerRecord record_;
   std::mutex report_mutex_;
   std::optional<std::string> ready_ip_, failure_;

@@ -30,7 +30,8 @@ struct ContainerOptions {
   std::string kernel;                    // empty: the default one
   std::string backend = "auto";
   CpuModel cpu_model = CpuModel::kHost;
-  bool cold = false;            // boot, in place of going on from a base snapshot
+  bool cold = false;            // boot, in place of going on from a snapshot
+  bool baked = true;            // go on from what bake() kept of the image, if it did
   std::string vsock;            // where the guest's vsock ports are reached; empty: nowhere
   bool kernel_irqchip = false;  // see machine::VmConfig
   uint64_t memory_bytes = 0;    // whole MiB

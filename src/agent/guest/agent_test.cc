@@ -21,15 +21,16 @@ using ::testing::StartsWith;
 
 constexpr int kPatienceMs = 20'000;
 
-std::string no_root(const RunRequest&) { return {}; }
+std::string no_root() { return {}; }
+void no_name(const std::string&) {}
 // Makes a file by the name that the guest is to have.
 void leave_a_mark(const Moment& present) { ::close(::creat(present.hostname.c_str(), 0600)); }
-std::string bad_root(const RunRequest&) { return "no disk is the root"; }
+std::string bad_root() { return "no disk is the root"; }
 
 // The guest's process, which listens at a nameless Unix socket.
 class Guest {
  public:
-  explicit Guest(Agent::EnterRoot enter_root = no_root) {
+  explicit Guest(std::string (*enter_root)() = no_root) {
     Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     address_.sun_family = AF_UNIX;
     size_ = sizeof(address_.sun_family);  // the kernel finds an abstract name
@@ -39,7 +40,7 @@ class Guest {
     if (::getsockname(listener.get(), address(), &size_) != 0) ::abort();
     pid_ = ::fork();
     if (pid_ != 0) return;
-    Agent(std::move(listener), enter_root, leave_a_mark).run();
+    Agent(std::move(listener), {enter_root, leave_a_mark, no_name}).run();
     ::_exit(0);
   }
   ~Guest() {
