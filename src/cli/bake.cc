@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <memory>
+
 #include "base/try.h"
 #include "cli/attend.h"
 #include "cli/container_flags.h"
@@ -14,14 +16,14 @@ namespace husk::cli {
 namespace {
 
 struct BakeFlags {
-  ContainerFlags machine;
+  MachineFlags machine;
   runtime::BakeOptions options;
   std::string warm_up;
 };
 
 Result<void> bake(BakeFlags& flags) {
   runtime::BakeOptions& options = flags.options;
-  HUSK_TRY(resolve(flags.machine, options.container));
+  HUSK_TRY(apply(flags.machine, options.container));
   if (!flags.warm_up.empty()) options.warm_up = {"/bin/sh", "-c", flags.warm_up};
   Progress progress("baking " + options.container.image);
   const auto to = [&progress](int fd) {
@@ -35,19 +37,16 @@ Result<void> bake(BakeFlags& flags) {
 
 }  // namespace
 
-void add_bake(CLI::App& app, Action& chosen) {
+void add_bake(Verb& husk) {
   auto flags = std::make_shared<BakeFlags>();
-  auto* verb = app.add_subcommand("bake", "Ready an image's machine, for its runs to go on from");
-  verb->add_option("IMAGE", flags->options.container.image, "As run has it")->required();
-  verb->add_option("--warmup", flags->warm_up, "Shell command that the image runs first");
-  verb->add_option("--name", flags->options.name, "What `husk cache ls` calls it");
-  add_container_flags(*verb, flags->machine, flags->options.container);
-  verb->callback([flags, &chosen] {
-    chosen = [flags] {
-      const auto baked = bake(*flags);
-      return baked ? 0 : report(baked.error());
-    };
-  });
+  auto& container = flags->options.container;
+  Verb verb = husk.verb("bake", "Ready an image's machine, for its runs to go on from");
+  add_machine_flags(verb, flags->machine);
+  verb.required("IMAGE", container.image, "As run has it")
+      .option("--warmup", flags->warm_up, "Shell command that the image runs first")
+      .option("--kernel", container.kernel, "Guest kernel instead of the default one")
+      .option("--name", flags->options.name, "What `husk cache ls` calls it")
+      .run([flags] { return finish(bake(*flags)); });
 }
 
 }  // namespace husk::cli

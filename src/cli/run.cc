@@ -8,6 +8,7 @@
 #include "cli/command_options.h"
 #include "cli/container_flags.h"
 #include "cli/host.h"
+#include "cli/machine_flags.h"
 #include "cli/report.h"
 #include "cli/verbs.h"
 #include "runtime/container.h"
@@ -17,18 +18,16 @@ namespace {
 
 struct RunOptions {
   runtime::ContainerOptions container;
-  ContainerFlags machine;
-  std::string entrypoint;
-  CLI::Option* entrypoint_given = nullptr;
+  MachineFlags machine;
   std::vector<std::string> words;  // the image and the command
-  bool detach = false, remove = false;
+  bool detach = false, remove = false, no_bake = false;
 };
 
 // What the flags mean together, and what they leave to the environment.
 Result<void> resolve(RunOptions& options) {
   runtime::ContainerOptions& container = options.container;
-  HUSK_TRY(resolve(options.machine, container));
-  if (options.entrypoint_given->count() != 0) container.entrypoint = options.entrypoint;
+  HUSK_TRY(apply(options.machine, container));
+  container.baked = !options.no_bake;
   container.image = options.words.front();
   container.command.assign(options.words.begin() + 1, options.words.end());
   if (!container.vsock.empty()) container.vsock = std::filesystem::absolute(container.vsock);
@@ -66,27 +65,25 @@ int run(RunOptions& options) {
 
 }  // namespace
 
-void add_run(CLI::App& app, Action& chosen) {
+void add_run(Verb& husk) {
   auto options = std::make_shared<RunOptions>();
-  auto* verb = app.add_subcommand("run", "Run a command of an image in a machine of its own");
+  Verb verb = husk.verb("run", "Run a command of an image in a machine of its own");
   auto& container = options->container;
-  add_container_flags(*verb, options->machine, container);
-  add_command_flags(*verb, container, options->detach);
-  options->entrypoint_given =
-      verb->add_option("--entrypoint", options->entrypoint, "Replace the image's entry point");
-  verb->add_option("--vsock", container.vsock, "Socket that leads to the guest's vsock ports");
-  verb->add_flag("--cold", container.cold, "Boot the kernel in place of restoring a booted one");
-  verb->add_flag("!--no-bake", container.baked, "Do not go on from what `husk bake` made");
-  verb->add_option("--name", container.name, "Name of the machine");
-  verb->add_flag("--rm", options->remove, "Remove the machine when it ends (always so without -d)");
-  verb->callback([verb, options, &chosen] {
-    options->words = words_of(*verb);
-    chosen = [options] {
-      if (options->words.empty()) return report("run: no image given");
-      if (options->words.front().starts_with("-"))
-        return report("run: unknown flag " + options->words.front());
-      return run(*options);
-    };
+  add_machine_flags(verb, options->machine);
+  add_command_flags(verb, container, options->detach);
+  verb.option("--entrypoint", container.entrypoint, "Replace the image's entry point")
+      .option("--kernel", container.kernel, "Guest kernel instead of the default one")
+      .option("--vsock", container.vsock, "Socket that leads to the guest's vsock ports")
+      .flag("--cold", container.cold, "Boot the kernel in place of restoring a booted one")
+      .flag("--no-bake", options->no_bake, "Do not go on from what `husk bake` made")
+      .option("--name", container.name, "Name of the machine")
+      .flag("--rm", options->remove, "Remove the machine when it ends (always so without -d)")
+      .words(options->words);
+  verb.run([options] {
+    if (options->words.empty()) return report("run: no image given");
+    if (options->words.front().starts_with("-"))
+      return report("run: unknown flag " + options->words.front());
+    return run(*options);
   });
 }
 
