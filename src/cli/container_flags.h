@@ -1,5 +1,5 @@
-// What the machine flags mean for a container: of `run`, and of `bake`, from whose machine a run goes
-// on only where they are the same.
+// What the machine flags mean for a container: of `run`, and of `bake`, from whose machine a run
+// goes on only where they are the same.
 #pragma once
 
 #include "husk/error.h"

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
     add_boot(husk);
     add_machines(husk);
     add_snapshot(husk);
+    add_cache(husk);
     add_doctor(husk);
   });
 }

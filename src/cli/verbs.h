@@ -12,6 +12,7 @@ void add_fork(Verb& husk);
 void add_boot(Verb& husk);
 void add_machines(Verb& husk);  // ps, logs, stop, ...
 void add_snapshot(Verb& husk);
+void add_cache(Verb& husk);
 void add_doctor(Verb& husk);
 
 }  // namespace husk::cli

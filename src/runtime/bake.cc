@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/try.h"
+#include "cache/prune.h"
 #include "runtime/agent_wait.h"
 #include "runtime/container_command.h"
 #include "runtime/container_plan.h"
@@ -81,7 +82,10 @@ Result<void> bake(const BakeOptions& options, CommandOutput output) {
   HUSK_TRY(warm_up(options, request, made.machine(), std::move(output)));
   const auto baked = HUSK_TRY(FrozenMachines::open(FrozenKind::kBaked));
   const std::string& label = options.name.empty() ? options.container.image : options.name;
-  return baked.keep(HUSK_TRY(baked.name_for(planned.plan)), made, planned.plan, label);
+  const std::string name = HUSK_TRY(baked.name_for(planned.plan));
+  HUSK_TRY(baked.keep(name, made, planned.plan, label));
+  cache::keep_within_limit();
+  return {};
 }
 
 }  // namespace husk::runtime

@@ -45,17 +45,28 @@ class RunningContainer : public Container {
     if (machine_ != nullptr) machine_->halt();
   }
 
-  Result<void> begin(const ContainerOptions& options) {
+  // With its command, or to wait for one.
+  Result<void> begin(const ContainerOptions& options, bool with_command) {
     PlannedContainer planned = HUSK_TRY(plan_container(options));
-    agent::RunRequest request = HUSK_TRY(request_for(options, planned.image));
     record_ = std::move(planned.record);
+    image_ = std::move(planned.image);
     root_ = std::move(planned.root);
-    request.hostname = record_.config.name;
+    if (with_command) request_ = HUSK_TRY(make_request(options));
+    has_command_ = with_command;
     HUSK_TRY(build(planned.plan, {}));
-    const auto started =
-        options.cold ? boot(planned.plan, request) : go_on(planned.plan, request, options.baked);
+    const auto started = options.cold ? boot(planned.plan) : go_on(planned.plan, options.baked);
     report_state();
     return started;
+  }
+
+  Result<void> run(const ContainerOptions& command) override {
+    if (has_command_)
+      return fail(ErrorKind::kState, record_.config.name, "it was given its command already");
+    agent::RunRequest request = HUSK_TRY(make_request(command));
+    has_command_ = true;
+    request.realtime_ns = base::realtime_ns();
+    client_->run(request);
+    return {};
   }
 
   // The guest is told the present as soon as it can be: over the first connection.
@@ -99,6 +110,11 @@ class RunningContainer : public Container {
     client_->send_window_size(rows, columns);
   }
   const ContainerRecord& record() const override { return record_; }
+  std::vector<std::string> files() const override {
+    std::vector<std::string> files{record_.config.root_disk->string()};
+    if (!warm_path_.empty()) files.push_back(warm_path_);
+    return files;
+  }
 
   void send_signal(int number) override {
     if (client_->started()) return client_->send_signal(number);
@@ -134,9 +150,15 @@ class RunningContainer : public Container {
     return fail(ErrorKind::kBackend, "guest", "it ended without saying how the command did");
   }
 
-  Result<void> boot(const ContainerPlan& plan, const agent::RunRequest& request) {
-    client_->run(request);
+  Result<void> boot(const ContainerPlan& plan) {
     return boot_container_machine(plan, made_, serial_);
+  }
+
+  Result<agent::RunRequest> make_request(const ContainerOptions& command) {
+    agent::RunRequest request = HUSK_TRY(request_for(command, image_));
+    request.hostname = command.name.empty() ? record_.config.name : command.name;
+    request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
+    return request;
   }
 
   Result<void> build(const ContainerPlan& plan, agent::Position position) {
@@ -154,9 +176,15 @@ class RunningContainer : public Container {
   // On the client's thread.
   Result<base::Fd> connect(const base::Fd& giving_up) {
     auto connection = machine_->connect_vsock(agent::kPort, {.giving_up = giving_up.get()});
-    if (!connection || !present_) return connection;
-    present_->realtime_ns = base::realtime_ns();
-    client_->tell(*std::exchange(present_, std::nullopt));
+    if (!connection) return connection;
+    if (present_) {
+      present_->realtime_ns = base::realtime_ns();
+      client_->tell(*std::exchange(present_, std::nullopt));
+    }
+    if (request_) {
+      request_->realtime_ns = base::realtime_ns();
+      client_->run(*std::exchange(request_, std::nullopt));
+    }
     return connection;
   }
 
@@ -170,20 +198,18 @@ class RunningContainer : public Container {
   }
 
   // From what was baked, else from the base snapshot, where there can be one.
-  Result<void> go_on(const ContainerPlan& plan, agent::RunRequest request, bool baked) {
+  Result<void> go_on(const ContainerPlan& plan, bool baked) {
     std::optional<WarmStart> warm = baked ? baked_start(plan) : std::nullopt;
     if (!warm) {
       auto base = warm_start(plan);
       if (!base) {
         base::log(base::LogLevel::kWarn, "{}; the machine boots instead", base.error().message());
-        return boot(plan, request);
+        return boot(plan);
       }
       warm = std::move(*base);
     }
     warm_ = std::move(warm->held);
-    request.realtime_ns = base::realtime_ns();
-    request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
-    client_->run(request);
+    warm_path_ = std::move(warm->path);
     HUSK_TRY(machine_->start_from(warm->state, std::move(warm->memory)));
     report_state();
     ready(kGuestAddress);  // as the agent had said before the snapshot
@@ -224,7 +250,8 @@ class RunningContainer : public Container {
   void finished() { machine_->end().reach(EndReason::kStopped, 0); }
 
   ContainerOutput output_;
-  base::Fd root_, warm_;  // hold the files that the machine goes by
+  base::Fd root_, warm_;  // hold the files of the cache that the machine goes by
+  std::string warm_path_;
   ContainerRecord record_;
   std::mutex report_mutex_;
   std::optional<std::string> ready_ip_, failure_;
@@ -233,8 +260,11 @@ class RunningContainer : public Container {
   ContainerMachine made_;
   ManagedMachine* machine_ = nullptr;
   std::unique_ptr<Capturer> capturer_;
-  // Of a machine that was restored: what its guest is told with the first connection.
+  // What the guest is told with the first connection: of a machine that was restored, of a new one.
   std::optional<agent::Moment> present_;
+  std::optional<agent::RunRequest> request_;
+  image::ImageConfig image_;
+  bool has_command_ = true;
   std::unique_ptr<agent::Client> client_;  // goes before the machine, which its thread looks at
 };
 
@@ -243,7 +273,14 @@ class RunningContainer : public Container {
 Result<std::unique_ptr<Container>> Container::start(const ContainerOptions& options,
                                                     ContainerOutput output) {
   auto container = std::make_unique<RunningContainer>(std::move(output));
-  HUSK_TRY(container->begin(options));
+  HUSK_TRY(container->begin(options, true));
+  return container;
+}
+
+Result<std::unique_ptr<Container>> Container::ready(const ContainerOptions& options,
+                                                    ContainerOutput output) {
+  auto container = std::make_unique<RunningContainer>(std::move(output));
+  HUSK_TRY(container->begin(options, false));
   return container;
 }
 

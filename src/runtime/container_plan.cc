@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/try.h"
+#include "cache/prune.h"
 #include "guest.h"
 #include "oci/prepare.h"
 #include "runtime/hypervisor.h"
@@ -37,10 +38,12 @@ Result<ContainerRecord> describe(const ContainerOptions& options, const oci::Pre
 }  // namespace
 
 Result<PlannedContainer> plan_container(const ContainerOptions& options) {
+  (void)HUSK_TRY(cache::limit());  // told of before all the work
   const auto reference = HUSK_TRY(oci::parse_reference(options.image));
   oci::PrepareOptions preparation;
   preparation.architecture = kImageArchitecture;
   oci::PreparedImage image = HUSK_TRY(oci::prepare(reference, preparation));
+  if (!image.from_cache) cache::keep_within_limit();
   const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
   ContainerRecord record = HUSK_TRY(describe(options, image, kernel));
   ContainerPlan plan{record.backend, record.config, kernel, options.kernel_irqchip, options.vsock};

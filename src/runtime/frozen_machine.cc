@@ -65,6 +65,7 @@ Result<WarmStart> FrozenMachines::find(const std::string& name) const {
   const snapshot::Chain chain = HUSK_TRY(store_.open_chain(name));
   warm.state = HUSK_TRY(from_contents(chain.tip().contents()));
   warm.memory = HUSK_TRY(snapshot::restore_memory(chain));
+  warm.path = path;
   base::mark_used(path);
   return warm;
 }

@@ -20,6 +20,7 @@ namespace husk::runtime {
 struct WarmStart {
   MachineState state;
   std::unique_ptr<memory::GuestMemory> memory;
+  std::string path;
   base::Fd held;  // its file, which is not removed meanwhile
 };
 

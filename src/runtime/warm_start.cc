@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "cache/prune.h"
 #include "runtime/agent_wait.h"
 
 namespace husk::runtime {
@@ -52,6 +53,7 @@ Result<WarmStart> warm_start(const ContainerPlan& plan) {
   for (int attempt = 0; !warm && attempt < kAttempts; ++attempt) {
     HUSK_TRY(make(base, bases, name));
     warm = bases.find(name);
+    if (warm) cache::keep_within_limit();
   }
   return warm;
 }

@@ -17,13 +17,27 @@ PATIENCE = 120
 UNIQUE = "cat /proc/sys/kernel/random/uuid; hostname; head -c 16 /dev/urandom | od -An -tx1; cat /etc/hostname"
 
 
+def environment(folder):
+    return {"PATH": os.environ["PATH"], "HUSK_GUEST_DIR": GUEST, "HUSK_CACHE": folder + "/cache",
+            "HUSK_STATE": folder + "/state", "HUSK_SNAPSHOTS": folder + "/snapshots"}
+
+
 class Bake(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """A cache with both images and a base, which every test has a copy of, by links: what is in it is never written to."""
+        scratch = tempfile.TemporaryDirectory(prefix="husk-bake-test-")
+        cls.addClassCleanup(scratch.cleanup)
+        cls.template = scratch.name
+        for image in (BUSYBOX, DEBIAN):
+            subprocess.run([HUSK, "run", image, "true"], env=environment(cls.template), timeout=PATIENCE, check=True)
+
     def setUp(self):
         scratch = tempfile.TemporaryDirectory(prefix="husk-bake-test-")
         self.addCleanup(scratch.cleanup)
-        self.cache = os.path.join(scratch.name, "cache")
-        self.environment = {"PATH": os.environ["PATH"], "HUSK_GUEST_DIR": GUEST, "HUSK_CACHE": self.cache,
-                            "HUSK_STATE": scratch.name + "/state", "HUSK_SNAPSHOTS": scratch.name + "/snapshots"}
+        subprocess.run(["cp", "-al", self.template + "/cache", scratch.name], check=True)
+        self.environment = environment(scratch.name)
+        self.cache = self.environment["HUSK_CACHE"]
 
     def husk(self, *words, code=0):
         result = subprocess.run([HUSK, *words], stdin=subprocess.DEVNULL, env=self.environment, timeout=PATIENCE,

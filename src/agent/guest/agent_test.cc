@@ -248,6 +248,55 @@ TEST(Agent, ADeadlySignalIsTheCode) {
   EXPECT_EQ(call.end(), "143 ");
 }
 
+// The second time that it is entered something is wrong.
+std::string once() {
+  static int times = 0;
+  return ++times == 1 ? "" : "entered again";
+}
+
+TEST(Agent, AWarmUpReadiesTheGuestForTheMainCommand) {
+  Guest guest(once);
+  {
+    Call warm_up(guest, SessionKind::kWarmUp);
+    warm_up.run({"sh", "-c", "echo warm"});
+    EXPECT_EQ(warm_up.end(), "0 ");
+    EXPECT_EQ(warm_up.out, "warm\n");
+    EXPECT_FALSE(warm_up.next()) << "the agent hangs up once its end is known";
+  }
+  EXPECT_FALSE(guest.has_ended());
+  Call main(guest);
+  main.run({"sh", "-c", "echo main; exit 3"});
+  EXPECT_EQ(main.end(), "3 ");
+  EXPECT_EQ(main.out, "main\n");
+  EXPECT_TRUE(guest.process_ends());
+}
+
+TEST(Agent, AWarmUpWithoutACommandIsOneToo) {
+  Guest guest(once);
+  Call warm_up(guest, SessionKind::kWarmUp);
+  warm_up.run({});
+  EXPECT_EQ(warm_up.end(), "0 ");
+  Call main(guest);
+  main.run({"true"});
+  EXPECT_EQ(main.end(), "0 ");
+}
+
+TEST(Agent, AWarmUpIsAlone) {
+  Guest guest;
+  Call warm_up(guest, SessionKind::kWarmUp);
+  warm_up.run({"sleep", "1000"});
+  ASSERT_TRUE(warm_up.until(Type::kStarted));
+  Call second(guest, SessionKind::kWarmUp);
+  EXPECT_EQ(second.refusal(), "the container is in use already");
+  Call exec(guest, SessionKind::kExec);
+  EXPECT_EQ(exec.refusal(), "no command runs in the container yet");
+  Call main(guest);
+  main.run({"sleep", "1000"});
+  ASSERT_TRUE(main.until(Type::kStarted));
+  Call late(guest, SessionKind::kWarmUp);
+  EXPECT_EQ(late.refusal(), "the container is in use already");
+}
+
 TEST(Agent, TheMainSessionAloneTellsOfThePresent) {
   Guest guest;
   char directory[] = "/tmp/husk-agent-test-XXXXXX";
