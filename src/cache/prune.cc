@@ -1,6 +1,10 @@
 #include "cache/prune.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include "base/directories.h"
@@ -30,6 +34,16 @@ bool may_go(const Entry& entry, const PruneOptions& options) {
          entry.used_ns < options.used_before_ns;
 }
 
+// Who makes a base holds the directory until the base itself is held. Invalid where there is none.
+Result<base::Fd> wait_for_makers(const std::string& directory) {
+  base::Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return fd;
+  while (::flock(fd.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return fail_errno(directory, "cannot lock");
+  }
+  return fd;
+}
+
 Result<Pruned> prune_to_limit() {
   const uint64_t most = HUSK_TRY(limit());
   const Place place = HUSK_TRY(default_place());
@@ -39,6 +53,7 @@ Result<Pruned> prune_to_limit() {
 }  // namespace
 
 Result<Pruned> prune(const Place& place, const PruneOptions& options) {
+  const base::Fd alone = HUSK_TRY(wait_for_makers(place.cache + "/base"));
   for (const char* directory : {"/images", "/base", "/baked"})
     base::sweep_temp_files(place.cache + directory);
   std::vector<Entry> entries = HUSK_TRY(list(place));

@@ -10,6 +10,7 @@
 
 #include "base/directories.h"
 #include "base/held_file.h"
+#include "base/temp_file.h"
 #include "base/try.h"
 #include "oci/cache.h"
 #include "runtime/machine_snapshot.h"
@@ -58,6 +59,10 @@ Result<std::string> FrozenMachines::name_for(const ContainerPlan& plan) const {
   return snapshot::to_hex(HUSK_TRY(snapshot::sha256(std::as_bytes(std::span(text)))));
 }
 
+Result<base::Fd> FrozenMachines::hold_all() const {
+  return base::hold_file(store_.directory(), "directory");
+}
+
 Result<WarmStart> FrozenMachines::find(const std::string& name) const {
   const std::string path = HUSK_TRY(store_.path_of(name));
   WarmStart warm;
@@ -80,7 +85,7 @@ Result<void> FrozenMachines::keep(const std::string& name, const ContainerMachin
   if (!label.empty()) contents.origin.identity["name"] = label;
   if (plan.config.root_disk)
     contents.origin.identity["root"] = plan.config.root_disk->filename().string();
-  (void)HUSK_TRY(store_.prune());
+  base::sweep_temp_files(store_.directory());
   const bool replace = kind_ == FrozenKind::kBaked;
   const auto written =
       store_.write_full(name, contents, machine.machine().guest_memory(), {.replace = replace});

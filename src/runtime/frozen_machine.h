@@ -32,6 +32,8 @@ class FrozenMachines {
 
   // What such a machine is kept as: the digest of everything that it depends on.
   [[nodiscard]] Result<std::string> name_for(const ContainerPlan& plan) const;
+  // Nothing is pruned as long as it is there: from making one to holding it.
+  [[nodiscard]] Result<base::Fd> hold_all() const;
   // kNotFound where there is none; another error: there is one that cannot be used.
   [[nodiscard]] Result<WarmStart> find(const std::string& name) const;
   // Pauses the machine and keeps it; it is of no further use. A baked one replaces another of its

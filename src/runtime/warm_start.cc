@@ -9,20 +9,20 @@
 namespace husk::runtime {
 namespace {
 
-constexpr int kAttempts = 3;  // somebody may empty the cache between making one and taking it
-
-// Boots a machine with no disk until its agent listens, and keeps it.
-Result<void> make(const ContainerPlan& plan, const FrozenMachines& bases, const std::string& name) {
+// Boots a machine with no disk until its agent listens, keeps it, and goes on from what was kept.
+Result<WarmStart> make(const ContainerPlan& plan, const FrozenMachines& bases,
+                       const std::string& name) {
   const uint64_t start = base::monotonic_ns();
   AgentWait agent;
   const ContainerMachine made = HUSK_TRY(build_container_machine(plan, agent.serial()));
   HUSK_TRY(boot_container_machine(plan, made, agent.serial()));
   HUSK_TRY(agent.wait());
   bases.trim(kMostBases - 1);
+  const base::Fd held = HUSK_TRY(bases.hold_all());
   HUSK_TRY(bases.keep(name, made, plan, {}));
   base::log(base::LogLevel::kDebug, "made base snapshot {} in {} ms", name,
             (base::monotonic_ns() - start) / 1'000'000);
-  return {};
+  return bases.find(name);
 }
 
 // One that cannot be used goes.
@@ -50,11 +50,9 @@ Result<WarmStart> warm_start(const ContainerPlan& plan) {
   const auto bases = HUSK_TRY(FrozenMachines::open(FrozenKind::kBase));
   const std::string name = HUSK_TRY(bases.name_for(base));
   auto warm = find(bases, name, "it is made anew");
-  for (int attempt = 0; !warm && attempt < kAttempts; ++attempt) {
-    HUSK_TRY(make(base, bases, name));
-    warm = bases.find(name);
-    if (warm) cache::keep_within_limit();
-  }
+  if (warm) return warm;
+  warm = make(base, bases, name);
+  if (warm) cache::keep_within_limit();
   return warm;
 }
 

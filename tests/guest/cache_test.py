@@ -125,7 +125,7 @@ class Cache(unittest.TestCase):
         self.assertEqual(self.husk("run", *other, BUSYBOX, "echo", "fine", HUSK_CACHE_LIMIT=limit), "fine\n")
         self.assertEqual(self.kinds(), ["base", "image"])
         self.assertLess(sum(entry["disk_size"] for entry in self.listed()), int(limit))
-        self.assertEqual(self.listed()[0]["memory_size"], 112 << 20)
+        self.assertEqual([entry.get("memory_size") for entry in self.listed() if entry["kind"] == "base"], [112 << 20])
         # What is in use may be more than the limit.
         self.assertEqual(self.husk("run", *SMALL, BUSYBOX, "echo", "fine", HUSK_CACHE_LIMIT="1k"), "fine\n")
         error = self.husk("run", BUSYBOX, "true", code=125, HUSK_CACHE_LIMIT="much")
