@@ -2,6 +2,7 @@
 
 #include "backend/soft/interp/operands.h"
 #include "backend/soft/jit/block_translator.h"
+#include "backend/soft/jit/dump.h"
 #include "backend/soft/jit/runtime.h"
 
 namespace husk::soft::jit {
@@ -29,6 +30,7 @@ class Jit final : public interp::Translator {
   [[nodiscard]] bool map() { return store_.map(); }
 
  private:
+  void dump(const Translation& made, std::span<const uint8_t> guest);
   void link(Cpu& cpu, Exit& exit, Translation& target);
   const uint8_t* guarded(const Cpu& cpu, Exit& exit, const uint8_t* code, bool same_page);
   static void link_again(Exit& exit, uint64_t key);
@@ -42,6 +44,7 @@ class Jit final : public interp::Translator {
   }
 
   CodeStore store_;
+  Dump dump_;
   Stubs stubs_;
   Exit* last_ = nullptr;  // that code was left through, to be linked if the next code is its
   uint64_t last_key_ = 0;
@@ -55,8 +58,17 @@ const void* Jit::translate(Cpu& cpu, const Block& block, uint64_t rip) {
     const CodeBytes bytes(cpu, block, rip);
     if (!bytes.valid()) return nullptr;
     found = BlockTranslator(store_, stubs_, block, rip, bytes.span()).run();
+    if (found != nullptr) dump(*found, bytes.span());
   }
   return found == nullptr ? nullptr : store_.arena().executable(found->entry_loading);
+}
+
+// Its code is the last that was written.
+void Jit::dump(const Translation& made, std::span<const uint8_t> guest) {
+  const Block& block = *made.block;
+  const uint32_t length = block.ops[block.op_count - 1].offset;
+  dump_.add(made.rip, store_.arena().executable(made.entry_loading), guest.first(length),
+            {made.entry_loading, store_.arena().next()});
 }
 
 void Jit::run(Cpu& cpu, const void* code) {
