@@ -2,6 +2,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "base/try.h"
 #include "cli/cpu_flag.h"
 #include "cli/exit_codes.h"
@@ -33,6 +35,8 @@ struct BootOptions {
   std::string cpu_mode;
   bool debug_exit = false;
   bool test_device = false;
+  std::string gdb;
+  bool gdb_wait = false;
 };
 
 // A guest that panics restarts at once, which ends the run, unless the user wants it otherwise.
@@ -56,6 +60,9 @@ int exit_code(const runtime::MachineEnd& end, const ConsoleOutput& console) {
       if (end.reason() == runtime::EndReason::kReset) return 0;
       report("guest stopped by a triple fault");
       return kGuestPanic;
+    case runtime::EndReason::kStopped:
+      report("ended by a debugger");
+      return 128 + SIGKILL;
     default:
       return report("the backend gave up on the guest (see --debug)");
   }
@@ -93,6 +100,8 @@ Result<int> boot(const BootOptions& options) {
   extras.serial_output = &console;
   extras.debug_exit = options.debug_exit;
   extras.test_device = options.test_device;
+  extras.debugger = options.gdb;
+  extras.wait_for_debugger = options.gdb_wait;
   HUSK_TRY(machine.set_extras(std::move(extras)));
   for (const std::string& disk : options.disks) HUSK_TRY(vm->add_virtio_device(parse_disk(disk)));
   HUSK_TRY(vm->add_virtio_device(VirtioDeviceConfig::entropy()));
@@ -103,6 +112,8 @@ Result<int> boot(const BootOptions& options) {
   }
 
   HUSK_TRY(vm->start());
+  if (!options.gdb.empty())
+    fmt::print(stderr, "husk: target remote {}\n", machine.debugger_address());
   const RawTerminal terminal;
   {
     const InputPump input(
@@ -138,6 +149,9 @@ void add_boot(CLI::App& app, Action& chosen) {
   add_kernel_irqchip(*verb, options->kernel_irqchip);
   verb->add_flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4");
   verb->add_flag("--test-device", options->test_device, "QEMU's pc-testdev ports");
+  verb->add_option("--gdb", options->gdb, "Where GDB may connect: PORT of 127.0.0.1, or unix:PATH");
+  verb->add_flag("--gdb-wait", options->gdb_wait, "Wait for it before the first instruction")
+      ->needs("--gdb");
   verb->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,14 @@ struct ExecRequest {
   bool detach = false;
 };
 int exec(ExecRequest& request);
+
+struct DebugRequest {
+  std::string name;
+  std::optional<uint16_t> port;  // of 127.0.0.1; nothing: a socket in the machine's folder
+  std::string batch;             // a file of GDB's commands; empty: the user types them
+  std::string symbols;           // the program that GDB is to know; empty: none
+};
+int debug(const DebugRequest& request);
 
 int inspect(const Names& names);
 int wait(const Names& names);

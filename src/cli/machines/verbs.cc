@@ -63,6 +63,16 @@ void add_exec(CLI::App& app, Action& chosen) {
   });
 }
 
+void add_debug(CLI::App& app, Action& chosen) {
+  auto request = std::make_shared<machines::DebugRequest>();
+  auto* verb = app.add_subcommand("debug", "Look at a machine's kernel with GDB")->group(kGroup);
+  verb->add_option("NAME", request->name, "Name, id, or its beginning")->required();
+  verb->add_option("--port", request->port, "A port of 127.0.0.1, not a socket of the machine's");
+  verb->add_option("--batch", request->batch, "Run GDB with the commands of this file");
+  verb->add_option("--symbols", request->symbols, "The guest's vmlinux, for GDB");
+  verb->callback([&chosen, request] { chosen = [request] { return machines::debug(*request); }; });
+}
+
 void add_stop(CLI::App& app, Action& chosen) {
   auto seconds = std::make_shared<uint64_t>(10);
   add_for_names(app, chosen, "stop", "End machines by their image's signal, or after a time",
@@ -92,6 +102,7 @@ void add_machines(CLI::App& app, Action& chosen) {
   add_ps(app, chosen);
   add_logs(app, chosen);
   add_exec(app, chosen);
+  add_debug(app, chosen);
   add_for_names(app, chosen, "inspect", "Describe machines as JSON", machines::inspect);
   add_for_names(app, chosen, "wait", "Wait for machines to end, and print their exit codes",
                 machines::wait);

@@ -1,0 +1,51 @@
+// husk debug: a debugger for a machine that runs.
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "base/try.h"
+#include "cli/machines/each.h"
+#include "cli/report.h"
+
+namespace husk::cli::machines {
+namespace {
+
+// Where its process lets debuggers connect, as GDB calls the place.
+Result<std::string> open_debugger(const DebugRequest& request) {
+  const auto registry = HUSK_TRY(registry::Registry::open_default());
+  const auto machine = HUSK_TRY(registry.find(request.name));
+  HUSK_TRY(check_running(machine.record));
+  const std::string where = request.port ? std::to_string(*request.port)
+                                         : "unix:" + machine.folder.at(registry::kDebuggerSocket);
+  const api::Json answer = HUSK_TRY(ask(machine, {{"verb", "debug"}, {"where", where}}));
+  return api::string_member(answer, "address", "answer");
+}
+
+// Returns only if there is no GDB.
+void become_gdb(const DebugRequest& request, const std::string& connect) {
+  std::vector<const char*> words{"gdb", "-q"};
+  if (!request.symbols.empty()) words.push_back(request.symbols.c_str());
+  words.insert(words.end(), {"-ex", connect.c_str()});
+  if (!request.batch.empty()) words.insert(words.end(), {"-batch", "-x", request.batch.c_str()});
+  words.push_back(nullptr);
+  ::execvp(words.front(), const_cast<char* const*>(words.data()));
+}
+
+}  // namespace
+
+int debug(const DebugRequest& request) {
+  const auto address = open_debugger(request);
+  if (!address) {
+    report(address.error());
+    return kRefused;
+  }
+  const std::string connect = "target remote " + *address;
+  const bool at_terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+  if (!request.batch.empty() || at_terminal) become_gdb(request, connect);
+  if (!request.batch.empty()) return report("gdb: cannot be run; Debian's package is called gdb");
+  fmt::print("{}\n", connect);
+  return 0;
+}
+
+}  // namespace husk::cli::machines
