@@ -1,6 +1,6 @@
-// A hostile debugger: any bytes, cut anywhere, and a machine that stops, or ends, between them. What
-// it is answered and what points it sets have their bounds, and the machine goes on in the end.
-// Payloads that are framed come back as they were.
+// A hostile debugger: any bytes, cut anywhere, and a machine that stops, or ends, between them.
+// What it is answered and what points it sets have their bounds, and the machine goes on in the
+// end. Payloads that are framed come back as they were.
 #include <string>
 
 #include "gdb/packet.h"

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,9 +34,9 @@ int exec(ExecRequest& request);
 
 struct DebugRequest {
   std::string name;
-  std::optional<uint16_t> port;  // of 127.0.0.1; nothing: a socket in the machine's folder
-  std::string batch;             // a file of GDB's commands; empty: the user types them
-  std::string symbols;           // the program that GDB is to know; empty: none
+  std::string port;     // of 127.0.0.1; empty: a socket in the machine's folder
+  std::string batch;    // a file of GDB's commands; empty: the user types them
+  std::string symbols;  // the program that GDB is to know; empty: none
 };
 int debug(const DebugRequest& request);
 

@@ -16,8 +16,10 @@ Result<std::string> open_debugger(const DebugRequest& request) {
   const auto registry = HUSK_TRY(registry::Registry::open_default());
   const auto machine = HUSK_TRY(registry.find(request.name));
   HUSK_TRY(check_running(machine.record));
-  const std::string where = request.port ? std::to_string(*request.port)
-                                         : "unix:" + machine.folder.at(registry::kDebuggerSocket);
+  if (request.port.find_first_not_of("0123456789") != std::string::npos)
+    return fail(ErrorKind::kInvalidArgument, "--port", "must be 0 to 65535");
+  const std::string where =
+      request.port.empty() ? "unix:" + machine.folder.at(registry::kDebuggerSocket) : request.port;
   const api::Json answer = HUSK_TRY(ask(machine, {{"verb", "debug"}, {"where", where}}));
   return api::string_member(answer, "address", "answer");
 }

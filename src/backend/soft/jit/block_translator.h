@@ -123,6 +123,7 @@ class BlockTranslator {
   void guest_to(uint8_t into, uint8_t guest);
   void to_guest(uint8_t guest, uint8_t from);
   void exit_to(uint64_t target, uint64_t from, int cc);
+  void look_up_operand(Item& item, bool in_memory);
   void look_up(Item& item);  // the code for the RIP in RAX, to RCX; misses go to the interpreter
   void store_constant(const Mem& m, uint64_t value);
   void move_stack(int32_t bytes);

@@ -136,8 +136,9 @@ void BlockTranslator::ret(Item& item) {
   a_.rr(op(0xff, false), 4, rcx);
 }
 
-void BlockTranslator::jump_indirect(Item& item) {
-  if (item.form.family == Family::kJumpMemory) {
+// To RCX, from memory or a register.
+void BlockTranslator::look_up_operand(Item& item, bool in_memory) {
+  if (in_memory) {
     const Mem m = access(item, item.insn.mem, 0, 8, false);
     a_.load(rax, m);
   } else {
@@ -145,19 +146,16 @@ void BlockTranslator::jump_indirect(Item& item) {
     guest_to(rax, item.form.rm);
   }
   look_up(item);
+}
+
+void BlockTranslator::jump_indirect(Item& item) {
+  look_up_operand(item, item.form.family == Family::kJumpMemory);
   a_.rr(op(0xff, false), 4, rcx);
 }
 
 // The target is known to be good before the return address is written.
 void BlockTranslator::call_indirect(Item& item) {
-  if (item.form.family == Family::kCallMemory) {
-    const Mem m = access(item, item.insn.mem, 0, 8, false);
-    a_.load(rax, m);
-  } else {
-    before_clobber(item);
-    guest_to(rax, item.form.rm);
-  }
-  look_up(item);
+  look_up_operand(item, item.form.family == Family::kCallMemory);
   a_.store(hot(offsetof(HotState, spill) + 8), rcx);
   const Mem m = stack_access(item, -8, true);
   store_constant(m, next_rip(item));
