@@ -89,9 +89,14 @@ Result<Json> HostedMachine::unpause(runtime::Container& container) {
   return Json::object();
 }
 
+// At a port of that number, or at a socket in the folder: then no address is told, for ours is good
+// in this process alone.
 Result<Json> HostedMachine::debug(runtime::Container& container, const Json& request) {
-  const std::string where = HUSK_TRY(api::string_member(request, "where", "debug"));
-  return Json{{"address", HUSK_TRY(container.open_debugger(where))}};
+  const std::string port = HUSK_TRY(api::string_member(request, "port", "debug"));
+  const std::string socket = path_of(registry::kDebuggerSocket);
+  const std::string address =
+      HUSK_TRY(container.open_debugger(port.empty() ? "unix:" + socket : port));
+  return Json{{"address", address == socket ? "" : address}};
 }
 
 // As Docker: what is to end a machine wakes it.

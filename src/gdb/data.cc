@@ -8,6 +8,9 @@ namespace {
 
 constexpr size_t kMostBytes = kMostPayload / 2;  // of memory in one packet, in digits
 
+// GDB takes an answer to m for data, unless it has this form (EFAULT, in hexadecimal).
+constexpr std::string_view kNoMemory = "E0e";
+
 struct Range {
   uint64_t address = 0, length = 0;
 };
@@ -65,7 +68,7 @@ Session::Answer Session::read_memory(std::string_view args) {
   const auto range = range_of(args);
   if (!range || range->length > kMostBytes) return std::string(kMalformed);
   const auto bytes = breakpoints_.read(selected_, range->address, range->length);
-  return bytes ? to_hex(*bytes) : error_answer(bytes.error());
+  return bytes ? to_hex(*bytes) : std::string(kNoMemory);
 }
 
 // "ADDRESS,LENGTH:BYTES"

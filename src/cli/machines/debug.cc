@@ -18,10 +18,10 @@ Result<std::string> open_debugger(const DebugRequest& request) {
   HUSK_TRY(check_running(machine.record));
   if (request.port.find_first_not_of("0123456789") != std::string::npos)
     return fail(ErrorKind::kInvalidArgument, "--port", "must be 0 to 65535");
-  const std::string where =
-      request.port.empty() ? "unix:" + machine.folder.at(registry::kDebuggerSocket) : request.port;
-  const api::Json answer = HUSK_TRY(ask(machine, {{"verb", "debug"}, {"where", where}}));
-  return api::string_member(answer, "address", "answer");
+  const api::Json answer = HUSK_TRY(ask(machine, {{"verb", "debug"}, {"port", request.port}}));
+  const std::string address = HUSK_TRY(api::string_member(answer, "address", "answer"));
+  if (!address.empty()) return address;
+  return machine.folder.path() + "/" + registry::kDebuggerSocket;
 }
 
 // Returns only if there is no GDB.
