@@ -69,6 +69,8 @@ bench: build guest
 	tools/make_test_images.sh
 	python3 bench/bake.py build/release/husk .cache/guest oci:.cache/images/debian build/bench/bake.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
+	tools/make_bench_root.sh
+	python3 bench/programs.py --out build/bench/programs.json build/release/husk .cache/guest .cache/bench
 
 lint: setup
 	tools/lint.sh
