@@ -66,6 +66,8 @@ class Bake(unittest.TestCase):
         self.assertFalse(self.is_baked("--no-bake"))
         self.assertFalse(self.is_baked("--cold"))
         self.assertFalse(self.is_baked("--memory", "256M"))
+        self.assertEqual(self.husk("bake", BUSYBOX), "")  # without a warm-up
+        self.assertFalse(self.is_baked())
         self.assertFalse(self.is_baked(image=DEBIAN))
         self.assertEqual(len(self.baked()), 1)
 

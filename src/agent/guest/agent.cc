@@ -176,6 +176,7 @@ std::string Agent::prepare_root(const RunRequest& request) {
 }
 
 std::string Agent::prepare_main(RunRequest& request) {
+  if (request.argv.empty()) return "no command was given";
   std::string error = prepare_root(request);
   if (!error.empty()) return error;
   setup_.write_name(request.hostname);
@@ -184,6 +185,7 @@ std::string Agent::prepare_main(RunRequest& request) {
 }
 
 std::string Agent::prepare_exec(RunRequest& request) const {
+  if (request.argv.empty()) return "no command was given";
   if (main_->ended()) return "the container's command has ended";
   std::vector<std::string> environment = container_.environment;
   for (std::string& entry : request.environment) {
