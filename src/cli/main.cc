@@ -1,13 +1,23 @@
 // husk: parse the command line, hand over to a verb.
 #include <fmt/core.h>
+#include <malloc.h>
 
 #include "base/log.h"
 #include "cli/exit_codes.h"
 #include "cli/report.h"
 #include "cli/verbs.h"
 
+namespace {
+
+// mallopt(3). One heap for all threads, which allocate little: another one would be more memory
+// that a machine has for itself alone, and grows by a system call for each page.
+void use_one_heap() { ::mallopt(M_ARENA_MAX, 1); }
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace husk;  // NOLINT(google-build-using-namespace)
+  use_one_heap();
   CLI::App app("Runs OCI images and kernels as microVMs.", "husk");
   app.require_subcommand(1);
   app.set_version_flag("--version", "husk 0.1.0");
