@@ -42,4 +42,9 @@ std::vector<std::string> backend_names() {
   return names;
 }
 
+void learn_code(bool on) {
+  for (const Backend* backend : backends())
+    if (backend->learn_code != nullptr) backend->learn_code(on);
+}
+
 }  // namespace husk::runtime
