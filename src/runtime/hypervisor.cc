@@ -1,15 +1,23 @@
 #include "runtime/hypervisor.h"
 
 #include "base/try.h"
+#include "oci/cache.h"
 #include "runtime/backend.h"
+#include "runtime/probe_memory.h"
 
 namespace husk::runtime {
 namespace {
 
+Result<std::string> probe(const Backend& backend) {
+  if (backend.device.empty()) return backend.probe();
+  return probe_once(oci::default_cache_directory().value_or(""), std::string(backend.device),
+                    backend.probe);
+}
+
 Result<const Backend*> find_best() {
   std::string reasons;
   for (const Backend* backend : backends()) {
-    const auto usable = backend->probe();
+    const auto usable = probe(*backend);
     if (usable) return backend;
     reasons += (reasons.empty() ? "" : "; ") + usable.error().message();
   }

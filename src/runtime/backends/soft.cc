@@ -22,6 +22,6 @@ void learn_code(bool on) { soft::interp::KnownCode::of_process().learn(on); }
 }  // namespace
 
 extern const Backend soft_backend;
-const Backend soft_backend{"soft", probe, open, soft::SoftVm::can_show, learn_code};
+const Backend soft_backend{"soft", probe, open, "", soft::SoftVm::can_show, learn_code};
 
 }  // namespace husk::runtime
