@@ -94,16 +94,23 @@ struct HotState {
   // For frames of signals that come while translated code runs, and its calls. Never initialised.
   std::array<std::byte, size_t{64} << 10> room_below;
 
-  alignas(64) std::array<uint64_t, kSlots> regs{};
+  // What translated code uses most: within reach of short offsets, where signals leave 128 bytes
+  // alone.
+  static constexpr size_t kSpans = 12;
+  alignas(64) std::array<uint64_t, kSpans> span_hosts{};  // where checked memory is
+  uint64_t spill = 0;
+  uint64_t context = 0;  // of data accesses at the present privilege
   Status status = 0;
+  uint64_t return_address = 0;  // of translated code's calls
+
+  alignas(64) std::array<uint64_t, kSlots> regs{};
   uint64_t rflags_rest = 2;
-  uint64_t context = 0;   // of data accesses at the present privilege
   uint64_t code_key = 0;  // of jump entries and blocks that fit the present mode
   // The same for code on global pages, which address spaces share; code_key where there are none.
   uint64_t global_code_key = 0;
   const std::atomic<uint32_t>* attention_word = nullptr;
   uint64_t host_stack = 0;  // translated code's own, as the next three
-  std::array<uint64_t, 2> spill{};
+  uint64_t kept = 0;
   uint64_t sse_live = 0;  // the host's XMM registers are the guest's
   uint64_t x87_lent = 0;  // the host's x87 registers are, and may be used
   std::array<uint64_t, 8>

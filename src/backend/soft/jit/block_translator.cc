@@ -8,22 +8,6 @@ using decode::Insn;
 
 namespace {
 
-bool may_fault(const Form& form) {
-  switch (form.family) {
-    case Family::kPlain:
-    case Family::kShiftByCl:
-    case Family::kMultiply:
-      return form.memory || form.sse || form.x87;
-    case Family::kNothing:
-    case Family::kMoveImmediate:
-    case Family::kLea:
-    case Family::kConvert:
-      return false;
-    default:
-      return true;
-  }
-}
-
 // The last op of a site: its instruction is done.
 const Op* end_of_site(interp::Cpu&, const Op* op) { return op; }
 
@@ -32,11 +16,12 @@ const Op* end_of_site(interp::Cpu&, const Op* op) { return op; }
 interp::Handler end_handler() { return end_of_site; }
 
 BlockTranslator::BlockTranslator(CodeStore& store, const Stubs& stubs, const Block& block,
-                                 uint64_t rip, std::span<const uint8_t> bytes)
+                                 uint64_t rip, std::span<const uint8_t> bytes, bool careful)
     : store_(store),
       stubs_(stubs),
       block_(block),
       rip_(rip),
+      careful_(careful),
       bytes_(bytes),
       a_(store.arena().next() + 16) {}
 
@@ -59,11 +44,49 @@ bool BlockTranslator::collect() {
     if (!undefined) item.form = form_of(item.insn);
     const bool interpreted = item.form.family == Family::kInterpreted;
     item.flags = interpreted ? FlagUse{kAllFlags, 0, false} : flag_use(item.insn);
+    item.accesses = accesses_of(item.insn, item.form);
     offset = static_cast<uint16_t>(offset + item.insn.length);
     items_.push_back(item);
     if (item.form.last) break;
   }
   return true;
+}
+
+void BlockTranslator::find_spans() {
+  if (careful_) return;
+  SpanFinder finder;
+  for (Item& item : items_) item.places = finder.add(item.insn, item.form, next_rip(item));
+  spans_ = finder.spans();
+  uint8_t next = 0;
+  for (const Span& span : spans_)
+    slots_.push_back(span.uses > 1 && next < HotState::kSpans ? next++ : kNoSlot);
+}
+
+// An access that another one's check was good for does not.
+bool BlockTranslator::may_fault(const Item& item) const {
+  switch (item.form.family) {
+    case Family::kNothing:
+    case Family::kMoveImmediate:
+    case Family::kLea:
+    case Family::kConvert:
+      return false;
+    case Family::kPlain:
+    case Family::kShiftByCl:
+    case Family::kMultiply:
+    case Family::kCompareExchange:
+    case Family::kPush:
+    case Family::kPushImmediate:
+    case Family::kPushMemory:
+    case Family::kPop:
+    case Family::kLeave:
+      break;
+    default:
+      return true;
+  }
+  if (item.form.sse || item.form.x87) return true;
+  for (uint8_t i = 0; i < item.accesses.count; ++i)
+    if (!shared(item.places[i]) || item.places[i].first) return true;
+  return false;
 }
 
 // Backwards; whatever comes behind the block may ask for all of them.
@@ -73,7 +96,7 @@ void BlockTranslator::find_live_flags() {
     Item& item = items_[i];
     item.live_after = live;
     // An exception's frame shows them all, those too that are about to be overwritten.
-    if (may_fault(item.form)) item.flags.shows = true;
+    if (may_fault(item)) item.flags.shows = true;
     live = item.flags.shows ? kAllFlags
                             : static_cast<FlagSet>((live & ~item.flags.kills) | item.flags.reads);
     item.live_before = live;
@@ -191,8 +214,9 @@ void BlockTranslator::translate(Item& item) {
 
 Translation* BlockTranslator::run() {
   if (!collect() || items_.empty()) return nullptr;
+  find_spans();
   find_live_flags();
-  out_ = &store_.add(block_, rip_);
+  out_ = &store_.add(block_, rip_, careful_);
   out_->needs_flags = items_.front().live_before != 0;
   *reinterpret_cast<Translation**>(a_.here() - 8) = out_;
   out_->entry_loading = a_.here();
@@ -224,13 +248,14 @@ Translation* BlockTranslator::run() {
 void BlockTranslator::finish() {
   for (const Miss& miss : misses_) {
     a_.bind(miss.from);
-    linear_address(items_[miss.item], miss.operand, miss.extra, rax);
+    linear_address(items_[miss.item], miss.access->operand, miss.access->extra, rax);
     a_.mov_imm(rcx, reinterpret_cast<uint64_t>(miss.site));
     a_.call_to(stubs_.miss);
     a_.jmp_to(miss.again);  // five bytes
     if (miss.restore) load_flags();
     a_.jmp_to(miss.next);
   }
+  for (const SpanMiss& miss : span_misses_) finish(miss);
   for (const Detour& detour : detours_) {
     a_.bind(detour.from);
     a_.mov_imm(rcx, reinterpret_cast<uint64_t>(detour.site));

@@ -1,4 +1,5 @@
-// Translates one block: decodes it again, finds out which flags live where, and writes the code.
+// Translates one block: decodes it again, finds out which flags live where and which accesses share
+// a check, and writes the code.
 #pragma once
 
 #include <span>
@@ -8,15 +9,18 @@
 #include "backend/soft/jit/code_store.h"
 #include "backend/soft/jit/flag_use.h"
 #include "backend/soft/jit/form.h"
+#include "backend/soft/jit/operands.h"
 #include "backend/soft/jit/registers.h"
+#include "backend/soft/jit/spans.h"
 #include "backend/soft/jit/stubs.h"
 
 namespace husk::soft::jit {
 
 class BlockTranslator {
  public:
+  // `careful`: each access is checked by itself.
   BlockTranslator(CodeStore& store, const Stubs& stubs, const Block& block, uint64_t rip,
-                  std::span<const uint8_t> bytes);
+                  std::span<const uint8_t> bytes, bool careful);
   // Null when nothing of it would be worth it.
   Translation* run();
 
@@ -28,6 +32,9 @@ class BlockTranslator {
     uint16_t offset = 0;
     uint16_t first_op = 0, op_count = 0;
     FlagSet live_before = 0, live_after = 0;
+    Accesses accesses;
+    Places places;
+    uint8_t accessed = 0;  // of the accesses, so far
     Site* site = nullptr;
   };
   // Where the guest's flags are at this point of the code; nowhere when nobody asks for them.
@@ -40,10 +47,17 @@ class BlockTranslator {
     const uint8_t* again;
     size_t item;
     Site* site;
-    decode::MemoryOperand operand;
-    int32_t extra;
+    const Access* access;
     const uint8_t* next = nullptr;
     bool restore = false;
+  };
+  struct SpanMiss {
+    const uint8_t* again;
+    size_t item;
+    Site* site;
+    const Access* access;
+    const Span* span;
+    JumpSite from, misaligned;
   };
   struct Detour {
     JumpSite from;
@@ -60,7 +74,9 @@ class BlockTranslator {
 
   // block_translator.cc
   bool collect();
+  void find_spans();
   void find_live_flags();
+  [[nodiscard]] bool may_fault(const Item& item) const;
   void translate(Item& item);
   [[nodiscard]] uint64_t rip_of(const Item& item) const { return rip_ + item.offset; }
   [[nodiscard]] uint64_t next_rip(const Item& item) const {
@@ -81,13 +97,21 @@ class BlockTranslator {
   void after_native(const Item& item);
 
   // memory_access.cc
-  [[nodiscard]] Mem access(Item& item, const decode::MemoryOperand& operand, int32_t extra,
-                           uint16_t size, bool write, bool aligned = false);
-  [[nodiscard]] Mem access(Item& item) {
-    const Form& form = item.form;
-    return access(item, item.insn.mem, 0, form.size, form.writes_memory, form.aligned);
+  [[nodiscard]] Mem access(Item& item);  // its next one
+  [[nodiscard]] Mem single_access(Item& item, const Access& access);
+  [[nodiscard]] static bool simple_address(const decode::MemoryOperand& operand, int64_t low,
+                                           int64_t high, Mem& m);
+  void compare_constant(uint64_t tag, uint64_t linear, bool write);
+  void compare_entry(bool write);
+  void load_addend(bool write);
+
+  // span_access.cc
+  [[nodiscard]] bool shared(const Place& place) const {
+    return place.span != Place::kNone && place.span < slots_.size() &&
+           slots_[place.span] != kNoSlot;
   }
-  [[nodiscard]] Mem stack_access(Item& item, int32_t offset, bool write);
+  [[nodiscard]] Mem first_access(Item& item, const Access& access, const Place& place);
+  void finish(const SpanMiss& miss);
   bool constant_address(const Item& item, const decode::MemoryOperand& operand,
                         uint64_t& linear) const;
   void linear_address(const Item& item, const decode::MemoryOperand& operand, int32_t extra,
@@ -123,6 +147,7 @@ class BlockTranslator {
   void guest_to(uint8_t into, uint8_t guest);
   void to_guest(uint8_t guest, uint8_t from);
   void exit_to(uint64_t target, uint64_t from, int cc);
+  void look_up_operand(Item& item, bool in_memory);
   void look_up(Item& item);  // the code for the RIP in RAX, to RCX; misses go to the interpreter
   void store_constant(const Mem& m, uint64_t value);
   void move_stack(int32_t bytes);
@@ -132,9 +157,14 @@ class BlockTranslator {
   const Stubs& stubs_;
   const Block& block_;
   uint64_t rip_;
+  bool careful_;
   std::span<const uint8_t> bytes_;  // from the block's start
   std::vector<Item> items_;
+  static constexpr uint8_t kNoSlot = 0xff;
+  std::vector<Span> spans_;
+  std::vector<uint8_t> slots_;  // of HotState::span_hosts, for spans of several accesses
   std::vector<Miss> misses_;
+  std::vector<SpanMiss> span_misses_;
   std::vector<Detour> detours_;
   std::vector<Pending> exits_;
   Translation* out_ = nullptr;

@@ -28,7 +28,7 @@ void BlockTranslator::store_constant(const Mem& m, uint64_t value) {
 
 void BlockTranslator::push(Item& item) {
   const uint8_t guest = item.form.rm;
-  const Mem m = stack_access(item, -8, true);
+  const Mem m = access(item);
   const uint8_t value = in_memory(guest) ? uint8_t{rax} : host_of(guest);
   if (value == rax) a_.load(rax, slot_of(guest));
   a_.store(m, value);
@@ -36,24 +36,24 @@ void BlockTranslator::push(Item& item) {
 }
 
 void BlockTranslator::push_immediate(Item& item) {
-  const Mem m = stack_access(item, -8, true);
+  const Mem m = access(item);
   store_constant(m, static_cast<uint64_t>(item.form.imm));
   move_stack(-8);
 }
 
 void BlockTranslator::push_memory(Item& item) {
-  const Mem from = access(item, item.insn.mem, 0, 8, false);
+  const Mem from = access(item);
   a_.load(rax, from);
-  a_.store(hot(offsetof(HotState, spill) + 8), rax);
-  const Mem to = stack_access(item, -8, true);
-  a_.load(rax, hot(offsetof(HotState, spill) + 8));
+  a_.store(HUSK_HOT(kept), rax);
+  const Mem to = access(item);
+  a_.load(rax, HUSK_HOT(kept));
   a_.store(to, rax);
   move_stack(-8);
 }
 
 void BlockTranslator::pop(Item& item) {
   const uint8_t guest = item.form.rm;
-  const Mem m = stack_access(item, 0, false);
+  const Mem m = access(item);
   const uint8_t into = in_memory(guest) ? uint8_t{rax} : host_of(guest);
   a_.load(into, m);
   if (into == rax) a_.store(slot_of(guest), rax);
@@ -61,10 +61,7 @@ void BlockTranslator::pop(Item& item) {
 }
 
 void BlockTranslator::leave(Item& item) {
-  decode::MemoryOperand frame;
-  frame.base = kGuestRbp;
-  frame.segment = contract::x86::kSs;
-  const Mem m = access(item, frame, 0, 8, false);
+  const Mem m = access(item);
   a_.lea(host_of(kGuestRsp), {.base = host_of(kGuestRbp), .disp = 8});
   a_.load(host_of(kGuestRbp), m);
 }
@@ -92,7 +89,7 @@ void BlockTranslator::jump_if(Item& item) {
 }
 
 void BlockTranslator::call(Item& item) {
-  const Mem m = stack_access(item, -8, true);
+  const Mem m = access(item);
   store_constant(m, next_rip(item));
   move_stack(-8);
   exit_to(next_rip(item) + static_cast<uint64_t>(item.form.imm), rip_of(item), -1);
@@ -129,40 +126,38 @@ void BlockTranslator::look_up(Item& item) {
 }
 
 void BlockTranslator::ret(Item& item) {
-  const Mem m = stack_access(item, 0, false);
+  const Mem m = access(item);
   a_.load(rax, m);
   look_up(item);
   move_stack(8 + static_cast<uint16_t>(item.form.imm));
   a_.rr(op(0xff, false), 4, rcx);
 }
 
-void BlockTranslator::jump_indirect(Item& item) {
-  if (item.form.family == Family::kJumpMemory) {
-    const Mem m = access(item, item.insn.mem, 0, 8, false);
+// To RCX, from memory or a register.
+void BlockTranslator::look_up_operand(Item& item, bool in_memory) {
+  if (in_memory) {
+    const Mem m = access(item);
     a_.load(rax, m);
   } else {
     before_clobber(item);
     guest_to(rax, item.form.rm);
   }
   look_up(item);
+}
+
+void BlockTranslator::jump_indirect(Item& item) {
+  look_up_operand(item, item.form.family == Family::kJumpMemory);
   a_.rr(op(0xff, false), 4, rcx);
 }
 
 // The target is known to be good before the return address is written.
 void BlockTranslator::call_indirect(Item& item) {
-  if (item.form.family == Family::kCallMemory) {
-    const Mem m = access(item, item.insn.mem, 0, 8, false);
-    a_.load(rax, m);
-  } else {
-    before_clobber(item);
-    guest_to(rax, item.form.rm);
-  }
-  look_up(item);
-  a_.store(hot(offsetof(HotState, spill) + 8), rcx);
-  const Mem m = stack_access(item, -8, true);
+  look_up_operand(item, item.form.family == Family::kCallMemory);
+  a_.store(HUSK_HOT(kept), rcx);
+  const Mem m = access(item);
   store_constant(m, next_rip(item));
   move_stack(-8);
-  a_.rm(op(0xff, false), 4, hot(offsetof(HotState, spill) + 8));
+  a_.rm(op(0xff, false), 4, HUSK_HOT(kept));
 }
 
 }  // namespace husk::soft::jit

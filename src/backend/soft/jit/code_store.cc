@@ -13,16 +13,17 @@ void CodeStore::forget() {
   ops_left_ = ops_used_ = 0;
 }
 
-Translation* CodeStore::find(const Block& block, uint64_t rip) const {
-  const auto found = found_.find({&block, rip});
+Translation* CodeStore::find(const Block& block, uint64_t rip, bool careful) const {
+  const auto found = found_.find({&block, rip, careful});
   return found == found_.end() ? nullptr : found->second;
 }
 
-Translation& CodeStore::add(const Block& block, uint64_t rip) {
+Translation& CodeStore::add(const Block& block, uint64_t rip, bool careful) {
   Translation& added = translations_.emplace_back();
   added.block = &block;
   added.rip = rip;
-  found_[{&block, rip}] = &added;
+  added.careful = careful;
+  found_[{&block, rip, careful}] = &added;
   // All of a page's translations are of one generation: drop_stale() comes before the next.
   Page& page = pages_[block.generation_now];
   page.generation = block.generation;
@@ -71,7 +72,7 @@ void CodeStore::unlink(Exit& exit) {
 
 void CodeStore::drop(Translation& stale) {
   while (!stale.incoming.empty()) unlink(*stale.incoming.back());
-  found_.erase({stale.block, stale.rip});
+  found_.erase({stale.block, stale.rip, stale.careful});
 }
 
 }  // namespace husk::soft::jit

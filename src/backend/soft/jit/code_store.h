@@ -29,6 +29,7 @@ struct Exit {
   const uint8_t* unlinked = nullptr;  // as all addresses here, where it is written
   const Translation* from = nullptr;
   bool host_flags = false;        // the guest's flags are in EFLAGS, else in HotState::status
+  bool careful = false;           // to a careful translation
   bool backward = false;          // may be part of a loop: attention is polled
   Translation* target = nullptr;  // that it is linked to
   uint8_t links = 0;              // that were made
@@ -42,6 +43,7 @@ struct Site {
   uint64_t block_rip = 0;
   uint16_t size = 0;  // of the access that missed the TLB
   uint16_t alignment = 1;
+  uint16_t aligned_at = 0;  // what is to be aligned, counted from a span's begin
   bool write = false;
 };
 
@@ -51,6 +53,7 @@ struct Translation {
   const uint8_t* entry = nullptr;          // flags are where the exit says
   const uint8_t* entry_loading = nullptr;  // flags are in HotState::status
   bool needs_flags = false;
+  bool careful = false;  // each access is checked by itself; only careful exits lead here
   std::vector<Exit*> incoming;
 };
 
@@ -67,8 +70,8 @@ class CodeStore {
   void forget();
 
   [[nodiscard]] fpu::CodeArena& arena() { return arena_; }
-  [[nodiscard]] Translation* find(const Block& block, uint64_t rip) const;
-  Translation& add(const Block& block, uint64_t rip);
+  [[nodiscard]] Translation* find(const Block& block, uint64_t rip, bool careful) const;
+  Translation& add(const Block& block, uint64_t rip, bool careful);
   // There is code of the block's page as it was earlier.
   [[nodiscard]] bool conflicts(const Block& block) const;
   Exit& add_exit() { return exits_.emplace_back(); }
@@ -101,6 +104,7 @@ class CodeStore {
   struct Key {
     const Block* block;
     uint64_t rip;
+    bool careful;
     bool operator==(const Key&) const = default;
   };
   struct Hash {

@@ -13,22 +13,18 @@ using decode::MemoryOperand;
 namespace {
 
 constexpr uint8_t kNotEqual = 5;
+constexpr uint64_t kNoTag = ~uint64_t{0};  // that of no entry
 constexpr uint8_t kPageShift = 12;
 constexpr uint8_t kEntryShift = std::countr_zero(sizeof(mmu::TlbEntry));
 static_assert(sizeof(mmu::TlbEntry) == size_t{1} << kEntryShift);
 constexpr int32_t kIndexMask = static_cast<int32_t>((mmu::Tlb::kEntries - 1) << kEntryShift);
 
-bool fits(int64_t value) { return value == static_cast<int32_t>(value); }
 bool segmented(const MemoryOperand& operand) {
   return operand.segment == contract::x86::kFs || operand.segment == contract::x86::kGs;
 }
 bool pinned(uint8_t guest) { return guest != kNoRegister && !in_memory(guest); }
 bool is_spilled(uint8_t guest) {
   return guest != kNoRegister && guest != kRipBase && in_memory(guest);
-}
-
-size_t table(bool write) {
-  return offsetof(HotState, tlb) + (write ? offsetof(mmu::Tlb, write) : offsetof(mmu::Tlb, read));
 }
 
 }  // namespace
@@ -75,36 +71,77 @@ void BlockTranslator::linear_address(const Item& item, const MemoryOperand& oper
     a_.rm(op(0x03), into, hot(offsetof(HotState, seg_base) + operand.segment * 8u));
 }
 
+// Compares the entry for `linear` with `tag`; what does not match is a miss.
+void BlockTranslator::compare_constant(uint64_t tag, uint64_t linear, bool write) {
+  const size_t entry = table(write) + mmu::Tlb::index(linear) * sizeof(mmu::TlbEntry);
+  a_.mov_imm(rax, tag);
+  a_.rm(op(0x0b), rax, HUSK_HOT(context));
+  a_.rm(op(0x3b), rax, hot(entry + offsetof(mmu::TlbEntry, tag)));
+}
+
+// The same for the first address of an access in RCX, its last in RAX; RCX finds the entry then.
+void BlockTranslator::compare_entry(bool write) {
+  constexpr int32_t kPageBits = -4096;
+  a_.shift_imm(5, rcx, kPageShift - kEntryShift, false);
+  a_.alu_imm(4, rax, kPageBits);
+  a_.alu_imm(4, rcx, kIndexMask, false);
+  a_.rm(op(0x0b), rax, HUSK_HOT(context));
+  Mem entry = hot(table(write) + offsetof(mmu::TlbEntry, tag));
+  entry.index = rcx;
+  a_.rm(op(0x3b), rax, entry);
+}
+
+// An address that is one operand of the host's, also with `low` or `high` added to it.
+bool BlockTranslator::simple_address(const MemoryOperand& operand, int64_t low, int64_t high,
+                                     Mem& m) {
+  if (segmented(operand) || operand.base == kRipBase || is_spilled(operand.base) ||
+      is_spilled(operand.index) || !fits(operand.displacement + low) ||
+      !fits(operand.displacement + high))
+    return false;
+  m.base = operand.base == kNoRegister ? kNoReg : host_of(operand.base);
+  m.index = operand.index == kNoRegister ? kNoReg : host_of(operand.index);
+  m.scale_log2 = operand.scale_log2;
+  m.disp = static_cast<int32_t>(operand.displacement + low);
+  return true;
+}
+
 // Checks the access and gives the place on the host: in RCX, or in RAX and RCX, and guest
 // registers. EFLAGS are as the item needs them.
-Mem BlockTranslator::access(Item& item, const MemoryOperand& operand, int32_t extra, uint16_t size,
-                            bool write, bool aligned) {
+Mem BlockTranslator::access(Item& item) {
+  const uint8_t number = item.accessed++;
+  const Access& what = item.accesses.list[number];
+  const Place& place = item.places[number];
+  if (!shared(place)) return single_access(item, what);
+  if (place.first) return first_access(item, what, place);
+  before_native(item);
+  a_.load(rcx, span_host(slots_[place.span]));
+  return {.base = rcx, .disp = static_cast<int32_t>(place.offset - spans_[place.span].low)};
+}
+
+Mem BlockTranslator::single_access(Item& item, const Access& what) {
   before_clobber(item);
   Site& site = site_of(item);
   Site* own = &site;
-  if (site.size != 0 && (site.size != size || site.write != write)) {  // its second access
+  if (site.size != 0 && (site.size != what.size || site.write != what.write)) {  // its second
     own = &store_.add_site();
     *own = site;
   }
-  own->size = size;
-  own->write = write;
-  own->alignment = aligned ? 16 : 1;
+  own->size = what.size;
+  own->write = what.write;
+  own->alignment = what.aligned ? 16 : 1;
   const uint8_t* again = a_.here();
-  constexpr int32_t kPageBits = -4096;
-  const int32_t last = aligned ? 0 : size - 1;
+  const int32_t last = what.aligned ? 0 : what.size - 1;
   const auto miss = [&] {
-    misses_.push_back({a_.jcc(kNotEqual), again, index_of(item), own, operand, extra});
+    misses_.push_back({a_.jcc(kNotEqual), again, index_of(item), own, &what});
   };
 
   uint64_t constant = 0;
-  if (constant_address(item, operand, constant)) {
-    constant += static_cast<uint64_t>(static_cast<int64_t>(extra));
-    const size_t entry = table(write) + mmu::Tlb::index(constant) * sizeof(mmu::TlbEntry);
+  if (constant_address(item, what.operand, constant)) {
+    constant += static_cast<uint64_t>(static_cast<int64_t>(what.extra));
+    const size_t entry = table(what.write) + mmu::Tlb::index(constant) * sizeof(mmu::TlbEntry);
     const uint64_t tag = (constant + static_cast<uint64_t>(last)) & kPageMask;
-    const bool misaligned = aligned && constant % 16 != 0;
-    a_.mov_imm(rax, misaligned ? ~uint64_t{0} : tag);  // which no tag is
-    a_.rm(op(0x0b), rax, HUSK_HOT(context));
-    a_.rm(op(0x3b), rax, hot(entry + offsetof(mmu::TlbEntry, tag)));
+    const bool misaligned = what.aligned && constant % 16 != 0;
+    compare_constant(misaligned ? kNoTag : tag, constant, what.write);
     miss();
     before_native(item);
     a_.load(rcx, hot(entry + offsetof(mmu::TlbEntry, addend)));
@@ -114,42 +151,27 @@ Mem BlockTranslator::access(Item& item, const MemoryOperand& operand, int32_t ex
     return {.base = rax, .index = rcx};
   }
 
-  const int64_t displacement = operand.displacement + extra;
-  const bool simple = !segmented(operand) && operand.base != kRipBase &&
-                      !is_spilled(operand.base) && !is_spilled(operand.index) &&
-                      fits(displacement + last) && fits(displacement);
   Mem m;
+  const bool simple = simple_address(what.operand, what.extra, what.extra + last, m);
   if (simple) {
-    m.base = operand.base == kNoRegister ? kNoReg : host_of(operand.base);
-    m.index = operand.index == kNoRegister ? kNoReg : host_of(operand.index);
-    m.scale_log2 = operand.scale_log2;
-    m.disp = static_cast<int32_t>(displacement);
     a_.lea(rcx, m);
     Mem end = m;
     end.disp += last;
     a_.lea(rax, end);
   } else {
-    linear_address(item, operand, extra, rcx);
+    linear_address(item, what.operand, what.extra, rcx);
     a_.store(HUSK_HOT(spill), rcx);
     a_.lea(rax, {.base = rcx, .disp = last});
   }
-  if (aligned) {
+  if (what.aligned) {
     a_.rr({.opcode = 0xf6, .bytes = true}, 0, rcx);  // TEST CL, 15
     a_.byte(15);
     miss();
   }
-  a_.shift_imm(5, rcx, kPageShift - kEntryShift, false);
-  a_.alu_imm(4, rax, kPageBits);
-  a_.alu_imm(4, rcx, kIndexMask, false);
-  a_.rm(op(0x0b), rax, HUSK_HOT(context));
-  Mem entry = hot(table(write) + offsetof(mmu::TlbEntry, tag));
-  entry.index = rcx;
-  a_.rm(op(0x3b), rax, entry);
+  compare_entry(what.write);
   miss();
   before_native(item);
-  entry = hot(table(write) + offsetof(mmu::TlbEntry, addend));
-  entry.index = rcx;
-  a_.load(rcx, entry);
+  load_addend(what.write);
   if (simple && m.index == kNoReg && m.base != kNoReg) {
     m.index = rcx;
     return m;
@@ -162,11 +184,11 @@ Mem BlockTranslator::access(Item& item, const MemoryOperand& operand, int32_t ex
   return {.base = rax, .index = rcx};
 }
 
-Mem BlockTranslator::stack_access(Item& item, int32_t offset, bool write) {
-  MemoryOperand operand;
-  operand.base = kGuestRsp;
-  operand.segment = contract::x86::kSs;
-  return access(item, operand, offset, 8, write);
+// Of the entry that RCX finds, to RCX.
+void BlockTranslator::load_addend(bool write) {
+  Mem entry = hot(table(write) + offsetof(mmu::TlbEntry, addend));
+  entry.index = rcx;
+  a_.load(rcx, entry);
 }
 
 Mem BlockTranslator::free_rax(Mem m) {

@@ -27,6 +27,13 @@ constexpr Mem hot(size_t offset) {
   return {.base = rsp, .disp = static_cast<int32_t>(offset - offsetof(HotState, regs))};
 }
 constexpr Mem slot_of(uint8_t guest) { return hot(offsetof(HotState, regs) + guest * 8u); }
+constexpr size_t table(bool write) {
+  return offsetof(HotState, tlb) + (write ? offsetof(mmu::Tlb, write) : offsetof(mmu::Tlb, read));
+}
+constexpr bool fits(int64_t value) { return value == static_cast<int32_t>(value); }
+constexpr Mem span_host(size_t slot) {
+  return hot(offsetof(HotState, span_hosts) + slot * sizeof(uint64_t));
+}
 #define HUSK_HOT(field) ::husk::soft::jit::hot(offsetof(::husk::soft::interp::HotState, field))
 
 }  // namespace husk::soft::jit

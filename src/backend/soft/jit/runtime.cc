@@ -50,6 +50,11 @@ uint64_t miss(uint64_t* regs, const Site* site, uint64_t linear) {
   return interpret(regs, site);
 }
 
+uint64_t span_miss(uint64_t* regs, const Site* site, uint64_t linear) {
+  if ((linear + site->aligned_at) % site->alignment != 0) return kBehind;
+  return cpu_of(regs).warm_tlb(linear, site->write) ? kAgain : kBehind;
+}
+
 uint64_t rest_of_block(Cpu& cpu, const Site& site) {
   begin(cpu, site);
   const Op* op = site.ops;
@@ -78,7 +83,7 @@ uint64_t x87(uint64_t* regs, const Site* site) {
 }  // namespace
 
 const Callbacks& callbacks() {
-  static constexpr Callbacks kCallbacks{interpret, miss, vectors, x87};
+  static constexpr Callbacks kCallbacks{interpret, miss, span_miss, vectors, x87};
   return kCallbacks;
 }
 

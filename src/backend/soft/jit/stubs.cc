@@ -33,6 +33,8 @@ class StubWriter {
     call(reinterpret_cast<uint64_t>(callbacks_.interpret));
     stubs.miss = aligned();
     call(reinterpret_cast<uint64_t>(callbacks_.miss));
+    stubs.span_miss = aligned();
+    call(reinterpret_cast<uint64_t>(callbacks_.span_miss));
     stubs.vectors = aligned();
     call(reinterpret_cast<uint64_t>(callbacks_.vectors));
     stubs.x87 = aligned();

@@ -2,6 +2,7 @@
 
 #include "backend/soft/interp/operands.h"
 #include "backend/soft/jit/block_translator.h"
+#include "backend/soft/jit/dump.h"
 #include "backend/soft/jit/runtime.h"
 
 namespace husk::soft::jit {
@@ -29,6 +30,8 @@ class Jit final : public interp::Translator {
   [[nodiscard]] bool map() { return store_.map(); }
 
  private:
+  Translation* obtain(Cpu& cpu, const Block& block, uint64_t rip, bool careful);
+  void dump(const Translation& made, std::span<const uint8_t> guest);
   void link(Cpu& cpu, Exit& exit, Translation& target);
   const uint8_t* guarded(const Cpu& cpu, Exit& exit, const uint8_t* code, bool same_page);
   static void link_again(Exit& exit, uint64_t key);
@@ -42,6 +45,7 @@ class Jit final : public interp::Translator {
   }
 
   CodeStore store_;
+  Dump dump_;
   Stubs stubs_;
   Exit* last_ = nullptr;  // that code was left through, to be linked if the next code is its
   uint64_t last_key_ = 0;
@@ -50,18 +54,36 @@ class Jit final : public interp::Translator {
 const void* Jit::translate(Cpu& cpu, const Block& block, uint64_t rip) {
   if (stubs_.enter == nullptr) stubs_ = write_stubs(store_.arena(), callbacks());
   if (store_.conflicts(block)) drop_stale(cpu);
-  Translation* found = store_.find(block, rip);
-  if (found == nullptr) {
-    const CodeBytes bytes(cpu, block, rip);
-    if (!bytes.valid()) return nullptr;
-    found = BlockTranslator(store_, stubs_, block, rip, bytes.span()).run();
-  }
+  const Translation* found = obtain(cpu, block, rip, false);
   return found == nullptr ? nullptr : store_.arena().executable(found->entry_loading);
 }
 
+Translation* Jit::obtain(Cpu& cpu, const Block& block, uint64_t rip, bool careful) {
+  Translation* found = store_.find(block, rip, careful);
+  if (found != nullptr) return found;
+  const CodeBytes bytes(cpu, block, rip);
+  if (!bytes.valid()) return nullptr;
+  found = BlockTranslator(store_, stubs_, block, rip, bytes.span(), careful).run();
+  if (found != nullptr) dump(*found, bytes.span());
+  return found;
+}
+
+// Its code is the last that was written.
+void Jit::dump(const Translation& made, std::span<const uint8_t> guest) {
+  const Block& block = *made.block;
+  const uint32_t length = block.ops[block.op_count - 1].offset;
+  dump_.add(made.rip, store_.arena().executable(made.entry_loading), guest.first(length),
+            {made.entry_loading, store_.arena().next()});
+}
+
 void Jit::run(Cpu& cpu, const void* code) {
-  if (last_ != nullptr && last_->rip == cpu.rip && last_key_ == key_of(cpu, cpu.rip))
-    link(cpu, *last_, translation_of(code));
+  if (last_ != nullptr && last_->rip == cpu.rip && last_key_ == key_of(cpu, cpu.rip)) {
+    Translation* next = &translation_of(code);
+    if (last_->careful) next = obtain(cpu, *next->block, next->rip, true);
+    if (next == nullptr) return;  // it has changed just now
+    code = store_.arena().executable(next->entry_loading);
+    link(cpu, *last_, *next);
+  }
   using Enter = Exit* (*)(uint64_t*, const void*);
   const auto enter =
       reinterpret_cast<Enter>(const_cast<uint8_t*>(store_.arena().executable(stubs_.enter)));
