@@ -13,20 +13,18 @@
 #include "base/temp_file.h"
 #include "base/try.h"
 #include "oci/cache.h"
+#include "runtime/file_identity.h"
 #include "runtime/machine_snapshot.h"
 #include "snapshot/restore.h"
 
 namespace husk::runtime {
 namespace {
 
-// A file as it is now: another one, or a change, has another text. A root image is never changed
-// once it has its name, and its times tell when it was used.
-Result<std::string> identity_of(const std::string& path, bool times = true) {
+// Never changed once it has its name; its times tell when it was used.
+Result<std::string> root_identity(const std::string& path) {
   struct stat st{};
   if (::stat(path.c_str(), &st) != 0) return fail_errno(path, "cannot be looked at");
-  const std::string text = fmt::format("{} {}:{} {}", path, st.st_dev, st.st_ino, st.st_size);
-  if (!times) return text;
-  return fmt::format("{} {}.{}", text, st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+  return fmt::format("{} {}:{} {}", path, st.st_dev, st.st_ino, st.st_size);
 }
 
 std::string directory_of(FrozenKind kind) { return kind == FrozenKind::kBase ? "/base" : "/baked"; }
@@ -45,9 +43,9 @@ Result<std::string> FrozenMachines::name_for(const ContainerPlan& plan) const {
   const auto add = [&](std::string_view what, const auto& value) {
     text += fmt::format("{}: {}\n", what, value);
   };
-  add("program", HUSK_TRY(identity_of("/proc/self/exe")));
-  add("kernel", HUSK_TRY(identity_of(plan.kernel.path)));
-  add("modules", HUSK_TRY(identity_of(plan.kernel.modules)));
+  add("program", HUSK_TRY(program_identity()));
+  add("kernel", HUSK_TRY(file_identity(plan.kernel.path)));
+  add("modules", HUSK_TRY(file_identity(plan.kernel.modules)));
   add("backend", plan.backend);
   add("kernel irqchip", plan.kernel_irqchip);
   add("cpu model", husk::name(plan.config.cpu_model));
@@ -55,7 +53,7 @@ Result<std::string> FrozenMachines::name_for(const ContainerPlan& plan) const {
   add("memory", plan.config.memory_mb);
   add("command line", plan.config.cmdline.value_or(""));
   if (plan.config.root_disk)
-    add("root image", HUSK_TRY(identity_of(plan.config.root_disk->string(), false)));
+    add("root image", HUSK_TRY(root_identity(plan.config.root_disk->string())));
   return snapshot::to_hex(HUSK_TRY(snapshot::sha256(std::as_bytes(std::span(text)))));
 }
 
