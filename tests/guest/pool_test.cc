@@ -41,7 +41,7 @@ class GuestPool : public ::testing::Test {
     EXPECT_FALSE((*machine)->run(options, {take, take})) << "one command each";
     const auto exit = (*machine)->container().wait();
     EXPECT_TRUE(exit) << (exit ? "" : exit.error().message());
-    if (exit) EXPECT_EQ(exit->code, code);
+    EXPECT_EQ(exit ? exit->code : -1, code);
     return text;
   }
 
