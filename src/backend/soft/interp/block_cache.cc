@@ -20,8 +20,32 @@ Block* BlockCache::allocate(uint32_t ops) {
   return block;
 }
 
+// Where `key` is, or may be put.
+BlockCache::Slot& BlockCache::slot_of(uint64_t key) {
+  for (size_t at = first_slot(key);; ++at) {
+    Slot& slot = slots_[at & (slots_.size() - 1)];
+    if (slot.block == nullptr || slot.key == key) return slot;
+  }
+}
+
+void BlockCache::insert(Block* block) {
+  if (taken_ >= slots_.size() / 2) grow();
+  Slot& slot = slot_of(block->key);
+  if (slot.block == nullptr) ++taken_;
+  slot = {block->key, block};
+}
+
+void BlockCache::grow() {
+  constexpr size_t kFirst = 1024;
+  std::vector<Slot> before(slots_.empty() ? kFirst : slots_.size() * 2);
+  before.swap(slots_);
+  for (const Slot& slot : before)
+    if (slot.block != nullptr) slot_of(slot.key) = slot;
+}
+
 void BlockCache::clear() {
-  blocks_.clear();
+  slots_ = {};
+  taken_ = 0;
   chunks_used_ = 0;
   offset_ = kChunk;
   used_ = 0;
@@ -30,7 +54,6 @@ void BlockCache::clear() {
 void BlockCache::release() {
   clear();
   chunks_.clear();
-  blocks_.rehash(0);
 }
 
 }  // namespace husk::soft::interp

@@ -41,7 +41,7 @@ bool Cpu::fetch_page(uint64_t linear, FetchedPage& page) {
   if (!long_mode()) linear &= 0xffffffffu;
   if (noncanonical(nullptr, linear)) return false;
   const mmu::PagingState paging{cr0, cr3, cr4, efer};
-  const auto outcome = mmu::walk(memory, paging, linear, mmu::Access::kFetch, cpl_ == 3, false);
+  const auto outcome = mmu::walk(memory, paging, linear, mmu::Access::kFetch, ring == 3, false);
   if (const auto* failed = std::get_if<mmu::PageFault>(&outcome)) {
     page_fault(nullptr, linear, failed->error_code);
     return false;
@@ -86,6 +86,8 @@ const void* Cpu::code_of(const Block* block) {
   JumpEntry& entry = jumps[jump_index(rip)];
   if (entry.block != block || !fits(*this, entry, rip)) return nullptr;  // it is not kept
   if (entry.code != nullptr) return entry.code;
+  if (block->code != nullptr && block->code_rip == rip && block->code_age == code_age_)
+    return entry.code = block->code;
   if (block->heat > 0) {
     --block->heat;
     return nullptr;
@@ -93,13 +95,24 @@ const void* Cpu::code_of(const Block* block) {
   if (translator_ != nullptr && code64()) {
     if (translator_->full()) {
       jumps.fill({});
-      translator_->forget();
+      forget_code();
       return nullptr;
     }
     entry.code = translator_->translate(*this, *block, rip);
   }
-  if (entry.code == nullptr) block->heat = kNeverHot;
+  if (entry.code == nullptr) {
+    block->heat = kNeverHot;
+  } else {
+    block->code = entry.code;
+    block->code_rip = rip;
+    block->code_age = code_age_;
+  }
   return entry.code;
+}
+
+void Cpu::forget_code() {
+  ++code_age_;
+  if (translator_ != nullptr) translator_->forget();
 }
 
 void Cpu::set_translator(std::unique_ptr<Translator> translator, int32_t threshold) {
@@ -111,7 +124,7 @@ void Cpu::set_translator(std::unique_ptr<Translator> translator, int32_t thresho
 void Cpu::forget_blocks() {
   blocks_.clear();
   fpu_unit->forget_code();
-  if (translator_ != nullptr) translator_->forget();
+  forget_code();
   jumps.fill({});
   forget_jumps(Jumps::kAll);
   update_mode();
@@ -249,7 +262,7 @@ void Cpu::observe_others() {
     modifications_ = memory.modifications();
     translator_->drop_stale(*this);
   }
-  if (std::exchange(code_is_old_, false) && translator_ != nullptr) translator_->forget();
+  if (std::exchange(code_is_old_, false)) forget_code();
   if (memory.dirty_log() == nullptr) return;
   const uint64_t epoch = memory.dirty_log()->dirty_epoch();
   if (epoch == dirty_epoch_) return;
@@ -331,7 +344,7 @@ bool Cpu::port_out(const Op* op, uint16_t port, uint32_t size, uint32_t value) {
 
 // The I/O permission bitmap (Intel SDM vol. 1, 19.5.2).
 bool Cpu::io_permitted(const Op* op, uint16_t port, uint32_t size) {
-  if (!protected_mode() || (cpl_ <= (rflags_rest >> 12 & 3) && !vm86())) return true;
+  if (!protected_mode() || (ring <= (rflags_rest >> 12 & 3) && !vm86())) return true;
   uint16_t map = 0;
   uint16_t bits = 0;
   const bool wide = (tr.attributes & 0xd) == 9;  // a 32- or 64-bit TSS

@@ -44,6 +44,10 @@ struct Block {
   uint32_t op_count = 0;
   // Entries until it is worth a translation; see Cpu::code_of().
   mutable int32_t heat = 0;
+  // Its translation at `code_rip`, if that was made since code was forgotten for the last time.
+  mutable uint32_t code_age = 0;
+  mutable uint64_t code_rip = 0;
+  mutable const void* code = nullptr;
   Op ops[];  // ends with an op that does not fall through
 
   [[nodiscard]] bool current() const {
