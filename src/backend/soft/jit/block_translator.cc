@@ -66,6 +66,7 @@ void BlockTranslator::find_spans() {
 bool BlockTranslator::may_fault(const Item& item) const {
   switch (item.form.family) {
     case Family::kNothing:
+    case Family::kMove:
     case Family::kMoveImmediate:
     case Family::kLea:
     case Family::kConvert:
@@ -167,8 +168,14 @@ void BlockTranslator::translate(Item& item) {
       return interpret(item);
     case Family::kNothing:
       return;
+    case Family::kDisableInterrupts:
+      return disable_interrupts(item);
+    case Family::kSwapGs:
+      return swap_gs(item);
     case Family::kPlain:
       return plain(item);
+    case Family::kMove:
+      return move(item);
     case Family::kMoveImmediate:
       return move_immediate(item);
     case Family::kLea:

@@ -122,6 +122,7 @@ class BlockTranslator {
   // plain.cc, moves.cc, branches.cc: one function a family
   void plain(Item& item);
   void emit_plain(const Form& form, uint8_t reg, uint8_t rm, const Mem* m);
+  void move(const Item& item);
   void move_immediate(Item& item);
   void lea(Item& item);
   void shift_by_cl(Item& item);
@@ -152,6 +153,11 @@ class BlockTranslator {
   void store_constant(const Mem& m, uint64_t value);
   void move_stack(int32_t bytes);
   void detour(Item& item, JumpSite from);
+
+  // privileged.cc
+  void in_ring0(Item& item);
+  void disable_interrupts(Item& item);
+  void swap_gs(Item& item);
 
   CodeStore& store_;
   const Stubs& stubs_;

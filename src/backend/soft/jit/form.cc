@@ -134,6 +134,13 @@ Form shift(const Insn& insn, bool by_cl) {
   return form;
 }
 
+// Between registers that may live in memory it is not what other instructions become.
+Form move(Form form) {
+  const bool registers = form.family == Family::kPlain && !form.memory;
+  if (registers && !form.encoding.bytes && form.encoding.prefix == 0) form.family = Family::kMove;
+  return form;
+}
+
 Form move_immediate(const Insn& insn) {
   const bool byte = insn.opcode < 0xb8;
   if (byte && high_byte(insn, insn.rm)) return {};
@@ -218,10 +225,10 @@ Form primary(const Insn& insn) {
       return plain(insn, byte_or_full(insn), Role::kBoth, Role::kBoth);
     case 0x88:
     case 0x89:
-      return plain(insn, byte_or_full(insn), Role::kSource, Role::kTarget);
+      return move(plain(insn, byte_or_full(insn), Role::kSource, Role::kTarget));
     case 0x8a:
     case 0x8b:
-      return plain(insn, byte_or_full(insn), Role::kTarget, Role::kSource);
+      return move(plain(insn, byte_or_full(insn), Role::kTarget, Role::kSource));
     case 0x8d: {
       if (insn.operand_size == 2) return {};
       Form form = plain(insn, insn.operand_size, Role::kTarget, Role::kSource);
@@ -259,6 +266,8 @@ Form primary(const Insn& insn) {
     case 0xf8:
     case 0xf9:
       return family(Family::kConvert);
+    case 0xfa:
+      return family(Family::kDisableInterrupts);
     case 0xf6:
     case 0xf7:
       return group3(insn);
@@ -310,6 +319,8 @@ Form two_byte(const Insn& insn) {
   }
   if ((op >= 0x18 && op <= 0x1f) || op == 0x0d) return family(Family::kNothing);
   switch (op) {
+    case 0x01:
+      return insn.memory || insn.group() != 7 || insn.rm != 0 ? Form{} : family(Family::kSwapGs);
     case 0xa3:
     case 0xab:
     case 0xb3:

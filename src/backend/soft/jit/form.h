@@ -12,7 +12,10 @@ namespace husk::soft::jit {
 enum class Family : uint8_t {
   kInterpreted,  // has no translation: the interpreter's handler
   kNothing,
+  kDisableInterrupts,
+  kSwapGs,
   kPlain,  // the instruction itself
+  kMove,   // between registers, 4 bytes or 8
   kMoveImmediate,
   kLea,
   kShiftByCl,

@@ -57,6 +57,12 @@ void BlockTranslator::plain(Item& item) {
   }
   uint8_t reg = general_reg ? host_of(form.reg) : form.reg;
   uint8_t rm = general_rm ? host_of(form.rm) : form.rm;
+  const bool zero = form.encoding.map == 0 && (form.encoding.opcode | 2) == 0x33;
+  if (rm_by_register && reg_spilled && form.reg == form.rm && zero) {  // XOR with itself
+    a_.rr(op(0x33, false), rax, rax);
+    a_.store(slot_of(form.rm), rax);
+    return after_native(item);
+  }
   if (rm_spilled && !rm_by_register) {
     m = slot_of(form.rm);
     memory = &m;
@@ -75,6 +81,21 @@ void BlockTranslator::plain(Item& item) {
   // Last, for XADD of a register and itself.
   if (rm_by_register && writes(form.rm_role)) a_.store(slot_of(form.rm), rcx);
   after_native(item);
+}
+
+void BlockTranslator::move(const Item& item) {
+  const Form& form = item.form;
+  const bool load = form.reg_role == Role::kTarget, wide = form.encoding.wide;
+  const uint8_t to = load ? form.reg : form.rm, from = load ? form.rm : form.reg;
+  const uint8_t target = in_memory(to) ? uint8_t{rax} : host_of(to);
+  if (in_memory(from)) {
+    a_.rm(op(0x8b, wide), target, slot_of(from));
+  } else if (target != rax || !wide) {
+    a_.rr(op(0x8b, wide), target, host_of(from));
+  } else {
+    return a_.store(slot_of(to), host_of(from));
+  }
+  if (target == rax) a_.store(slot_of(to), rax);
 }
 
 void BlockTranslator::want_vectors(Item& item) {

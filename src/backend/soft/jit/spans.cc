@@ -20,7 +20,7 @@ void SpanFinder::forget_all() {
 
 Places SpanFinder::add(const decode::Insn& insn, const Form& form, uint64_t next_rip) {
   Places places;
-  if (form.family == Family::kInterpreted) {
+  if (form.family == Family::kInterpreted || form.family == Family::kSwapGs) {
     forget_all();
     return places;
   }
