@@ -23,7 +23,7 @@ BlockTranslator::BlockTranslator(CodeStore& store, const Stubs& stubs, const Blo
       rip_(rip),
       careful_(careful),
       bytes_(bytes),
-      a_(store.arena().next() + 16) {}
+      a_(store.arena().next()) {}
 
 // The block's instructions, as the interpreter has lowered them.
 bool BlockTranslator::collect() {
@@ -153,9 +153,13 @@ void BlockTranslator::before_clobber(const Item& item) {
 // The instruction itself follows, for which RAX is free: what it reads and what it leaves alone is
 // in EFLAGS.
 void BlockTranslator::before_native(const Item& item) {
+  if (needs_native(item) && !flags_.host) load_flags();
+}
+
+bool BlockTranslator::needs_native(const Item& item) {
   const FlagUse& use = item.flags;
   const FlagSet kept = use.touches ? static_cast<FlagSet>(item.live_after & ~use.kills) : 0;
-  if ((use.reads | kept) != 0 && !flags_.host) load_flags();
+  return (use.reads | kept) != 0;
 }
 
 void BlockTranslator::after_native(const Item& item) {
@@ -219,17 +223,42 @@ void BlockTranslator::translate(Item& item) {
   }
 }
 
+// The first that anything does with EFLAGS is to destroy them.
+bool BlockTranslator::begins_with_clobber() const {
+  for (const Item& item : items_) {
+    if (item.form.family == Family::kJump || item.form.family == Family::kJumpIf) return false;
+    if (may_fault(item)) return true;
+    if (needs_native(item) || item.live_after == 0) return false;
+  }
+  return false;
+}
+
+// The entries. Before the loading one, for Jit::translation_of(), is the translation's address.
+void BlockTranslator::begin() {
+  const bool needs_flags = items_.front().live_before != 0;
+  if (needs_flags && begins_with_clobber()) {
+    out_->entry = a_.here();
+    save_flags();
+    a_.byte(0x48);  // MOV RAX, the address
+    a_.byte(0xb8);
+    a_.qword(reinterpret_cast<uint64_t>(out_));
+    out_->entry_loading = a_.here();
+    flags_ = {.host = false, .memory = true};
+    return;
+  }
+  a_.qword(reinterpret_cast<uint64_t>(out_));
+  out_->entry_loading = a_.here();
+  if (needs_flags) load_flags();
+  out_->entry = a_.here();
+  flags_ = {.host = needs_flags, .memory = false};
+}
+
 Translation* BlockTranslator::run() {
   if (!collect() || items_.empty()) return nullptr;
   find_spans();
   find_live_flags();
   out_ = &store_.add(block_, rip_, careful_);
-  out_->needs_flags = items_.front().live_before != 0;
-  *reinterpret_cast<Translation**>(a_.here() - 8) = out_;
-  out_->entry_loading = a_.here();
-  if (out_->needs_flags) load_flags();
-  out_->entry = a_.here();
-  flags_ = {out_->needs_flags, false};
+  begin();
   for (Item& item : items_) {
     const size_t misses = misses_.size(), detours = detours_.size();
     translate(item);

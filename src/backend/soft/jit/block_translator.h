@@ -76,6 +76,8 @@ class BlockTranslator {
   bool collect();
   void find_spans();
   void find_live_flags();
+  void begin();
+  [[nodiscard]] bool begins_with_clobber() const;
   [[nodiscard]] bool may_fault(const Item& item) const;
   void translate(Item& item);
   [[nodiscard]] uint64_t rip_of(const Item& item) const { return rip_ + item.offset; }
@@ -94,6 +96,7 @@ class BlockTranslator {
   void load_flags();
   void before_clobber(const Item& item);
   void before_native(const Item& item);
+  [[nodiscard]] static bool needs_native(const Item& item);
   void after_native(const Item& item);
 
   // memory_access.cc
