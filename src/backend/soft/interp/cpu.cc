@@ -18,7 +18,16 @@ namespace {
 constexpr uint64_t kNoChaining = ~uint64_t{0};  // a code key that no jump entry has
 constexpr uint32_t kMaxInsn = 15;
 constexpr uint32_t kMaxBlockOps = 96;
+// A block goes on behind so many conditional jumps forward, which are mostly not taken, as long as
+// it is short.
+constexpr uint32_t kMaxJumpsPassed = 3, kShortBlockOps = 24;
 constexpr uint64_t kDr6SingleStep = 1u << 14;
+
+bool jumps_forward_on_condition(const decode::Insn& insn) {
+  const bool near = insn.map == decode::OpMap::kPrimary && insn.opcode >> 4 == 7;
+  const bool far = insn.map == decode::OpMap::k0F && insn.opcode >> 4 == 8;
+  return (near || far) && insn.imm > 0;
+}
 
 }  // namespace
 
@@ -149,6 +158,7 @@ const Block* Cpu::build_block(uint64_t linear, FetchedPage& page, FetchedPage& s
   uint64_t at = start;
   uint32_t second_generation = 0;
   bool ends = false;
+  uint32_t passed = 0;
   while (!ends && at < kPageSize && (single ? at == start : ops.size() < kMaxBlockOps)) {
     std::array<uint8_t, kMaxInsn> window;
     const auto available = static_cast<uint32_t>(std::min<uint64_t>(kMaxInsn, kPageSize - at));
@@ -175,7 +185,12 @@ const Block* Cpu::build_block(uint64_t linear, FetchedPage& page, FetchedPage& s
       at += 1;
       break;
     }
-    if (Lowering(insn, code_size, offset, *fpu_unit, ops).run()) ends = true;
+    if (Lowering(insn, code_size, offset, *fpu_unit, ops).run()) {
+      const bool passes = code64() && jumps_forward_on_condition(insn) &&
+                          ops.size() < kShortBlockOps && passed < kMaxJumpsPassed;
+      if (passes) ++passed;
+      ends = ends || !passes;
+    }
     at += insn.length;
   }
   Op& last = ops.add(continue_handler());

@@ -33,7 +33,8 @@ struct Op {
 };
 static_assert(sizeof(Op) == 32);
 
-// A straight run of code within one page (or one instruction that straddles two).
+// A straight run of code within one page (or one instruction that straddles two), with ways out in
+// its middle.
 struct Block {
   uint64_t key = 0;
   const std::atomic<uint32_t>* generation_now = nullptr;  // of the page that holds the code

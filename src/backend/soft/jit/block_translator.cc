@@ -273,7 +273,7 @@ Translation* BlockTranslator::run() {
       detours_[i].restore = restore;
     }
   }
-  if (items_.back().form.family < Family::kJump)
+  if (items_.back().form.family <= Family::kJumpIf)
     exit_to(next_rip(items_.back()), rip_of(items_.back()), -1);
   finish();
   store_.arena().take(a_.here());

@@ -85,7 +85,6 @@ void BlockTranslator::jump_if(Item& item) {
   before_native(item);
   exit_to(next_rip(item) + static_cast<uint64_t>(item.form.imm), rip_of(item),
           item.insn.opcode & 15);
-  exit_to(next_rip(item), rip_of(item), -1);
 }
 
 void BlockTranslator::call(Item& item) {

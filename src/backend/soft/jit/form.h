@@ -29,8 +29,8 @@ enum class Family : uint8_t {
   kPushMemory,
   kPop,
   kLeave,
-  kJump,  // from here on: ends the block
   kJumpIf,
+  kJump,  // from here on: ends the block
   kCall,
   kReturn,
   kJumpRegister,

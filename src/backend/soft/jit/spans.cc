@@ -24,6 +24,8 @@ Places SpanFinder::add(const decode::Insn& insn, const Form& form, uint64_t next
     forget_all();
     return places;
   }
+  if (form.family == Family::kJumpIf)
+    for (const Open& open : open_) spans_[open.span].sealed = true;
   const Accesses accesses = accesses_of(insn, form);
   for (uint8_t i = 0; i < accesses.count; ++i) places[i] = place(accesses.list[i], next_rip);
   assign(assignments_of(insn, form));
@@ -63,7 +65,8 @@ Place SpanFinder::place(const Access& access, uint64_t next_rip) {
   return {span, true, 0};
 }
 
-// False: the span would be too long, or hold what is aligned in different ways.
+// False: the span would be too long, or hold what is aligned in different ways, or what may not
+// come.
 bool SpanFinder::join(const Root& root, int64_t start, Span& span, const Access& access,
                       int64_t offset) {
   const int64_t low = std::min(span.low, offset), high = std::max(span.high, offset + access.size);
@@ -72,6 +75,7 @@ bool SpanFinder::join(const Root& root, int64_t start, Span& span, const Access&
     return (static_cast<uint64_t>(start) + static_cast<uint64_t>(at)) / kPageSize;
   };
   if (root.constant() && page_of(low) != page_of(high - 1)) return false;
+  if (access.write && !span.write && span.sealed) return false;
   if (access.aligned && span.aligned_at && (*span.aligned_at - offset) % 16 != 0) return false;
   if (access.aligned) span.aligned_at = offset;
   span.low = low;

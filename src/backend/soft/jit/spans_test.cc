@@ -82,6 +82,16 @@ TEST_F(SpansTest, WhatIsInterpretedEndsAll) {
   EXPECT_TRUE(second[0].first);
 }
 
+TEST_F(SpansTest, AStoreThatMayNotComeIsInNoSpanOfLoads) {
+  see({0x8b, 0x07});                             // MOV EAX, [RDI]
+  see({0x74, 0x10});                             // JZ
+  const Places load = see({0x8b, 0x4f, 0x04});   // MOV ECX, [RDI+4]
+  const Places store = see({0x89, 0x4f, 0x08});  // MOV [RDI+8], ECX
+  EXPECT_FALSE(load[0].first);
+  EXPECT_TRUE(store[0].first);
+  EXPECT_FALSE(finder_.spans().front().write);
+}
+
 TEST_F(SpansTest, IndexAndScaleCount) {
   see({0x8b, 0x04, 0xb7});                        // MOV EAX, [RDI+RSI*4]
   see({0x48, 0xff, 0xc6});                        // INC RSI
