@@ -31,7 +31,7 @@ test: export HUSK_TEST_KERNEL_ARM64 = $(wildcard $(CURDIR)/.cache/guest-arm64/vm
 test: build guest
 	tools/make_test_images.sh
 	ctest --test-dir build/release --output-on-failure -j $(JOBS) -LE guest
-	ctest --test-dir build/release --output-on-failure -L guest
+	ctest --test-dir build/release --output-on-failure -j $(JOBS) -L guest
 
 # Everything for aarch64, its unit tests by user emulation. It brings compiler and libraries; see tools/setup_arm64.sh.
 aarch64: export HUSK_TEST_KERNEL = $(CURDIR)/.cache/guest/vmlinuz

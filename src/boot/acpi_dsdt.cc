@@ -51,8 +51,7 @@ Bytes vm_generation_id(const AcpiConfig& config) {
   const Bytes events = aml::device(
       "GED", {aml::name("_HID", aml::string("ACPI0013")),
               aml::resources({aml::interrupt(config.vm_generation_gsi, aml::Trigger::kEdge)}),
-              aml::method(fmt::format("_E{:02X}", config.vm_generation_gsi),
-                          {aml::notify("\\_SB.VGEN", kChanged)})});
+              aml::method("_EVT", 1, {aml::notify("\\_SB.VGEN", kChanged)})});
   append(devices, events);
   return devices;
 }

@@ -191,7 +191,7 @@ TEST_F(Iasl, ReadsTheGenerationIdAndWhoTellsOfIt) {
               ContainsRegex("Name \\(ADDR, Package \\(0x02\\)[^}]*0x000DF010,[^}]*One[^}]*\\}"));
   EXPECT_THAT(text, HasSubstr("Name (_HID, \"ACPI0013\""));
   EXPECT_THAT(text, ContainsRegex(
-                        "Method \\(_E05, 0, NotSerialized\\)[^}]*Notify \\(\\\\_SB.VGEN, 0x80\\)"));
+                        "Method \\(_EVT, 1, NotSerialized\\)[^}]*Notify \\(\\\\_SB.VGEN, 0x80\\)"));
   config.vm_generation_gsi = 0;
   EXPECT_THAT(disassemble(dsdt(config)), Not(HasSubstr("Gen_Counter")));
 }

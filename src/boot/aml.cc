@@ -134,9 +134,8 @@ Bytes device(std::string_view path, std::initializer_list<Bytes> terms) {
   return join({{kExtOpPrefix, kDeviceOp}, with_length(join({name_string(path), join(terms)}))});
 }
 
-Bytes method(std::string_view path, std::initializer_list<Bytes> terms) {
-  constexpr uint8_t kNoArguments = 0;
-  return join({{kMethodOp}, with_length(join({name_string(path), {kNoArguments}, join(terms)}))});
+Bytes method(std::string_view path, uint8_t arguments, std::initializer_list<Bytes> terms) {
+  return join({{kMethodOp}, with_length(join({name_string(path), {arguments}, join(terms)}))});
 }
 
 Bytes notify(std::string_view path, uint8_t value) {

@@ -27,8 +27,9 @@ namespace husk::boot::aml {
 [[nodiscard]] Bytes scope(std::string_view path, std::initializer_list<Bytes> terms);
 [[nodiscard]] Bytes device(std::string_view path, std::initializer_list<Bytes> terms);
 
-// A method without arguments, of terms that are each an operation (20.2.5.2, 20.2.5.3).
-[[nodiscard]] Bytes method(std::string_view path, std::initializer_list<Bytes> terms);
+// A method with so many arguments, of terms that are each an operation (20.2.5.2, 20.2.5.3).
+[[nodiscard]] Bytes method(std::string_view path, uint8_t arguments,
+                           std::initializer_list<Bytes> terms);
 [[nodiscard]] Bytes notify(std::string_view path, uint8_t value);
 
 // Resource descriptors (6.4), and _CRS with a list of them.

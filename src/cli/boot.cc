@@ -3,11 +3,9 @@
 #include <unistd.h>
 
 #include "base/try.h"
-#include "cli/cpu_flag.h"
 #include "cli/exit_codes.h"
-#include "cli/machine_options.h"
+#include "cli/machine_flags.h"
 #include "cli/report.h"
-#include "cli/size.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "runtime/hypervisor.h"
@@ -17,20 +15,14 @@ namespace husk::cli {
 namespace {
 
 constexpr uint64_t kLeastMemory = uint64_t{2} << 20;
-constexpr uint32_t kMostCpus = 64;
 
 struct BootOptions {
   std::string kernel;
   std::string initrd;
   std::string append = "console=" + std::string(runtime::kSerialConsole);
   std::vector<std::string> disks;
-  std::string memory = "512M";
-  std::string backend = "auto";
   std::string vsock;
-  bool kernel_irqchip = false;
-  uint32_t cpus = 1;
-  std::string cpu_model{name(CpuModel::kHost)};
-  std::string cpu_mode;
+  MachineFlags machine;
   bool debug_exit = false;
   bool test_device = false;
 };
@@ -70,13 +62,11 @@ VirtioDeviceConfig parse_disk(const std::string& text) {
 
 Result<machine::VmConfig> configure(const BootOptions& options) {
   machine::VmConfig config;
-  config.memory_size = HUSK_TRY(parse_memory(options.memory, kLeastMemory));
-  if (options.cpus < 1 || options.cpus > kMostCpus)
-    return fail(ErrorKind::kInvalidArgument, "--cpus", fmt::format("must be 1 to {}", kMostCpus));
-  config.vcpu_count = options.cpus;
-  config.cpu_model = HUSK_TRY(parse_cpu_flag(options.cpu_model));
-  HUSK_TRY(apply_cpu_mode(options.cpu_mode));
-  config.kernel_irqchip = options.kernel_irqchip;
+  const MachineChoice machine = HUSK_TRY(resolve(options.machine, kLeastMemory));
+  config.memory_size = machine.memory_bytes;
+  config.vcpu_count = machine.vcpus;
+  config.cpu_model = machine.cpu_model;
+  config.kernel_irqchip = machine.kernel_irqchip;
   config.kernel_path = options.kernel;
   config.kernel_cmdline = command_line(options);
   if (!options.initrd.empty()) config.initrd_path = options.initrd;
@@ -86,7 +76,7 @@ Result<machine::VmConfig> configure(const BootOptions& options) {
 Result<int> boot(const BootOptions& options) {
   const machine::VmConfig config = HUSK_TRY(configure(options));
   ConsoleOutput console(STDOUT_FILENO);
-  const auto hypervisor = HUSK_TRY(runtime::open_hypervisor(options.backend));
+  const auto hypervisor = HUSK_TRY(runtime::open_hypervisor(options.machine.backend));
   const auto vm = HUSK_TRY(hypervisor->create_vm(config));
   auto& machine = *vm->as<runtime::ManagedMachine>();
   runtime::MachineExtras extras;
@@ -112,33 +102,20 @@ Result<int> boot(const BootOptions& options) {
   return exit_code(machine.end(), console);
 }
 
-int run(const BootOptions& options) {
-  const auto code = boot(options);
-  return code ? *code : report(code.error());
-}
-
 }  // namespace
 
-void add_boot(CLI::App& app, Action& chosen) {
+void add_boot(Verb& husk) {
   auto options = std::make_shared<BootOptions>();
-  auto* verb = app.add_subcommand("boot", "Boot a kernel with its serial console on the terminal");
-  verb->add_option("--kernel", options->kernel, "bzImage, ELF with PVH, or Multiboot kernel")
-      ->required();
-  verb->add_option("--initrd", options->initrd, "Initial RAM disk");
-  verb->add_option("--append", options->append, "Kernel command line")->capture_default_str();
-  verb->add_option("--disk", options->disks, "A disk: FILE, or FILE,ro to keep it as it is")
-      ->allow_extra_args(false);
-  verb->add_option("--memory", options->memory, "Memory, such as 512M")->capture_default_str();
-  verb->add_option("--cpus", options->cpus, "Number of vCPUs")->capture_default_str();
-  add_cpu_flag(*verb, options->cpu_model);
-  add_cpu_mode_flag(*verb, options->cpu_mode);
-  verb->add_option("--vsock", options->vsock, "Socket that leads to the guest's vsock ports");
-  verb->add_option("--backend", options->backend, "What runs the machine")
-      ->check(CLI::IsMember(runtime::backend_names()));
-  add_kernel_irqchip(*verb, options->kernel_irqchip);
-  verb->add_flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4");
-  verb->add_flag("--test-device", options->test_device, "QEMU's pc-testdev ports");
-  verb->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  Verb verb = husk.verb("boot", "Boot a kernel with its serial console on the terminal");
+  verb.required("--kernel", options->kernel, "bzImage, ELF with PVH, or Multiboot kernel")
+      .option("--initrd", options->initrd, "Initial RAM disk")
+      .option("--append", options->append, "Kernel command line")
+      .option("--disk", options->disks, "A disk: FILE, or FILE,ro to keep it as it is")
+      .option("--vsock", options->vsock, "Socket that leads to the guest's vsock ports")
+      .flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4")
+      .flag("--test-device", options->test_device, "QEMU's pc-testdev ports");
+  add_machine_flags(verb, options->machine);
+  verb.run([options] { return finish(boot(*options)); });
 }
 
 }  // namespace husk::cli

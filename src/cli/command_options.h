@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -12,19 +11,18 @@
 #include "husk/error.h"
 
 #include "cli/attend.h"
+#include "cli/command_line.h"
 
 namespace husk::cli {
 
 template <class Options>
-void add_command_flags(CLI::App& verb, Options& options, bool& detach) {
-  verb.prefix_command();
-  verb.add_option("--env,-e", options.environment, "Set a variable: KEY=VALUE")
-      ->allow_extra_args(false);
-  verb.add_option("--workdir,-w", options.working_directory, "Working directory");
-  verb.add_option("--user,-u", options.user, "User: name or uid, with :group");
-  verb.add_flag("-i,--interactive", options.input, "Keep standard input open");
-  verb.add_flag("-t,--tty", options.terminal, "Give the command a terminal");
-  verb.add_flag("-d,--detach", detach, "Leave it running, without input or output here");
+void add_command_flags(Verb& verb, Options& options, bool& detach) {
+  verb.option("--env,-e", options.environment, "Set a variable: KEY=VALUE")
+      .option("--workdir,-w", options.working_directory, "Working directory")
+      .option("--user,-u", options.user, "User: name or uid, with :group")
+      .flag("-i,--interactive", options.input, "Keep standard input open")
+      .flag("-t,--tty", options.terminal, "Give the command a terminal")
+      .flag("-d,--detach", detach, "Leave it running, without input or output here");
 }
 
 // What the flags leave to the environment.
@@ -43,15 +41,6 @@ template <class Options>
   options.rows = size.rows;
   options.columns = size.columns;
   return {};
-}
-
-// The subject and the command, of a verb that was parsed; "--" may stand before either.
-inline std::vector<std::string> words_of(const CLI::App& verb) {
-  std::vector<std::string> words = verb.remaining();
-  for (size_t i = 0; i < 2 && i < words.size(); ++i) {
-    if (words[i] == "--") words.erase(words.begin() + static_cast<ptrdiff_t>(i));
-  }
-  return words;
 }
 
 }  // namespace husk::cli

@@ -31,9 +31,8 @@ int doctor() {
 
 }  // namespace
 
-void add_doctor(CLI::App& app, Action& chosen) {
-  auto* verb = app.add_subcommand("doctor", "Say which backends this host can use, and why not");
-  verb->callback([&chosen] { chosen = doctor; });
+void add_doctor(Verb& husk) {
+  husk.verb("doctor", "Say which backends this host can use, and why not").run(doctor);
 }
 
 }  // namespace husk::cli

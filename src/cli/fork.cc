@@ -86,20 +86,15 @@ Result<int> fork(const ForkFlags& flags) {
 
 }  // namespace
 
-void add_fork(CLI::App& app, Action& chosen) {
+void add_fork(Verb& husk) {
   auto flags = std::make_shared<ForkFlags>();
-  auto* verb = app.add_subcommand("fork", "Make machines that go on from where one is");
-  verb->add_option("MACHINE", flags->machine, "Its name or id")->required();
-  verb->add_option("-n,--count", flags->count, "How many")->capture_default_str();
-  verb->add_option("--name", flags->name, "Name of the new machine; -1, -2, ... added to several");
-  verb->add_flag("--live", flags->live, "Copy memory while the machine runs, for a shorter pause");
-  verb->add_flag("--rm", flags->remove, "Remove the new machines when they end");
-  verb->callback([flags, &chosen] {
-    chosen = [flags] {
-      const auto code = fork(*flags);
-      return code ? *code : report(code.error());
-    };
-  });
+  husk.verb("fork", "Make machines that go on from where one is")
+      .required("MACHINE", flags->machine, "Its name or id")
+      .option("-n,--count", flags->count, "How many")
+      .option("--name", flags->name, "Name of the new machine; -1, -2, ... added to several")
+      .flag("--live", flags->live, "Copy memory while the machine runs, for a shorter pause")
+      .flag("--rm", flags->remove, "Remove the new machines when they end")
+      .run([flags] { return finish(fork(*flags)); });
 }
 
 }  // namespace husk::cli

@@ -1,32 +1,16 @@
-// husk: parse the command line, hand over to a verb.
-#include <fmt/core.h>
-
-#include "base/log.h"
-#include "cli/exit_codes.h"
-#include "cli/report.h"
+// husk: the verbs that there are.
+#include "cli/command_line.h"
 #include "cli/verbs.h"
 
 int main(int argc, char** argv) {
-  using namespace husk;  // NOLINT(google-build-using-namespace)
-  CLI::App app("Runs OCI images and kernels as microVMs.", "husk");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", "husk 0.1.0");
-  app.add_flag_callback(
-      "--debug", [] { base::set_log_level(base::LogLevel::kDebug); },
-      "Say more about what happens");
-  cli::Action chosen;
-  cli::add_run(app, chosen);
-  cli::add_restore(app, chosen);
-  cli::add_fork(app, chosen);
-  cli::add_boot(app, chosen);
-  cli::add_machines(app, chosen);
-  cli::add_snapshot(app, chosen);
-  cli::add_doctor(app, chosen);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return cli::report(error.what());
-  }
-  return chosen();
+  return husk::cli::run_command_line(argc, argv, [](husk::cli::Verb husk) {
+    using namespace husk::cli;  // NOLINT(google-build-using-namespace)
+    add_run(husk);
+    add_restore(husk);
+    add_fork(husk);
+    add_boot(husk);
+    add_machines(husk);
+    add_snapshot(husk);
+    add_doctor(husk);
+  });
 }

@@ -13,4 +13,7 @@ int report(std::string_view message) {
 
 int report(const Error& error) { return report(error.message()); }
 
+int finish(const Result<void>& result) { return result ? 0 : report(result.error()); }
+int finish(const Result<int>& code) { return code ? *code : report(code.error()); }
+
 }  // namespace husk::cli

@@ -11,4 +11,8 @@ namespace husk::cli {
 int report(const Error& error);
 int report(std::string_view message);
 
+// The exit code of what a verb came to; an error is reported.
+[[nodiscard]] int finish(const Result<void>& result);
+[[nodiscard]] int finish(const Result<int>& code);
+
 }  // namespace husk::cli

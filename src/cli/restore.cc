@@ -49,22 +49,17 @@ Result<int> restore(const RestoreFlags& flags) {
 
 }  // namespace
 
-void add_restore(CLI::App& app, Action& chosen) {
+void add_restore(Verb& husk) {
   auto flags = std::make_shared<RestoreFlags>();
-  auto* verb = app.add_subcommand("restore", "Go on from a snapshot of a container");
-  verb->add_option("SNAPSHOT", flags->from, "Name or path")->required();
-  verb->add_option("--name", flags->name, "Name of the machine");
-  verb->add_option("--hostname", flags->hostname, "The guest's host name, in place of its old one");
-  verb->add_option("--backend", flags->backend, "Other than the one that it was captured on")
-      ->check(CLI::IsMember(runtime::backend_names()));
-  verb->add_flag("-d,--detach", flags->detach, "Print the machine's id and leave it running");
-  verb->add_flag("--rm", flags->remove, "Remove the machine when it ends (always so without -d)");
-  verb->callback([flags, &chosen] {
-    chosen = [flags] {
-      const auto code = restore(*flags);
-      return code ? *code : report(code.error());
-    };
-  });
+  husk.verb("restore", "Go on from a snapshot of a container")
+      .required("SNAPSHOT", flags->from, "Name or path")
+      .option("--name", flags->name, "Name of the machine")
+      .option("--hostname", flags->hostname, "The guest's host name, in place of its old one")
+      .choice("--backend", flags->backend, runtime::backend_names(),
+              "Other than the one that it was captured on")
+      .flag("-d,--detach", flags->detach, "Print the machine's id and leave it running")
+      .flag("--rm", flags->remove, "Remove the machine when it ends (always so without -d)")
+      .run([flags] { return finish(restore(*flags)); });
 }
 
 }  // namespace husk::cli

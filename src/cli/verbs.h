@@ -1,21 +1,16 @@
-// The verbs: each adds its options to the command line, and is run when it was asked for.
+// The verbs: each describes itself, and what it does, to the command line.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <functional>
+#include "cli/command_line.h"
 
 namespace husk::cli {
 
-// Returns the process's exit code.
-using Action = std::function<int()>;
-
-// `chosen` is set to the verb's action when it is the one on the command line.
-void add_run(CLI::App& app, Action& chosen);
-void add_restore(CLI::App& app, Action& chosen);
-void add_fork(CLI::App& app, Action& chosen);
-void add_boot(CLI::App& app, Action& chosen);
-void add_machines(CLI::App& app, Action& chosen);  // ps, logs, stop, ...
-void add_snapshot(CLI::App& app, Action& chosen);
-void add_doctor(CLI::App& app, Action& chosen);
+void add_run(Verb& husk);
+void add_restore(Verb& husk);
+void add_fork(Verb& husk);
+void add_boot(Verb& husk);
+void add_machines(Verb& husk);  // ps, logs, stop, ...
+void add_snapshot(Verb& husk);
+void add_doctor(Verb& husk);
 
 }  // namespace husk::cli

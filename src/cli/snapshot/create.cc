@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "cli/machines/each.h"
+#include "cli/report.h"
 #include "cli/snapshot/entry_json.h"
 #include "cli/snapshot/serve.h"
 #include "cli/snapshot/verbs.h"
@@ -47,16 +48,16 @@ Result<void> run(const CreateOptions& options) {
 
 }  // namespace
 
-void add_snapshot_create(CLI::App& app, Action& chosen) {
+void add_snapshot_create(Verb& snapshot) {
   auto options = std::make_shared<CreateOptions>();
-  auto* verb = app.add_subcommand("create", "Capture a machine that runs; prints the id");
-  verb->add_option("MACHINE", options->machine, "Its name or id")->required();
-  verb->add_option("NEW", options->to, "Name or path of the snapshot")->required();
-  verb->add_flag("--diff", options->diff, "Only what was written since its last snapshot");
-  verb->add_flag("--live", options->live, "Copy memory while it runs, and pause for a moment only");
-  verb->add_flag("--compress", options->compress, "With zstd: smaller, slower to restore");
-  add_format(*verb, options->format);
-  verb->callback([options, &chosen] { chosen = [options] { return finish(run(*options)); }; });
+  snapshot.verb("create", "Capture a machine that runs; prints the id")
+      .required("MACHINE", options->machine, "Its name or id")
+      .required("NEW", options->to, "Name or path of the snapshot")
+      .flag("--diff", options->diff, "Only what was written since its last snapshot")
+      .flag("--live", options->live, "Copy memory while it runs, and pause for a moment only")
+      .flag("--compress", options->compress, "With zstd: smaller, slower to restore")
+      .format(options->format)
+      .run([options] { return finish(run(*options)); });
 }
 
 }  // namespace husk::cli

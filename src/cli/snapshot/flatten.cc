@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "base/try.h"
+#include "cli/report.h"
 #include "cli/snapshot/verbs.h"
 #include "snapshot/location.h"
 
@@ -23,13 +24,13 @@ Result<void> run(const FlattenOptions& options) {
 
 }  // namespace
 
-void add_snapshot_flatten(CLI::App& app, Action& chosen) {
+void add_snapshot_flatten(Verb& snapshot) {
   auto options = std::make_shared<FlattenOptions>();
-  auto* verb = app.add_subcommand("flatten", "Make one that needs no other; prints its id");
-  verb->add_option("SNAPSHOT", options->from, "Name or path of the newest of a chain")->required();
-  verb->add_option("NEW", options->to, "Name or path of the one to make")->required();
-  verb->add_flag("--compress", options->write.compress, "With zstd: smaller, slower to restore");
-  verb->callback([options, &chosen] { chosen = [options] { return finish(run(*options)); }; });
+  snapshot.verb("flatten", "Make one that needs no other; prints its id")
+      .required("SNAPSHOT", options->from, "Name or path of the newest of a chain")
+      .required("NEW", options->to, "Name or path of the one to make")
+      .flag("--compress", options->write.compress, "With zstd: smaller, slower to restore")
+      .run([options] { return finish(run(*options)); });
 }
 
 }  // namespace husk::cli

@@ -69,14 +69,13 @@ Result<void> run(const std::vector<std::string>& names, const std::string& forma
 
 }  // namespace
 
-void add_snapshot_inspect(CLI::App& app, Action& chosen) {
+void add_snapshot_inspect(Verb& snapshot) {
   auto names = std::make_shared<std::vector<std::string>>();
   auto format = std::make_shared<std::string>("json");
-  auto* verb = app.add_subcommand("inspect", "All that snapshots say of themselves");
-  verb->add_option("SNAPSHOT", *names, "Name or path")->required();
-  add_format(*verb, *format);
-  verb->callback(
-      [=, &chosen] { chosen = [names, format] { return finish(run(*names, *format)); }; });
+  snapshot.verb("inspect", "All that snapshots say of themselves")
+      .required("SNAPSHOT", *names, "Name or path")
+      .format(*format)
+      .run([=] { return finish(run(*names, *format)); });
 }
 
 }  // namespace husk::cli

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "base/try.h"
+#include "cli/report.h"
 #include "cli/snapshot/entry_json.h"
 #include "cli/snapshot/verbs.h"
 #include "cli/table.h"
@@ -64,23 +65,20 @@ Result<void> tree(const std::string& format) {
   return {};
 }
 
-void add(CLI::App& app, Action& chosen, const char* name, const char* what,
+void add(Verb& snapshot, const char* name, const char* what,
          Result<void> (*action)(const std::string&)) {
   auto format = std::make_shared<std::string>("table");
-  auto* verb = app.add_subcommand(name, what);
-  add_format(*verb, *format);
-  verb->callback(
-      [format, action, &chosen] { chosen = [format, action] { return finish(action(*format)); }; });
+  snapshot.verb(name, what).format(*format).run([format, action] {
+    return finish(action(*format));
+  });
 }
 
 }  // namespace
 
-void add_snapshot_ls(CLI::App& app, Action& chosen) {
-  add(app, chosen, "ls", "List the store by name", ls);
-}
+void add_snapshot_ls(Verb& snapshot) { add(snapshot, "ls", "List the store by name", ls); }
 
-void add_snapshot_tree(CLI::App& app, Action& chosen) {
-  add(app, chosen, "tree", "Who builds on whom, and what each one costs on the disk", tree);
+void add_snapshot_tree(Verb& snapshot) {
+  add(snapshot, "tree", "Who builds on whom, and what each one costs on the disk", tree);
 }
 
 }  // namespace husk::cli

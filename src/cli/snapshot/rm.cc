@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "base/try.h"
+#include "cli/report.h"
 #include "cli/snapshot/verbs.h"
 #include "snapshot/location.h"
 
@@ -20,13 +21,13 @@ Result<void> run(const std::vector<std::string>& names, bool force) {
 
 }  // namespace
 
-void add_snapshot_rm(CLI::App& app, Action& chosen) {
+void add_snapshot_rm(Verb& snapshot) {
   auto names = std::make_shared<std::vector<std::string>>();
   auto force = std::make_shared<bool>(false);
-  auto* verb = app.add_subcommand("rm", "Remove snapshots from the store");
-  verb->add_option("NAME", *names, "As `husk snapshot ls` names it")->required();
-  verb->add_flag("-f,--force", *force, "Also where others build on it, which are lost then");
-  verb->callback([=, &chosen] { chosen = [names, force] { return finish(run(*names, *force)); }; });
+  snapshot.verb("rm", "Remove snapshots from the store")
+      .required("NAME", *names, "As `husk snapshot ls` names it")
+      .flag("-f,--force", *force, "Also where others build on it, which are lost then")
+      .run([=] { return finish(run(*names, *force)); });
 }
 
 }  // namespace husk::cli

@@ -30,11 +30,11 @@ int run(const std::vector<std::string>& names) {
 
 }  // namespace
 
-void add_snapshot_verify(CLI::App& app, Action& chosen) {
+void add_snapshot_verify(Verb& snapshot) {
   auto names = std::make_shared<std::vector<std::string>>();
-  auto* verb = app.add_subcommand("verify", "Check all bytes of snapshots and their parents");
-  verb->add_option("SNAPSHOT", *names, "Name or path")->required();
-  verb->callback([names, &chosen] { chosen = [names] { return run(*names); }; });
+  snapshot.verb("verify", "Check all bytes of snapshots and their parents")
+      .required("SNAPSHOT", *names, "Name or path")
+      .run([names] { return run(*names); });
 }
 
 }  // namespace husk::cli

@@ -21,6 +21,11 @@ constexpr uint32_t kStateMsrs[] = {
 constexpr uint32_t kMsrTsc = 0x10, kMsrTscAdjust = 0x3b, kMsrApicBase = 0x1b,
                    kMsrTscDeadline = 0x6e0;
 
+// What a TSC of this rate counts in so many nanoseconds.
+constexpr uint64_t tsc_ticks(uint64_t ns, uint64_t khz) {
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(ns) * khz / 1'000'000);
+}
+
 // The time that the state's TSC shows; 0 without its rate.
 inline uint64_t tsc_ns(const VcpuState& state) {
   if (state.tsc_khz == 0) return 0;
@@ -30,6 +35,15 @@ inline uint64_t tsc_ns(const VcpuState& state) {
                                    state.tsc_khz);
   }
   return 0;
+}
+
+// A guest has two clocks, kvmclock and the TSC. Its time is the later one of them, and a restore
+// sets both to that: neither goes back.
+inline void advance_tsc(VcpuState& state, uint64_t kvmclock_ns) {
+  if (tsc_ns(state) >= kvmclock_ns) return;
+  for (Msr& msr : state.msrs) {
+    if (msr.index == kMsrTsc) msr.value = tsc_ticks(kvmclock_ns, state.tsc_khz);
+  }
 }
 
 }  // namespace husk::contract::x86

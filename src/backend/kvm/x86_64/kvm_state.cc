@@ -8,6 +8,7 @@
 #include "backend/kvm/x86_64/kvm_vcpu.h"
 #include "backend/kvm/x86_64/nested_state.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/try.h"
 #include "contract/x86/cpu_model.h"
 #include "contract/x86/nested.h"
@@ -286,6 +287,29 @@ bool move_tsc(int fd, uint64_t by) {
   return call(fd, HUSK_KVM_CALL(KVM_SET_DEVICE_ATTR), &attribute).has_value();
 }
 
+// The clock of the VM that kvmclock shows its guest, in ns; it began a moment before the vCPUs'
+// TSCs.
+Result<uint64_t> kvmclock_ns(int vm) {
+  kvm_clock_data clock{};
+  HUSK_TRY(call(vm, HUSK_KVM_CALL(KVM_GET_CLOCK), &clock));
+  return clock.clock;
+}
+
+// From here on; a guest that reads its time by kvmclock would stand still for its uptime without.
+void set_kvmclock(int vm, uint64_t ns) {
+  kvm_clock_data clock{};
+  clock.clock = ns;
+  if (const auto set = call(vm, HUSK_KVM_CALL(KVM_SET_CLOCK), &clock); !set)
+    base::log(base::LogLevel::kWarn, "the guest's clock stands still for a while: {}",
+              set.error().message());
+}
+
+// Of an armed timer: KVM has reckoned with the TSC that there was when the deadline was set.
+void rearm_deadline(int fd) {
+  const uint64_t deadline = get_msr(fd, kMsrTscDeadline).value_or(0);
+  if (deadline != 0) (void)set_msr(fd, {kMsrTscDeadline, deadline});
+}
+
 bool has_lapic(const VcpuState& state) {
   return std::ranges::any_of(state.lapic, [](uint8_t byte) { return byte != 0; });
 }
@@ -325,6 +349,7 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
   }
   std::ranges::sort(state.msrs, {}, &Msr::index);
   state.tsc_khz = static_cast<uint32_t>(HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ))));
+  advance_tsc(state, HUSK_TRY(kvmclock_ns(home_.vm)));
   cpuid_.describe(state);
   return state;
 }
@@ -367,21 +392,24 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::read_snapshot_state(std::istream& in) {
   return read_state(in);
 }
 
-// The guest's monotonic clock is its TSC.
+// The guest's monotonic clock is the later one of its two, kvmclock and the TSC; capture_snapshot()
+// has raised the TSC to it.
 seam::ClockRef KvmVcpu::capture_clock_ref(const SnapshotState& state, uint64_t host_now) {
   return {tsc_ns(state), host_now, base::realtime_ns()};
 }
 
 uint64_t KvmVcpu::restore_clock(const seam::ClockRef& ref, uint64_t host_now) {
   const auto khz = static_cast<uint64_t>(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ)).value_or(0));
-  const uint64_t elapsed = base::monotonic_ns() - host_now;
-  const auto tsc = static_cast<uint64_t>(static_cast<unsigned __int128>(ref.guest_ns + elapsed) *
-                                         khz / 1'000'000);
+  const uint64_t guest_ns = ref.guest_ns + (base::monotonic_ns() - host_now);
+  set_kvmclock(home_.vm, guest_ns);
+  const uint64_t tsc = tsc_ticks(guest_ns, khz);
   const uint64_t offset = tsc - get_msr(fd(), kMsrTsc).value_or(0);
-  if (move_tsc(fd(), offset)) return offset;
-  constexpr uint64_t kFarSeconds = 100;  // what is a second away is no attempt to synchronise
-  (void)set_msr(fd(), {kMsrTsc, tsc + kFarSeconds * 1000 * khz});
-  (void)set_msr(fd(), {kMsrTsc, tsc});
+  if (!move_tsc(fd(), offset)) {
+    constexpr uint64_t kFarSeconds = 100;  // what is a second away is no attempt to synchronise
+    (void)set_msr(fd(), {kMsrTsc, tsc + kFarSeconds * 1000 * khz});
+    (void)set_msr(fd(), {kMsrTsc, tsc});
+  }
+  rearm_deadline(fd());
   return offset;
 }
 

@@ -34,6 +34,7 @@ class KvmVcpu {
     // The byte of RAM at a guest-physical address, or null.
     std::function<std::byte*(uint64_t gpa)> memory;
     const System* system = nullptr;
+    int vm = -1;            // its descriptor, for kvmclock
     size_t xsave_size = 0;  // bytes of KVM_GET_XSAVE2's answer
   };
 

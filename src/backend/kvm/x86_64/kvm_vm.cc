@@ -119,6 +119,7 @@ Result<std::unique_ptr<KvmVcpu>> KvmVm::create_vcpu(uint32_t id) {
   KvmVcpu::Home home;
   if (ring_entries_ != 0) home.harvest = [this] { return harvest(); };
   home.system = &system();
+  home.vm = vm_fd();
   home.memory = [this](uint64_t gpa) { return slots().find(Gpa{gpa}); };
   home.irqchip = kernel_irqchip_ ? nullptr : &split_irqchip_;
   home.xsave_size = xsave_size_;
