@@ -90,20 +90,6 @@ bool BlockTranslator::may_fault(const Item& item) const {
   return false;
 }
 
-// Backwards; whatever comes behind the block may ask for all of them.
-void BlockTranslator::find_live_flags() {
-  FlagSet live = kAllFlags;
-  for (size_t i = items_.size(); i-- > 0;) {
-    Item& item = items_[i];
-    item.live_after = live;
-    // An exception's frame shows them all, those too that are about to be overwritten.
-    if (may_fault(item)) item.flags.shows = true;
-    live = item.flags.shows ? kAllFlags
-                            : static_cast<FlagSet>((live & ~item.flags.kills) | item.flags.reads);
-    item.live_before = live;
-  }
-}
-
 Site& BlockTranslator::site_of(Item& item) {
   if (item.site != nullptr) return *item.site;
   Op* ops = store_.add_ops(item.op_count + 2u);
@@ -127,43 +113,6 @@ void BlockTranslator::interpret(Item& item) {
   a_.call_to(stubs_.interpret);
   for (int i = 0; i < 5; ++i) a_.byte(0x90);  // where it would come back to try again
   flags_ = {false, true};
-}
-
-void BlockTranslator::save_flags() {
-  a_.byte(0x9f);                                             // LAHF
-  a_.rr({.opcode = 0x90, .map = 1, .bytes = true}, 0, rax);  // SETO AL
-  a_.rm({.opcode = 0x89, .prefix = 0x66}, rax, HUSK_HOT(status));
-  flags_.memory = true;
-}
-
-void BlockTranslator::load_flags() {
-  a_.rm(op0f(0xb7), rax, HUSK_HOT(status));
-  a_.byte(0x04);  // ADD AL, 127: overflows when bit 0 is set
-  a_.byte(0x7f);
-  a_.byte(0x9e);  // SAHF
-  flags_.host = true;
-}
-
-// Code that destroys EFLAGS follows.
-void BlockTranslator::before_clobber(const Item& item) {
-  if (flags_.host && !flags_.memory && item.live_before != 0) save_flags();
-  flags_.host = false;
-}
-
-// The instruction itself follows, for which RAX is free: what it reads and what it leaves alone is
-// in EFLAGS.
-void BlockTranslator::before_native(const Item& item) {
-  if (needs_native(item) && !flags_.host) load_flags();
-}
-
-bool BlockTranslator::needs_native(const Item& item) {
-  const FlagUse& use = item.flags;
-  const FlagSet kept = use.touches ? static_cast<FlagSet>(item.live_after & ~use.kills) : 0;
-  return (use.reads | kept) != 0;
-}
-
-void BlockTranslator::after_native(const Item& item) {
-  if (item.flags.touches) flags_ = {true, false};
 }
 
 void BlockTranslator::translate(Item& item) {
@@ -223,16 +172,6 @@ void BlockTranslator::translate(Item& item) {
   }
 }
 
-// The first that anything does with EFLAGS is to destroy them.
-bool BlockTranslator::begins_with_clobber() const {
-  for (const Item& item : items_) {
-    if (item.form.family == Family::kJump || item.form.family == Family::kJumpIf) return false;
-    if (may_fault(item)) return true;
-    if (needs_native(item) || item.live_after == 0) return false;
-  }
-  return false;
-}
-
 // The entries. Before the loading one, for Jit::translation_of(), is the translation's address.
 void BlockTranslator::begin() {
   const bool needs_flags = items_.front().live_before != 0;
@@ -251,6 +190,11 @@ void BlockTranslator::begin() {
   if (needs_flags) load_flags();
   out_->entry = a_.here();
   flags_ = {.host = needs_flags, .memory = false};
+}
+
+void BlockTranslator::detour(Item& item, JumpSite from) {
+  detours_.push_back(
+      {.from = from, .item = index_of(item), .stub = stubs_.interpret, .site = &site_of(item)});
 }
 
 Translation* BlockTranslator::run() {

@@ -91,7 +91,7 @@ class BlockTranslator {
     return static_cast<size_t>(&item - items_.data());
   }
 
-  // flags
+  // flags.cc
   void save_flags();
   void load_flags();
   void before_clobber(const Item& item);
@@ -122,7 +122,7 @@ class BlockTranslator {
   // `m` without RAX.
   Mem free_rax(Mem m);
 
-  // plain.cc, moves.cc, branches.cc: one function a family
+  // plain.cc, arithmetic.cc, host_units.cc, branches.cc: one function a family
   void plain(Item& item);
   void emit_plain(const Form& form, uint8_t reg, uint8_t rm, const Mem* m);
   void move(const Item& item);
