@@ -77,13 +77,14 @@ void BlockTranslator::divide(Item& item) {
   constexpr uint8_t kNotEqual = 5, kAboveEqual = 3, kBelowEqual = 6;
   const Form& form = item.form;
   const bool wide = form.encoding.wide;
+  before_clobber(item);
   if (form.memory) {
     const Mem m = access(item);
     a_.rm(op(0x8b, wide), rcx, m);
   } else {
-    before_clobber(item);
     guest_to(rcx, form.rm);
   }
+  before_clobber(item);  // again, for the access may have loaded them
   if (form.reg == 6) {
     a_.rr(op(0x3b, wide), rdx, rcx);
     detour(item, a_.jcc(kAboveEqual));
