@@ -74,6 +74,8 @@ lint: setup
 	tools/lint.sh
 
 tsan: export TSAN_OPTIONS = suppressions=$(CURDIR)/tools/tsan.supp
+# It holds signals back until the thread comes to code that it knows, which translated code is not.
+tsan: export HUSK_CPU_MODE = interp
 # Finds bugs that compilers do not; takes minutes.
 tidy: build
 	tools/setup.sh clang-tidy-19

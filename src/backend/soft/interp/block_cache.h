@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "backend/soft/interp/op.h"
@@ -17,33 +18,39 @@ class BlockCache {
   static constexpr size_t kChunk = size_t{1} << 20;
 
   [[nodiscard]] const Block* find(uint64_t key) const {
-    for (size_t at = first_slot(key); !slots_.empty(); ++at) {
-      const Slot& slot = slots_[at & (slots_.size() - 1)];
-      if (slot.block == nullptr || slot.key == key) return slot.block;
-    }
-    return nullptr;
+    for (size_t at = home(key);; at = (at + 1) % slots_.size())
+      if (slots_[at].block == nullptr || slots_[at].key == key) return slots_[at].block;
   }
-  // Room for a block of `ops`; valid until the next clear(). Never null: clear() when full() first.
-  Block* allocate(uint32_t ops);
-  void insert(Block* block);
+  // A block of `ops`, of which it has a copy; valid until the next clear(). clear() when full()
+  // first.
+  [[nodiscard]] Block* make(std::span<const Op> ops);
+  // One whose ops stay where they are.
+  [[nodiscard]] Block* make_over(std::span<const Op> ops);
+  // In place of another one with its key.
+  void insert(const Block* block);
   [[nodiscard]] bool full() const { return used_ >= kArenaLimit; }
   void clear();
   void release();                                      // as clear(), and the memory goes back
   [[nodiscard]] size_t used() const { return used_; }  // bytes
 
  private:
-  // At most half of them are taken, so that a search ends soon. A power of two, or none.
+  // Open addressing with the keys in the table: of a guest's first minutes most look-ups are of
+  // code that is not there yet, or that the processor's caches do not hold.
   struct Slot {
     uint64_t key = 0;
-    const Block* block = nullptr;
+    const Block* block = nullptr;  // null: free
   };
-  [[nodiscard]] static size_t first_slot(uint64_t key) {
-    return static_cast<size_t>(key * 0x9e3779b97f4a7c15 >> 32);
+  static constexpr size_t kFewestSlots = 16384;  // a power of two, as all of its sizes
+
+  [[nodiscard]] size_t home(uint64_t key) const {
+    constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;  // 2^64 / the golden ratio
+    return (key * kGolden >> 32) % slots_.size();
   }
-  Slot& slot_of(uint64_t key);
+  std::byte* allocate(size_t size);
+  void put(const Slot& slot);
   void grow();
 
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_ = std::vector<Slot>(kFewestSlots);
   size_t taken_ = 0;
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
   size_t chunks_used_ = 0;  // the last of them is being filled

@@ -49,7 +49,7 @@ struct Block {
   mutable uint32_t code_age = 0;
   mutable uint64_t code_rip = 0;
   mutable const void* code = nullptr;
-  Op ops[];  // ends with an op that does not fall through
+  const Op* ops = nullptr;  // the last one does not fall through
 
   [[nodiscard]] bool current() const {
     return generation_now->load(std::memory_order_acquire) == generation &&

@@ -5,7 +5,6 @@
 #include <array>
 #include <atomic>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 namespace husk::soft::jit {
@@ -44,8 +43,7 @@ class CodeStoreTest : public ::testing::Test {
 
   CodeStore store_;
   std::array<std::atomic<uint32_t>, 2> generations_{};  // of two pages
-  const std::unique_ptr<Block> blocks_[2] = {std::make_unique<Block>(), std::make_unique<Block>()};
-  Block &first_ = *blocks_[0], &second_ = *blocks_[1];
+  Block first_, second_;
 };
 
 TEST_F(CodeStoreTest, TranslationsAreFoundByBlockRipAndCare) {
