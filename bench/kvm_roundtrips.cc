@@ -163,8 +163,9 @@ class HuskLoop {
 
   void trips(int count) {
     runtime::MachineEnd end;
+    runtime::DebugGate debug(end);
     counter_.expect(count, end);
-    runtime::run_vcpu(*vcpu_, 0, ports_, mmio_, end);
+    runtime::run_vcpu(*vcpu_, 0, ports_, mmio_, end, debug);
     if (end.reason() != runtime::EndReason::kStopped) die(fmt::format("exit {}", end.code()));
   }
 

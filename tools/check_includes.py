@@ -20,6 +20,7 @@ ARROWS = {
     "platform": MEMORY,
     "virtio": MEMORY,
     "net": CONTRACT,
+    "gdb": MEMORY | {"net"},
     "control": CONTRACT | {"api", "net"},
     "registry": BASE | {"api"},
     "snapshot": MEMORY | {"api"},
@@ -36,7 +37,7 @@ ARROWS = {
     "soft": SOFT,
     "kvm/common": MEMORY,
     "kvm": MEMORY | {"kvm/common"},
-    "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "net", "oci", "snapshot", "agent/host", "agent/protocol", "api"},
+    "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "net", "gdb", "oci", "snapshot", "agent/host", "agent/protocol", "api"},
     "cli": MEMORY | {"runtime", "control", "registry", "boot", "oci", "snapshot", "api", "agent/host", "agent/protocol"},
 }
 

@@ -7,7 +7,7 @@ packages="
   libgtest-dev libgmock-dev libfmt-dev libcli11-dev nlohmann-json3-dev
   libarchive-dev libssl-dev libzstd-dev liblz4-dev liblzma-dev zlib1g-dev libzydis-dev libfdt-dev
   clang-format-19 busybox-static cpio kmod python3 erofs-utils skopeo umoci acpica-tools device-tree-compiler
-  mmdebstrap gcc libc6-dev
+  mmdebstrap gcc libc6-dev gdb
 "
 
 missing=""

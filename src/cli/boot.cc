@@ -2,6 +2,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "base/try.h"
 #include "cli/exit_codes.h"
 #include "cli/machine_flags.h"
@@ -25,6 +27,8 @@ struct BootOptions {
   MachineFlags machine;
   bool debug_exit = false;
   bool test_device = false;
+  std::string gdb;
+  bool gdb_wait = false;
 };
 
 // A guest that panics restarts at once, which ends the run, unless the user wants it otherwise.
@@ -48,6 +52,9 @@ int exit_code(const runtime::MachineEnd& end, const ConsoleOutput& console) {
       if (end.reason() == runtime::EndReason::kReset) return 0;
       report("guest stopped by a triple fault");
       return kGuestPanic;
+    case runtime::EndReason::kStopped:
+      report("ended by a debugger");
+      return 128 + SIGKILL;
     default:
       return report("the backend gave up on the guest (see --debug)");
   }
@@ -70,6 +77,8 @@ Result<machine::VmConfig> configure(const BootOptions& options) {
   config.kernel_path = options.kernel;
   config.kernel_cmdline = command_line(options);
   if (!options.initrd.empty()) config.initrd_path = options.initrd;
+  if (options.gdb_wait && options.gdb.empty())
+    return fail(ErrorKind::kInvalidArgument, "--gdb-wait", "needs --gdb, or nobody will come");
   return config;
 }
 
@@ -83,6 +92,8 @@ Result<int> boot(const BootOptions& options) {
   extras.serial_output = &console;
   extras.debug_exit = options.debug_exit;
   extras.test_device = options.test_device;
+  extras.debugger = options.gdb;
+  extras.wait_for_debugger = options.gdb_wait;
   HUSK_TRY(machine.set_extras(std::move(extras)));
   for (const std::string& disk : options.disks) HUSK_TRY(vm->add_virtio_device(parse_disk(disk)));
   HUSK_TRY(vm->add_virtio_device(VirtioDeviceConfig::entropy()));
@@ -93,6 +104,8 @@ Result<int> boot(const BootOptions& options) {
   }
 
   HUSK_TRY(vm->start());
+  if (!options.gdb.empty())
+    fmt::print(stderr, "husk: target remote {}\n", machine.debugger_address());
   const RawTerminal terminal;
   {
     const InputPump input(
@@ -113,7 +126,9 @@ void add_boot(Verb& husk) {
       .option("--disk", options->disks, "A disk: FILE, or FILE,ro to keep it as it is")
       .option("--vsock", options->vsock, "Socket that leads to the guest's vsock ports")
       .flag("--debug-exit", options->debug_exit, "QEMU's isa-debug-exit at port 0xf4")
-      .flag("--test-device", options->test_device, "QEMU's pc-testdev ports");
+      .flag("--test-device", options->test_device, "QEMU's pc-testdev ports")
+      .option("--gdb", options->gdb, "Where GDB may connect: PORT of 127.0.0.1, or unix:PATH")
+      .flag("--gdb-wait", options->gdb_wait, "Wait for it before the first instruction");
   add_machine_flags(verb, options->machine);
   verb.run([options] { return finish(boot(*options)); });
 }

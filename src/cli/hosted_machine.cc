@@ -73,6 +73,7 @@ void HostedMachine::add_verbs(control::Server& server, runtime::Container& conta
   server.on_slow("unpause", [&](const Json&) { return unpause(container); });
   server.on_slow(kSnapshotVerb,
                  [&](const Json& request) { return serve_snapshot(container, request); });
+  server.on_slow("debug", [&](const Json& request) { return debug(container, request); });
   server.on_end("wait");
 }
 
@@ -86,6 +87,16 @@ Result<Json> HostedMachine::unpause(runtime::Container& container) {
   HUSK_TRY(container.resume());
   HUSK_TRY(record([](registry::Record& record) { record.state = State::kRunning; }));
   return Json::object();
+}
+
+// At a port of that number, or at a socket in the folder: then no address is told, for ours is good
+// in this process alone.
+Result<Json> HostedMachine::debug(runtime::Container& container, const Json& request) {
+  const std::string port = HUSK_TRY(api::string_member(request, "port", "debug"));
+  const std::string socket = path_of(registry::kDebuggerSocket);
+  const std::string address =
+      HUSK_TRY(container.open_debugger(port.empty() ? "unix:" + socket : port));
+  return Json{{"address", address == socket ? "" : address}};
 }
 
 // As Docker: what is to end a machine wakes it.

@@ -53,6 +53,7 @@ class HostedMachine {
   void add_verbs(control::Server& server, runtime::Container& container);
   [[nodiscard]] Result<api::Json> pause(runtime::Container& container);
   [[nodiscard]] Result<api::Json> unpause(runtime::Container& container);
+  [[nodiscard]] Result<api::Json> debug(runtime::Container& container, const api::Json& request);
   [[nodiscard]] Result<api::Json> signal(runtime::Container& container, const api::Json& request);
   [[nodiscard]] registry::State state();
   // Records a change of it.

@@ -11,6 +11,7 @@
 namespace husk::registry {
 
 inline constexpr const char* kControlSocket = "control";
+inline constexpr const char* kDebuggerSocket = "gdb";
 inline constexpr const char* kVsockSocket = "vsock";
 inline constexpr const char* kOutputFile = "output";      // see output_log.h
 inline constexpr const char* kMessagesFile = "messages";  // what its process has to say

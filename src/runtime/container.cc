@@ -118,6 +118,9 @@ class RunningContainer : public Container {
   void kill() override { end_by(SIGKILL); }
   Result<void> pause() override { return changed(machine_->pause()); }
   Result<void> resume() override { return changed(machine_->resume()); }
+  Result<std::string> open_debugger(const std::string& where) override {
+    return machine_->open_debugger(where);
+  }
 
   Result<std::unique_ptr<RunningCommand>> exec(const ExecOptions& options,
                                                CommandOutput output) override {
@@ -142,6 +145,8 @@ class RunningContainer : public Container {
     if (!serial_.panic().empty())
       return fail(ErrorKind::kBackend, "guest kernel panic", serial_.panic());
     if (!result.reason.empty()) return fail(ErrorKind::kBackend, "guest", result.reason);
+    if (machine_->end().reason() == EndReason::kStopped)
+      return ContainerExit{128 + SIGKILL, "ended by a debugger"};
     return fail(ErrorKind::kBackend, "guest", "it ended without saying how the command did");
   }
 

@@ -82,6 +82,9 @@ class Container : public RunningCommand {
   virtual void kill() = 0;
   [[nodiscard]] virtual Result<void> pause() = 0;
   [[nodiscard]] virtual Result<void> resume() = 0;
+  // Lets debuggers connect at `where` (gdb/listener.h), unless they may already; returns what GDB
+  // calls that place. From the thread that pauses and resumes it.
+  [[nodiscard]] virtual Result<std::string> open_debugger(const std::string& where) = 0;
   // A snapshot of it, from the thread that pauses and resumes it. It goes on as it was, whatever
   // comes of that.
   [[nodiscard]] virtual Result<CaptureReport> capture(const CaptureRequest& request) = 0;

@@ -39,16 +39,13 @@ bool MachineEnd::wait_for(uint64_t timeout_ns) {
 }
 
 bool MachineEnd::pause(uint32_t vcpus, uint64_t timeout_ns) {
-  std::unique_lock lock(mutex_);
-  paused_ = true;
-  lock.unlock();
+  {
+    const std::lock_guard lock(mutex_);
+    paused_ = true;
+  }
   if (kick_) kick_();
-  lock.lock();
-  const bool parked = changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
-                                        [&] { return waiting_ == vcpus || reached(); });
-  if (parked) return true;
-  paused_ = false;
-  changed_.notify_all();
+  if (wait_until_parked(vcpus, timeout_ns)) return true;
+  resume();
   return false;
 }
 
@@ -60,12 +57,48 @@ void MachineEnd::resume() {
   changed_.notify_all();
 }
 
+void MachineEnd::hold() {
+  {
+    const std::lock_guard lock(mutex_);
+    held_ = true;
+    free_.clear();
+  }
+  if (kick_) kick_();
+}
+
+void MachineEnd::let_go(std::vector<bool> which) {
+  {
+    const std::lock_guard lock(mutex_);
+    free_ = std::move(which);
+  }
+  changed_.notify_all();
+}
+
+void MachineEnd::let_all_go() {
+  {
+    const std::lock_guard lock(mutex_);
+    held_ = false;
+  }
+  changed_.notify_all();
+}
+
+bool MachineEnd::wait_until_parked(uint32_t vcpus, uint64_t timeout_ns) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
+                           [&] { return waiting_ == vcpus || reached(); });
+}
+
+bool MachineEnd::must_wait(uint32_t vcpu) const {
+  const bool held = held_ && !(vcpu < free_.size() && free_[vcpu]);
+  return (paused_ || held) && !reached();
+}
+
 void MachineEnd::wait_while_paused(uint32_t vcpu) {
   std::unique_lock lock(mutex_);
-  if (!paused_ || reached()) return;
+  if (!must_wait(vcpu)) return;
   ++waiting_;
   changed_.notify_all();
-  while (paused_ && !reached()) {
+  while (must_wait(vcpu)) {
     if (work_ != nullptr && work_for_ == vcpu) {
       (*work_)();  // whoever asked waits for it, and holds nothing meanwhile
       work_ = nullptr;
@@ -76,14 +109,19 @@ void MachineEnd::wait_while_paused(uint32_t vcpu) {
   --waiting_;
 }
 
+// One after another: who pauses a machine and who debugs it do not know of each other.
 bool MachineEnd::run_parked(uint32_t vcpu, const std::function<void()>& work) {
   std::unique_lock lock(mutex_);
-  if (!paused_ || reached()) return false;
+  changed_.wait(lock, [&] { return work_ == nullptr || !must_wait(vcpu); });
+  if (!must_wait(vcpu)) return false;
   work_ = &work;
   work_for_ = vcpu;
   changed_.notify_all();
-  changed_.wait(lock, [&] { return work_ == nullptr || reached(); });
-  return std::exchange(work_, nullptr) == nullptr;
+  changed_.wait(lock, [&] { return work_ != &work || !must_wait(vcpu); });
+  if (work_ != &work) return true;
+  work_ = nullptr;
+  changed_.notify_all();
+  return false;
 }
 
 }  // namespace husk::runtime

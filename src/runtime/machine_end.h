@@ -1,5 +1,5 @@
-// How a machine comes to its end, or to a pause: the one place that devices, vCPU threads and
-// callers agree on.
+// How a machine comes to its end, or to a pause, or under a debugger's hold: the one place that
+// devices, vCPU threads and callers agree on.
 #pragma once
 
 #include <atomic>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <vector>
 
 #include "contract/machine_event.h"
 
@@ -42,16 +43,28 @@ class MachineEnd : public contract::MachineEventSink {
   [[nodiscard]] bool pause(uint32_t vcpus, uint64_t timeout_ns);
   void resume();
   void wait_while_paused(uint32_t vcpu);
-  // Runs `work` on the thread of a vCPU that waits there. False: none does, the machine has ended.
+
+  // A debugger's hold is beside the pause: a vCPU waits until both are over. hold() is for all of
+  // them, from any thread, a vCPU's too; let_go() for those that are marked, by their numbers.
+  void hold();
+  void let_go(std::vector<bool> which);
+  void let_all_go();
+  // Until each of so many vCPUs waits, for whichever reason. False: not within `timeout_ns`.
+  [[nodiscard]] bool wait_until_parked(uint32_t vcpus, uint64_t timeout_ns);
+
+  // Runs `work` on the thread of a vCPU that waits. False: it does not, or the machine has ended.
   bool run_parked(uint32_t vcpu, const std::function<void()>& work);
 
  private:
+  [[nodiscard]] bool must_wait(uint32_t vcpu) const;
+
   std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<bool> reached_{false};
   EndReason reason_ = EndReason::kNone;
   uint32_t code_ = 0;
-  bool paused_ = false;
+  bool paused_ = false, held_ = false;
+  std::vector<bool> free_;  // of those that are held
   uint32_t waiting_ = 0;
   const std::function<void()>* work_ = nullptr;  // for vCPU work_for_
   uint32_t work_for_ = 0;

@@ -21,6 +21,7 @@
 #include "board.h"
 #include "guest.h"
 #include "registers.h"
+#include "runtime/debug_gate.h"
 #include "runtime/doorbells.h"
 #include "runtime/irqfds.h"
 #include "runtime/machine_state.h"
@@ -36,6 +37,7 @@ class MachineRun {
   virtual ~MachineRun() = default;
 
   [[nodiscard]] MachineEnd& end() { return end_; }
+  [[nodiscard]] DebugGate& debug() { return debug_; }
   [[nodiscard]] virtual Board& board() = 0;
   // Loads a kernel and gives the boot vCPU its state. Before start().
   [[nodiscard]] virtual Result<LoadedKernel> load(const KernelRequest& request) = 0;
@@ -54,6 +56,9 @@ class MachineRun {
                                                    const NativeRegisters& registers) = 0;
   [[nodiscard]] virtual Result<VcpuSnapshot> capture(uint32_t vcpu) = 0;
   [[nodiscard]] virtual Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) = 0;
+  [[nodiscard]] virtual Result<NativeState> state(uint32_t vcpu) = 0;
+  [[nodiscard]] virtual Result<void> set_state(uint32_t vcpu, const NativeState& state) = 0;
+  [[nodiscard]] virtual Result<void> set_debug(uint32_t vcpu, const DebugOptions& options) = 0;
   // All but memory.
   [[nodiscard]] virtual Result<MachineState> capture_machine() = 0;
 
@@ -67,6 +72,7 @@ class MachineRun {
 
  protected:
   MachineEnd end_;
+  DebugGate debug_{end_};
 };
 
 template <seam::HypervisorVm Vm>
@@ -93,6 +99,9 @@ class MachineRunOn final : public MachineRun {
   Result<void> set_registers(uint32_t vcpu, const NativeRegisters& registers) override;
   Result<VcpuSnapshot> capture(uint32_t vcpu) override;
   Result<void> restore(uint32_t vcpu, const VcpuSnapshot& snapshot) override;
+  Result<NativeState> state(uint32_t vcpu) override;
+  Result<void> set_state(uint32_t vcpu, const NativeState& state) override;
+  Result<void> set_debug(uint32_t vcpu, const DebugOptions& options) override;
   Result<MachineState> capture_machine() override;
   Result<void> restore_machine(const MachineState& state) override;
   Result<void> register_irqfd(uint32_t gsi, int eventfd, int resample) override {
@@ -180,7 +189,7 @@ Result<void> MachineRunOn<Vm>::start(std::function<void()> finished) {
   running_ = vcpus_.size();
   for (uint32_t id = 0; id < vcpus_.size(); ++id)
     threads_.emplace_back([this, id, finished] {
-      run_vcpu(*vcpus_[id], id, board_->ports(), board_->mmio(), end_);
+      run_vcpu(*vcpus_[id], id, board_->ports(), board_->mmio(), end_, debug_);
       if (--running_ != 0) return;
       // What the guest notified before its end is served, as it would have been within an exit.
       if (doorbells_ != nullptr) doorbells_->finish();
@@ -248,6 +257,24 @@ Result<VcpuSnapshot> MachineRunOn<Vm>::capture(uint32_t id) {
 template <seam::HypervisorVm Vm>
 Result<void> MachineRunOn<Vm>::restore(uint32_t id, const VcpuSnapshot& snapshot) {
   return on_vcpu<void>(id, [&](Vcpu& vcpu) { return restore_vcpu(id, vcpu, snapshot); });
+}
+
+template <seam::HypervisorVm Vm>
+Result<NativeState> MachineRunOn<Vm>::state(uint32_t id) {
+  return on_vcpu<NativeState>(id, [](Vcpu& vcpu) { return vcpu.capture_snapshot(); });
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> MachineRunOn<Vm>::set_state(uint32_t id, const NativeState& state) {
+  return on_vcpu<void>(id, [&](Vcpu& vcpu) { return vcpu.restore_snapshot(state); });
+}
+
+template <seam::HypervisorVm Vm>
+Result<void> MachineRunOn<Vm>::set_debug(uint32_t id, const DebugOptions& options) {
+  return on_vcpu<void>(id, [&](Vcpu& vcpu) -> Result<void> {
+    if constexpr (seam::HasDebug<Vcpu>) return vcpu.set_debug(options);
+    return fail(ErrorKind::kUnsupported, "VM", "its backend does not stop for a debugger");
+  });
 }
 
 // The clock with the first vCPU: the others' are captured a moment later.

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "runtime/debug_target.h"
 #include "runtime/device_snapshots.h"
 #include "runtime/native_registers.h"
 #include "runtime/standard_devices.h"
@@ -90,7 +91,7 @@ Result<std::unique_ptr<ManagedMachine>> ManagedMachine::create(machine::VmConfig
       new ManagedMachine(std::move(config), std::move(memory), std::move(factory)));
 }
 
-ManagedMachine::~ManagedMachine() = default;
+ManagedMachine::~ManagedMachine() { close_debugger(); }
 
 // Its board has nobody to answer them.
 Result<void> ManagedMachine::exit_on_hypercalls(bool) {
@@ -189,6 +190,7 @@ Result<std::unique_ptr<MachineRun>> ManagedMachine::build(const Preparation& pre
 Result<void> ManagedMachine::start() {
   HUSK_TRY(machine::check_state(Operation::kStart, state()));
   if (run_ != nullptr) {
+    close_debugger();
     run_.reset();
     HUSK_TRY(memory_->clear());
   }
@@ -229,18 +231,45 @@ Result<void> ManagedMachine::launch(const Preparation& prepare) {
     return std::unexpected(run.error());
   }
   run_ = std::move(*run);
+  auto started = await_debugger();
   state_ = VmState::kRunning;  // first, for the guest may end at once
-  const auto started = run_->start([this, run = run_.get()] { finished(*run); });
+  if (started) started = run_->start([this, run = run_.get()] { finished(*run); });
   if (!started) {
     state_ = VmState::kError;
+    close_debugger();
     run_.reset();
   }
   return started;
 }
 
+Result<void> ManagedMachine::await_debugger() {
+  if (extras_.debugger.empty()) return {};
+  if (extras_.wait_for_debugger) run_->end().hold();
+  return serve_debuggers(extras_.debugger);
+}
+
+Result<void> ManagedMachine::serve_debuggers(const std::string& where) {
+  auto target = std::make_unique<DebugTarget>(*run_, config_.vcpu_count, *memory_);
+  debugger_ = HUSK_TRY(gdb::Server::start(where, std::move(target)));
+  run_->debug().set_listener([server = debugger_.get()] { server->wake(); });
+  return {};
+}
+
+void ManagedMachine::close_debugger() {
+  if (debugger_ != nullptr) run_->debug().set_listener({});
+  debugger_.reset();
+}
+
+Result<std::string> ManagedMachine::open_debugger(const std::string& where) {
+  HUSK_TRY(live_run());
+  if (debugger_ == nullptr) HUSK_TRY(serve_debuggers(where));
+  return debugger_->address();
+}
+
 // The guest has ended, by itself or because it was stopped.
 void ManagedMachine::finished(MachineRun& run) {
   state_ = run.end().reason() == EndReason::kBackendError ? VmState::kError : VmState::kStopped;
+  run.debug().wake();
 }
 
 Result<void> ManagedMachine::pause() {

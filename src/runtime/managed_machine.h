@@ -13,6 +13,7 @@
 #include "husk/machine.h"
 
 #include "contract/byte_channel.h"
+#include "gdb/server.h"
 #include "runtime/machine_run.h"
 #include "runtime/memory_view.h"
 #include "runtime/vsock_link.h"
@@ -27,7 +28,9 @@ struct MachineExtras {
   std::string initrd;  // the bytes themselves, in place of VmConfig::initrd_path
   bool debug_exit = false;
   bool test_device = false;
-  bool track_writes = false;  // of a restored machine's memory, from its start on
+  std::string debugger;            // where one may connect (gdb/listener.h); empty: nowhere
+  bool wait_for_debugger = false;  // before the first instruction
+  bool track_writes = false;       // of a restored machine's memory, from its start on
 };
 
 using DeviceFactory = std::function<Result<std::unique_ptr<virtio::Device>>()>;
@@ -79,9 +82,15 @@ class ManagedMachine final : public machine::VirtualMachine {
                                         std::unique_ptr<memory::GuestMemory> memory);
   [[nodiscard]] memory::GuestMemory& guest_memory() { return *memory_; }
 
+  // Lets debuggers connect at `where` (gdb/listener.h), unless they may already, while it runs or
+  // is paused. Returns what GDB calls that place. One thread at a time.
+  [[nodiscard]] Result<std::string> open_debugger(const std::string& where);
+
   // Once it has started. Any thread, for both.
   size_t send_serial(std::span<const std::byte> data);
   [[nodiscard]] MachineEnd& end() { return run_->end(); }
+  // Where the debuggers of MachineExtras connect, as GDB calls it.
+  [[nodiscard]] const std::string& debugger_address() const { return debugger_->address(); }
   // Returns when the guest has ended and no thread of it runs any more.
   const MachineEnd& wait();
   // Ends the guest if there is one, whatever the state; returns as wait() does.
@@ -109,6 +118,9 @@ class ManagedMachine final : public machine::VirtualMachine {
   [[nodiscard]] Result<void> add_vsock(const VirtioDeviceConfig& config);
   [[nodiscard]] bool has_vsock() const;
   [[nodiscard]] Result<void> load_kernel(MachineRun& run);
+  [[nodiscard]] Result<void> await_debugger();  // as extras want it
+  [[nodiscard]] Result<void> serve_debuggers(const std::string& where);
+  void close_debugger();
   void finished(MachineRun& run);
   // The run, for what may only be done while it is paused.
   [[nodiscard]] Result<MachineRun*> paused_run();
@@ -127,6 +139,7 @@ class ManagedMachine final : public machine::VirtualMachine {
   DroppedOutput dropped_;
   std::string kernel_description_;
   std::unique_ptr<MachineRun> run_;
+  std::unique_ptr<gdb::Server> debugger_;  // of run_
 };
 
 }  // namespace husk::runtime

@@ -5,6 +5,7 @@
 #include "husk/seam.h"
 
 #include "platform/bus.h"
+#include "runtime/debug_gate.h"
 #include "runtime/machine_end.h"
 
 namespace husk::runtime {
@@ -12,7 +13,7 @@ namespace husk::runtime {
 // On the vCPU's own thread. Returns when `end` is set.
 template <seam::HypervisorVcpu Vcpu>
 void run_vcpu(Vcpu& vcpu, uint32_t id, const platform::Bus& ports, const platform::Bus& mmio,
-              MachineEnd& end) {
+              MachineEnd& end, DebugGate& debug) {
   using Kind = seam::VcpuExit::Kind;
   while (!end.reached()) {
     const seam::VcpuExit exit = vcpu.step();
@@ -33,6 +34,10 @@ void run_vcpu(Vcpu& vcpu, uint32_t id, const platform::Bus& ports, const platfor
         } else {
           vcpu.set_read_data(mmio.read(exit.phys_addr, exit.size));
         }
+        break;
+      case Kind::kDebug:
+        debug.stopped(id, {exit.cause, exit.virt_addr});
+        end.wait_while_paused(id);
         break;
       case Kind::kShutdown:
         end.reach(EndReason::kTripleFault, 0);

@@ -54,12 +54,13 @@ class Meter : public contract::IoHandler {
 void expect_nothing_but_entries(std::span<const std::byte> program) {
   Machine<kvm::KvmVm> machine;
   runtime::MachineEnd end;
+  runtime::DebugGate debug(end);
   Meter meter(end);
   platform::Bus ports, mmio;
   ASSERT_TRUE(ports.attach(0x80, 1, meter));
   ASSERT_TRUE(mmio.attach(kDevice, 4096, meter));
   machine.load(program, {kDevice});
-  runtime::run_vcpu(machine.vcpu(), 0, ports, mmio, end);
+  runtime::run_vcpu(machine.vcpu(), 0, ports, mmio, end, debug);
   EXPECT_EQ(meter.writes, Meter::kLast);
   EXPECT_EQ(meter.allocated, 0U);
   EXPECT_EQ(meter.locked, 0U);

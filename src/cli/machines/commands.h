@@ -32,6 +32,14 @@ struct ExecRequest {
 };
 int exec(ExecRequest& request);
 
+struct DebugRequest {
+  std::string name;
+  std::string port;     // of 127.0.0.1; empty: a socket in the machine's folder
+  std::string batch;    // a file of GDB's commands; empty: the user types them
+  std::string symbols;  // the program that GDB is to know; empty: none
+};
+int debug(const DebugRequest& request);
+
 int inspect(const Names& names);
 int wait(const Names& names);
 int pause(const Names& names);

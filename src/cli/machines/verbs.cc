@@ -60,6 +60,17 @@ void add_exec(Verb& husk) {
   });
 }
 
+void add_debug(Verb& husk) {
+  auto request = std::make_shared<machines::DebugRequest>();
+  husk.verb("debug", "Look at a machine's kernel with GDB")
+      .group(kGroup)
+      .required("NAME", request->name, "Name, id, or its beginning")
+      .option("--port", request->port, "A port of 127.0.0.1, in place of a socket of the machine's")
+      .option("--batch", request->batch, "Run GDB with the commands of this file")
+      .option("--symbols", request->symbols, "The guest's vmlinux, for GDB")
+      .run([request] { return machines::debug(*request); });
+}
+
 void add_stop(Verb& husk) {
   auto seconds = std::make_shared<uint64_t>(10);
   add_for_names(husk, "stop", "End machines by their image's signal, or after a time",
@@ -87,6 +98,7 @@ void add_machines(Verb& husk) {
   add_ps(husk);
   add_logs(husk);
   add_exec(husk);
+  add_debug(husk);
   add_for_names(husk, "inspect", "Describe machines as JSON", machines::inspect);
   add_for_names(husk, "wait", "Wait for machines to end, and print their exit codes",
                 machines::wait);

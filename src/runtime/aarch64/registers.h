@@ -8,10 +8,13 @@
 
 #include "base/try.h"
 #include "contract/aarch64/vcpu_state.h"
+#include "gdb/aarch64/registers.h"
 
 namespace husk::runtime {
 
 using NativeRegisters = Arm64Registers;
+using NativeState = contract::aarch64::VcpuState;
+namespace guest_registers = gdb::aarch64;  // as debuggers see them
 
 [[nodiscard]] Arm64Registers public_registers(const contract::aarch64::VcpuState& state);
 // kInvalidArgument: FPCR and FPSR have 32 bits.

@@ -7,10 +7,13 @@
 #include "husk/types.h"
 
 #include "contract/x86/flat_state.h"
+#include "gdb/x86_64/registers.h"
 
 namespace husk::runtime {
 
 using NativeRegisters = Registers;
+using NativeState = contract::x86::VcpuState;
+namespace guest_registers = gdb::x86_64;  // as debuggers see them
 
 // The general registers by the seam's numbers: x0 to x15 in the order of their encodings.
 [[nodiscard]] std::array<uint64_t Registers::*, 16> registers_by_encoding();
