@@ -66,6 +66,7 @@ bench: build guest
 	python3 bench/boot.py build/release/husk .cache/guest build/bench/boot.json
 	build/release/kvm_roundtrips build/bench/kvm_roundtrips.json
 	python3 bench/restore.py build/release/husk .cache/guest oci:.cache/demo build/bench/restore.json
+	python3 bench/fork.py build/release/husk .cache/guest oci:.cache/demo build/bench/fork.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
 	tools/make_bench_root.sh
 	python3 bench/programs.py --out build/bench/programs.json build/release/husk .cache/guest .cache/bench

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/phases.h"
 #include "base/random.h"
 #include "base/try.h"
 #include "oci/prepare.h"
@@ -47,10 +48,12 @@ class RunningContainer : public Container {
   }
 
   Result<void> begin(const ContainerOptions& options) {
+    base::end_phase("record");
     const auto reference = HUSK_TRY(oci::parse_reference(options.image));
     oci::PrepareOptions preparation;
     preparation.architecture = kImageArchitecture;
     const oci::PreparedImage image = HUSK_TRY(oci::prepare(reference, preparation));
+    base::end_phase("image");
     agent::RunRequest request = HUSK_TRY(request_for(options, image.config));
     const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
     HUSK_TRY(describe(options, image, kernel));
@@ -60,6 +63,7 @@ class RunningContainer : public Container {
     const ContainerPlan plan{record_.backend, record_.config, kernel, options.kernel_irqchip,
                              options.vsock};
     HUSK_TRY(build(plan, {}));
+    base::end_phase("machine");
     const auto started = options.cold ? boot(plan, request) : go_on(plan, request);
     report_state();
     return started;
@@ -130,6 +134,7 @@ class RunningContainer : public Container {
   Result<ContainerExit> wait() override {
     machine_->wait();
     client_->drain();
+    base::end_phase("stop");
     const auto exit = outcome();
     if (!exit) failure_ = exit.error().why;
     report_state();
@@ -161,7 +166,8 @@ class RunningContainer : public Container {
     capturer_ = std::make_unique<Capturer>(*machine_);
     client_ = std::make_unique<agent::Client>(
         agent::SessionKind::kMain, [this](const base::Fd& giving_up) { return connect(giving_up); },
-        agent::ClientEvents{output_.out, output_.err, output_.started, [this] { finished(); }},
+        agent::ClientEvents{output_.out, output_.err, [this] { started(); },
+                            [this] { finished(); }},
         std::move(position));
     report_state();
     return {};
@@ -170,6 +176,7 @@ class RunningContainer : public Container {
   // On the client's thread.
   Result<base::Fd> connect(const base::Fd& giving_up) {
     auto connection = machine_->connect_vsock(agent::kPort, {.giving_up = giving_up.get()});
+    base::end_phase("connect");
     if (!connection || !present_) return connection;
     present_->realtime_ns = base::realtime_ns();
     client_->tell(*std::exchange(present_, std::nullopt));
@@ -192,10 +199,12 @@ class RunningContainer : public Container {
       base::log(base::LogLevel::kWarn, "{}; the machine boots instead", warm.error().message());
       return boot(plan, request);
     }
+    base::end_phase("base");
     request.realtime_ns = base::realtime_ns();
     request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
     client_->run(request);
     HUSK_TRY(machine_->start_from(warm->state, std::move(warm->memory)));
+    base::end_phase("restore");
     report_state();
     ready(kGuestAddress);  // as the agent had said before the snapshot
     return {};
@@ -232,7 +241,14 @@ class RunningContainer : public Container {
 
   // On the client's thread. The agent has written everything back; how the guest would power itself
   // off is of no interest to anybody.
-  void finished() { machine_->end().reach(EndReason::kStopped, 0); }
+  void started() {
+    base::end_phase("start");
+    if (output_.started) output_.started();
+  }
+  void finished() {
+    base::end_phase("command");
+    machine_->end().reach(EndReason::kStopped, 0);
+  }
 
   // The operator's view of the machine; building goes by it.
   Result<void> describe(const ContainerOptions& options, const oci::PreparedImage& image,
