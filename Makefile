@@ -67,11 +67,15 @@ bench: build guest
 	build/release/kvm_roundtrips build/bench/kvm_roundtrips.json
 	python3 bench/restore.py build/release/husk .cache/guest oci:.cache/demo build/bench/restore.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
+	tools/make_bench_root.sh
+	python3 bench/programs.py --out build/bench/programs.json build/release/husk .cache/guest .cache/bench
 
 lint: setup
 	tools/lint.sh
 
 tsan: export TSAN_OPTIONS = suppressions=$(CURDIR)/tools/tsan.supp
+# It holds signals back until the thread comes to code that it knows, which translated code is not.
+tsan: export HUSK_CPU_MODE = interp
 # Finds bugs that compilers do not; takes minutes.
 tidy: build
 	tools/setup.sh clang-tidy-19

@@ -11,8 +11,8 @@ import stat
 import subprocess
 import time
 
-RUN_LIMIT = 150  # seconds for a machine to boot and run every load
-LINE_LIMIT = 40  # seconds from one line to the next
+RUN_LIMIT = 150  # seconds for a machine to boot and run every load, unless it is told otherwise
+LINE_LIMIT = 40  # seconds from one line to the next, likewise
 
 # Firmware writes escape sequences before the first line, and a line may follow them.
 LINE = re.compile(rb"(load|begin|end|wrong|all) ([a-z0-9-]+) ?(\d+)?|(\{.*\})")
@@ -33,13 +33,13 @@ def initrd(program):
             + newc("init", stat.S_IFREG | 0o755, init) + newc("TRAILER!!!", 0))
 
 
-def stamped_lines(process):
+def stamped_lines(process, run_limit, line_limit):
     """(line, the host's time when its end came out); ends at the output's end, or at a time limit with (None, time)."""
     pending, started = b"", time.monotonic()
     with selectors.DefaultSelector() as ready:
         ready.register(process.stdout, selectors.EVENT_READ)
         while True:
-            patience = min(LINE_LIMIT, started + RUN_LIMIT - time.monotonic())
+            patience = min(line_limit, started + run_limit - time.monotonic())
             if patience <= 0 or not ready.select(patience):
                 yield None, time.monotonic()
                 return
@@ -54,20 +54,20 @@ class Run:
     """What one machine said. samples: {load: [host seconds of a unit]}; said: {load: the guest's own JSON};
     clock: {load: guest seconds in a host second}; failure: None, or what went wrong and where."""
 
-    def __init__(self, command):
+    def __init__(self, command, run_limit=None, line_limit=None):
         self.samples, self.said, self.clock, self.failure = {}, {}, {}, None
         self._load, self._units, self._began = None, 1, None
         self._complete = False
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True)
         try:
-            self._read(process)
+            self._read(stamped_lines(process, run_limit or RUN_LIMIT, line_limit or LINE_LIMIT))
         finally:
             self._end(process)
 
-    def _read(self, process):
+    def _read(self, lines):
         last = b""
-        for line, stamp in stamped_lines(process):
+        for line, stamp in lines:
             if line is None:
                 self.failure = f"hung in {self._load or 'its boot'}; killed; its last line was {last!r}"
                 return

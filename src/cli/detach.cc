@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -24,10 +25,15 @@ void replace(int fd, const std::string& path, int flags) {
 }
 
 // What the shell may have left open is not the machine's.
-void close_all_but(int fd) {
-  const auto kept = static_cast<unsigned>(fd);
-  if (kept > STDERR_FILENO + 1) ::close_range(STDERR_FILENO + 1, kept - 1, 0);
-  ::close_range(kept + 1, ~0U, 0);
+void close_all_but(std::vector<int> kept) {
+  std::ranges::sort(kept);
+  unsigned from = STDERR_FILENO + 1;
+  for (const int fd : kept) {
+    const auto here = static_cast<unsigned>(fd);
+    if (here > from) ::close_range(from, here - 1, 0);
+    from = here + 1;
+  }
+  ::close_range(from, ~0U, 0);
 }
 
 std::string read_to_end(const base::Fd& pipe) {
@@ -67,7 +73,8 @@ bool Launch::succeeded(const std::string& text, const std::string& messages) {
   return true;
 }
 
-std::variant<Detached, int> Detached::start(const std::function<int(Launch&)>& work) {
+std::variant<Detached, int> Detached::start(const std::function<int(Launch&)>& work,
+                                            std::vector<int> keep) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return report(fail_errno("-d", "cannot make a pipe").error());
   base::Fd ours(ends[0]), theirs(ends[1]);
@@ -75,7 +82,8 @@ std::variant<Detached, int> Detached::start(const std::function<int(Launch&)>& w
   const pid_t child = ::fork();
   if (child < 0) return report(fail_errno("-d", "cannot make a process").error());
   if (child == 0) {
-    close_all_but(theirs.get());
+    keep.push_back(theirs.get());
+    close_all_but(std::move(keep));
     (void)ours.release();
     ::setsid();
     ::signal(SIGPIPE, SIG_IGN);

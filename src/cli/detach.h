@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/fd.h"
 
@@ -31,9 +32,11 @@ class Launch {
 class Detached {
  public:
   // Runs `work` in a new session, without standard input; until outlive() it goes when this
-  // process does, until succeeded() it shares standard error with it. In the new process the result
-  // is its exit code. Before any thread is started.
-  [[nodiscard]] static std::variant<Detached, int> start(const std::function<int(Launch&)>& work);
+  // process does, until succeeded() it shares standard error with it. Of the descriptors behind
+  // standard error it has `keep`. In the new process the result is its exit code. While there is
+  // one thread.
+  [[nodiscard]] static std::variant<Detached, int> start(const std::function<int(Launch&)>& work,
+                                                         std::vector<int> keep = {});
 
   // Waits until it lets go, and prints its line; returns this process's exit code.
   [[nodiscard]] int attend();

@@ -15,11 +15,13 @@
 #include "cli/shared_capture.h"
 #include "cli/verbs.h"
 #include "registry/registry.h"
+#include "runtime/rehearsal.h"
 
 namespace husk::cli {
 namespace {
 
 constexpr unsigned kMostForks = 10'000;
+constexpr unsigned kWorthRehearsing = 6;  // a rehearsal costs what it spares this many
 
 struct ForkFlags {
   std::string machine, name;
@@ -43,21 +45,33 @@ registry::Record record_of(const registry::Record& parent, const ForkFlags& flag
   return record;
 }
 
-Hosting hosting(const registry::Record& record, const snapshot::Location& from) {
-  const auto start = [from](const HostedMachine& hosted, runtime::ContainerOutput output) {
-    runtime::RestoreOptions options{.from = from};
+Hosting hosting(const registry::Record& record, const runtime::RestoreOptions& base) {
+  const auto start = [base](const HostedMachine& hosted, runtime::ContainerOutput output) {
+    runtime::RestoreOptions options = base;
     options.name = options.hostname = hosted.name();
     options.vsock = hosted.path_of(registry::kVsockSocket);
-    options.transient = true;
     return runtime::Container::restore(options, std::move(output));
   };
-  return {record, "forking", start};
+  std::vector<int> files;
+  for (const snapshot::SnapshotFile& link : base.chain->links()) files.push_back(link.fd());
+  return {record, "forking", start, files};
 }
 
-// As many are being made at once as there are processors. Returns, in every process, its exit code.
+// What all of them have in common, found out once: they are made by fork(2) and share it.
+Result<runtime::RestoreOptions> prepare(const ForkFlags& flags, const SharedCapture& capture) {
+  runtime::RestoreOptions options{.from = HUSK_TRY(snapshot::Location::parse(capture.path()))};
+  options.chain = std::make_shared<const snapshot::Chain>(HUSK_TRY(options.from.open_chain()));
+  options.name = "rehearsal";
+  options.transient = true;
+  if (flags.count >= kWorthRehearsing) HUSK_TRY(runtime::rehearse(options));
+  return options;
+}
+
+// More are being made at once than there are processors: each waits for the disk now and then.
+// Returns, in every process, its exit code.
 int make_forks(const ForkFlags& flags, const registry::Record& parent,
-               const snapshot::Location& from) {
-  const size_t at_once = std::max(1U, std::thread::hardware_concurrency());
+               const runtime::RestoreOptions& base) {
+  const size_t at_once = 2 * std::max(1U, std::thread::hardware_concurrency());
   std::deque<Detached> coming;
   int worst = 0;
   const auto attend = [&] {
@@ -65,7 +79,7 @@ int make_forks(const ForkFlags& flags, const registry::Record& parent,
     coming.pop_front();
   };
   for (unsigned i = 0; i < flags.count && worst == 0; ++i) {
-    auto made = host_detached(hosting(record_of(parent, flags, i), from));
+    auto made = host_detached(hosting(record_of(parent, flags, i), base));
     if (const int* code = std::get_if<int>(&made)) return *code;
     coming.push_back(std::get<Detached>(std::move(made)));
     if (coming.size() == at_once) attend();
@@ -81,7 +95,7 @@ Result<int> fork(const ForkFlags& flags) {
   const registry::Machine machine = HUSK_TRY(known.find(flags.machine));
   HUSK_TRY(machines::check_running(machine.record));
   const auto capture = HUSK_TRY(SharedCapture::of(machine, flags.live));
-  return make_forks(flags, machine.record, HUSK_TRY(snapshot::Location::parse(capture.path())));
+  return make_forks(flags, machine.record, HUSK_TRY(prepare(flags, capture)));
 }
 
 }  // namespace

@@ -101,7 +101,8 @@ int host(const Hosting& hosting) {
 }
 
 std::variant<Detached, int> host_detached(const Hosting& hosting) {
-  return Detached::start([&](Launch& launch) { return host_or_report(hosting, &launch); });
+  return Detached::start([&](Launch& launch) { return host_or_report(hosting, &launch); },
+                         hosting.descriptors);
 }
 
 }  // namespace husk::cli

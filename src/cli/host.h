@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "husk/error.h"
 
@@ -23,9 +24,10 @@ struct Hosting {
   std::function<Result<std::unique_ptr<runtime::Container>>(const HostedMachine& hosted,
                                                             runtime::ContainerOutput output)>
       start;
+  std::vector<int> descriptors{};  // that a process of its own has from this one
 };
 
-// In a process of its own that the caller attends to. Before any thread is started.
+// In a process of its own that the caller attends to. While there is one thread.
 [[nodiscard]] std::variant<Detached, int> host_detached(const Hosting& hosting);
 
 // From nothing to the machine's end, or until it runs if it is detached; returns the process's exit

@@ -17,8 +17,13 @@ struct Backend {
   // cannot.
   Result<std::string> (*probe)();
   Result<std::unique_ptr<machine::Hypervisor>> (*open)();
+  // Its device, if asking takes longer than remembering; empty: it does not. See probe_memory.h.
+  std::string_view device;
   // Whether its guests can be shown such a processor on this host; an Error says what is missing.
   Result<void> (*can_show)(CpuModel);
+  // From now on what is found out about guests' code is kept for all later machines of this
+  // process, or no more is. While no machine runs. Null: there is nothing to find out.
+  void (*learn_code)(bool) = nullptr;
 };
 
 // The best first. May be empty.

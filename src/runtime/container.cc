@@ -67,7 +67,8 @@ class RunningContainer : public Container {
 
   // The guest is told the present as soon as it can be: over the first connection.
   Result<void> begin_from(const RestoreOptions& options) {
-    const auto chain = HUSK_TRY(options.from.open_chain());
+    const auto opened = options.chain != nullptr ? options.chain : HUSK_TRY(open(options.from));
+    const snapshot::Chain& chain = *opened;
     snapshot::Contents contents = chain.tip().contents();
     record_ = HUSK_TRY(get_record(contents, options.from.text()));
     if (!options.backend.empty()) record_.backend = HUSK_TRY(resolve_backend(options.backend));
@@ -91,6 +92,10 @@ class RunningContainer : public Container {
     if (options.rows != 0) resize(options.rows, options.columns);
     report_state();
     return {};
+  }
+
+  static Result<std::shared_ptr<const snapshot::Chain>> open(const snapshot::Location& from) {
+    return std::make_shared<const snapshot::Chain>(HUSK_TRY(from.open_chain()));
   }
 
   Result<CaptureReport> capture(const CaptureRequest& request) override {

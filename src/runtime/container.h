@@ -42,6 +42,7 @@ struct ContainerOptions {
 
 struct RestoreOptions {
   snapshot::Location from;
+  std::shared_ptr<const snapshot::Chain> chain{};  // `from`, opened; null: not yet
   std::string name{};
   std::string hostname{};  // empty: as it was
   std::string backend{};   // empty: the one that it was captured on

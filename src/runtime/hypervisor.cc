@@ -1,15 +1,23 @@
 #include "runtime/hypervisor.h"
 
 #include "base/try.h"
+#include "oci/cache.h"
 #include "runtime/backend.h"
+#include "runtime/probe_memory.h"
 
 namespace husk::runtime {
 namespace {
 
+Result<std::string> probe(const Backend& backend) {
+  if (backend.device.empty()) return backend.probe();
+  return probe_once(oci::default_cache_directory().value_or(""), std::string(backend.device),
+                    backend.probe);
+}
+
 Result<const Backend*> find_best() {
   std::string reasons;
   for (const Backend* backend : backends()) {
-    const auto usable = backend->probe();
+    const auto usable = probe(*backend);
     if (usable) return backend;
     reasons += (reasons.empty() ? "" : "; ") + usable.error().message();
   }
@@ -40,6 +48,11 @@ std::vector<std::string> backend_names() {
   std::vector<std::string> names{"auto"};
   for (const Backend* backend : backends()) names.emplace_back(backend->name);
   return names;
+}
+
+void learn_code(bool on) {
+  for (const Backend* backend : backends())
+    if (backend->learn_code != nullptr) backend->learn_code(on);
 }
 
 }  // namespace husk::runtime

@@ -21,4 +21,7 @@ namespace husk::runtime {
 // What open_hypervisor() knows: "auto", then the backends, the best first.
 [[nodiscard]] std::vector<std::string> backend_names();
 
+// Backend::learn_code() of all of them.
+void learn_code(bool on);
+
 }  // namespace husk::runtime

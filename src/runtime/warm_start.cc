@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "oci/cache.h"
+#include "runtime/file_identity.h"
 #include "runtime/machine_snapshot.h"
 #include "runtime/serial_watch.h"
 #include "snapshot/restore.h"
@@ -48,14 +49,6 @@ class ReadyWait {
   SerialWatch watch_{[](std::string_view) {}, [this](std::string_view) { ready(); }};
 };
 
-// A file as it is now: another one, or a change, has another text.
-Result<std::string> identity_of(const std::string& path) {
-  struct stat st{};
-  if (::stat(path.c_str(), &st) != 0) return fail_errno(path, "cannot be looked at");
-  return fmt::format("{} {}:{} {} {}.{}", path, st.st_dev, st.st_ino, st.st_size, st.st_mtim.tv_sec,
-                     st.st_mtim.tv_nsec);
-}
-
 // Everything that a base depends on, in one name. The program stands for the agent in it, the
 // devices and the formats.
 Result<std::string> name_of(const ContainerPlan& plan) {
@@ -63,9 +56,9 @@ Result<std::string> name_of(const ContainerPlan& plan) {
   const auto add = [&](std::string_view what, const auto& value) {
     text += fmt::format("{}: {}\n", what, value);
   };
-  add("program", HUSK_TRY(identity_of("/proc/self/exe")));
-  add("kernel", HUSK_TRY(identity_of(plan.kernel.path)));
-  add("modules", HUSK_TRY(identity_of(plan.kernel.modules)));
+  add("program", HUSK_TRY(program_identity()));
+  add("kernel", HUSK_TRY(file_identity(plan.kernel.path)));
+  add("modules", HUSK_TRY(file_identity(plan.kernel.modules)));
   add("backend", plan.backend);
   add("kernel irqchip", plan.kernel_irqchip);
   add("cpu model", husk::name(plan.config.cpu_model));

@@ -1,7 +1,9 @@
 #include "agent/guest/listener.h"
 
-#include <linux/vm_sockets.h>
+// clang-format off: older ones of the kernel's headers need the C library's before them
 #include <sys/socket.h>
+#include <linux/vm_sockets.h>
+// clang-format on
 
 #include "agent/protocol/message.h"
 

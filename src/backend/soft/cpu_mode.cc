@@ -8,7 +8,8 @@ namespace husk::soft {
 
 namespace {
 
-constexpr int32_t kDefaultThreshold = 30;
+// With half of it a short command of a restored guest pays more for translations than it gets back.
+constexpr int32_t kDefaultThreshold = 60;
 
 std::string_view variable(const char* name) {
   const char* value = std::getenv(name);

@@ -59,7 +59,6 @@ Result<void> SoftVcpu::restore_snapshot(const SnapshotState& state) {
   waiting_for_sipi_ = state.events.waiting_for_sipi;
   nmi_pending_ = state.events.nmi_pending;
   shut_down_ = debug_kept_ = false;
-  machine_.timekeeper.arm(id_, apic_.timer_deadline());
   return {};
 }
 
@@ -81,7 +80,6 @@ uint64_t SoftVcpu::restore_clock(const seam::ClockRef& ref, uint64_t host_now) {
   const uint64_t now = host_now + machine_.bus.tsc_offset();
   cpu_->tsc_adjust = ref.guest_ns - now;
   apic_.set_tsc_adjust(cpu_->tsc_adjust);
-  machine_.timekeeper.arm(id_, apic_.timer_deadline());
   return cpu_->tsc_adjust;
 }
 

@@ -22,6 +22,7 @@ SoftVcpu::SoftVcpu(SharedMachine& machine, uint32_t id, apic::VcpuSignal& signal
       id_(id),
       signal_(signal),
       apic_(id, machine.bus, signal),
+      timer_(signal),
       waiting_for_sipi_(id != 0) {
   cpu_ = std::make_unique<interp::Cpu>(machine.memory, *this, id, signal.bits());
   cpu_->show(machine.cpu_model,
@@ -29,13 +30,9 @@ SoftVcpu::SoftVcpu(SharedMachine& machine, uint32_t id, apic::VcpuSignal& signal
   machine.memory.tell_modifications(id, signal.word(), apic::kSignalCode);
   translate_hot_code();
   machine.bus.add(apic_);
-  machine.timekeeper.attach(id, signal);
 }
 
-SoftVcpu::~SoftVcpu() {
-  machine_.timekeeper.detach(id_);
-  machine_.memory.stop_telling(id_);
-}
+SoftVcpu::~SoftVcpu() { machine_.memory.stop_telling(id_); }
 
 void SoftVcpu::translate_hot_code() {
   const CpuModeChoice choice = cpu_mode_choice();
@@ -47,14 +44,14 @@ uint64_t SoftVcpu::tsc() { return base::monotonic_ns() + machine_.bus.tsc_offset
 
 void SoftVcpu::apic_write(uint32_t offset, uint32_t size, uint64_t value) {
   apic_.write(offset, size, value);
-  machine_.timekeeper.arm(id_, apic_.timer_deadline());
+  timer_.arm(apic_.timer_deadline());
 }
 
 bool SoftVcpu::apic_msr_write(uint32_t index, uint64_t value) {
   const uint64_t before = apic_.timer_deadline();
   const auto page = apic_.page();
   const bool done = apic_.write_msr(index, value);
-  if (apic_.timer_deadline() != before) machine_.timekeeper.arm(id_, apic_.timer_deadline());
+  if (apic_.timer_deadline() != before) timer_.arm(apic_.timer_deadline());
   if (apic_.page() != page) cpu_->flush_tlb_all();
   return done;
 }
@@ -80,7 +77,7 @@ SoftVcpu::Attention SoftVcpu::attend() {
   const uint32_t bits = signal_.take();
   apic_.set_tsc_adjust(cpu_->tsc_adjust);
   const uint64_t next = apic_.update_timer(base::monotonic_ns());
-  if (next != 0) machine_.timekeeper.arm(id_, next);
+  timer_.arm(next);
   take_events(bits);
   if ((bits & apic::kSignalExit) != 0) return Attention::kExit;
   if (waiting_for_sipi_) return Attention::kWait;
@@ -124,6 +121,7 @@ void SoftVcpu::deliver_interrupts() {
 void SoftVcpu::wait_for_event() {
   machine_.memory.set_idle(id_);
   const uint64_t deadline = waiting_for_sipi_ ? 0 : apic_.timer_deadline();
+  timer_.arm_exactly(deadline);
   const uint64_t patience = base::monotonic_ns() + keep_code_ns_;
   if (cpu_->code_bytes() > kIdleCode && (deadline == 0 || deadline > patience)) {
     signal_.wait(patience);
@@ -143,6 +141,8 @@ void SoftVcpu::release_code() {
 }
 
 VcpuExit SoftVcpu::step() {
+  const apic::VcpuTimer::Scope running(timer_);
+  if (!timer_.usable()) return {.kind = VcpuExit::Kind::kUnknown, .raw = kNoTimer};
   if (std::exchange(debug_kept_, false)) return debug_exit();
   // First, so that a cancelled vCPU is always between two instructions.
   const Stop completed = cpu_->complete_access();

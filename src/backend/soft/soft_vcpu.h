@@ -13,7 +13,7 @@
 
 #include "backend/soft/apic/apic_bus.h"
 #include "backend/soft/apic/local_apic.h"
-#include "backend/soft/apic/timekeeper.h"
+#include "backend/soft/apic/vcpu_timer.h"
 #include "backend/soft/interp/cpu.h"
 #include "contract/x86/vcpu_state.h"
 
@@ -23,7 +23,6 @@ namespace husk::soft {
 struct SharedMachine {
   mmu::PhysicalMap memory;
   apic::ApicBus bus;
-  apic::Timekeeper timekeeper;
   uint32_t vcpu_count = 1;
   CpuModel cpu_model = CpuModel::kHost;
   contract::x86::CpuidTable cpuid;  // the model's, without a topology
@@ -87,6 +86,7 @@ class SoftVcpu final : public interp::Environment {
 
  private:
   static constexpr uint32_t kTscKhz = 1'000'000;  // the TSC counts nanoseconds
+  static constexpr uint32_t kNoTimer = 1;         // VcpuExit::raw: the host has none left
 
   [[nodiscard]] Result<void> finish_instruction();
 
@@ -108,6 +108,7 @@ class SoftVcpu final : public interp::Environment {
   uint32_t id_;
   apic::VcpuSignal& signal_;
   apic::LocalApic apic_;
+  apic::VcpuTimer timer_;
   std::unique_ptr<interp::Cpu> cpu_;
   bool halted_ = false;
   // How long a vCPU that sleeps keeps decoded code, if it is more than kIdleCode bytes.

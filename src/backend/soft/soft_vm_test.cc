@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backend/soft/interp/known_code.h"
 #include "base/fd.h"
 
 namespace husk::soft {
@@ -100,6 +101,25 @@ TEST_F(SoftVmTest, CodeInTheWindowIsTheFilesThatIsShown) {
     ASSERT_TRUE(dax->map_file(0, two.get(), 0, kPage, false));
     for (int i = 0; i < 5; ++i) EXPECT_EQ(next_output(), 2u);
   }
+}
+
+TEST_F(SoftVmTest, KnownCodeIsExecutedAndOtherCodeInItsPlaceToo) {
+  auto& known = interp::KnownCode::of_process();
+  const auto run = [&](uint8_t value) {
+    vcpu.reset();
+    vm = std::move(*SoftVm::create(1));
+    ASSERT_TRUE(vm->map_ram(ram.data(), 0, ram.size(), seam::Prot::kReadWriteExec));
+    vcpu = std::move(*vm->create_vcpu(0));
+    load({0xb0, value, 0xe6, 0x80, 0xeb, 0xfa});  // again: mov al, value; out 80h, al; jmp again
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(next_output(), value);
+  };
+  known.learn(true);
+  run(1);
+  known.learn(false);
+  const std::span code(reinterpret_cast<const uint8_t*>(ram.data()) + kCode, 64);
+  EXPECT_NE(known.find(kCode << 2 | static_cast<uint64_t>(decode::CodeSize::k16), code), nullptr);
+  run(1);
+  run(2);
 }
 
 TEST_F(SoftVmTest, AWindowMustNotLieOnRam) {

@@ -26,6 +26,6 @@ Result<std::unique_ptr<machine::Hypervisor>> open() {
 }  // namespace
 
 extern const Backend kvm_backend;
-const Backend kvm_backend{"kvm", probe, open, kvm::KvmVm::can_show};
+const Backend kvm_backend{"kvm", probe, open, kvm::System::kDevice, kvm::KvmVm::can_show};
 
 }  // namespace husk::runtime

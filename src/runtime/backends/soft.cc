@@ -1,4 +1,5 @@
 // The built-in CPU as a hypervisor.
+#include "backend/soft/interp/known_code.h"
 #include "backend/soft/soft_vm.h"
 #include "runtime/backend.h"
 #include "runtime/backend_hypervisor.h"
@@ -16,9 +17,11 @@ Result<std::unique_ptr<machine::Hypervisor>> open() {
   return std::make_unique<BackendHypervisor<soft::SoftVm>>("the built-in CPU", capabilities);
 }
 
+void learn_code(bool on) { soft::interp::KnownCode::of_process().learn(on); }
+
 }  // namespace
 
 extern const Backend soft_backend;
-const Backend soft_backend{"soft", probe, open, soft::SoftVm::can_show};
+const Backend soft_backend{"soft", probe, open, "", soft::SoftVm::can_show, learn_code};
 
 }  // namespace husk::runtime

@@ -20,7 +20,7 @@ constexpr std::string_view kImageArchitecture = "amd64";
 constexpr std::string_view kSerialConsole = "ttyS0";
 // What a container's guest needs on its command line besides. Without ACPI's help, restarting goes
 // by the keyboard controller.
-constexpr std::string_view kContainerOptions = "reboot=k random.trust_cpu=on";
+constexpr std::string_view kContainerOptions = "reboot=k random.trust_cpu=on tsc=reliable";
 
 // The release that a Linux for x86-64 names; empty: it is none, or names none.
 [[nodiscard]] inline std::string kernel_release(std::span<const std::byte> kernel) {

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
+#include <span>
 #include <vector>
 
 #include "backend/soft/interp/op.h"
@@ -18,19 +18,40 @@ class BlockCache {
   static constexpr size_t kChunk = size_t{1} << 20;
 
   [[nodiscard]] const Block* find(uint64_t key) const {
-    const auto found = blocks_.find(key);
-    return found == blocks_.end() ? nullptr : found->second;
+    for (size_t at = home(key);; at = (at + 1) % slots_.size())
+      if (slots_[at].block == nullptr || slots_[at].key == key) return slots_[at].block;
   }
-  // Room for a block of `ops`; valid until the next clear(). Never null: clear() when full() first.
-  Block* allocate(uint32_t ops);
-  void insert(Block* block) { blocks_[block->key] = block; }
+  // A block of `ops`, of which it has a copy; valid until the next clear(). clear() when full()
+  // first.
+  [[nodiscard]] Block* make(std::span<const Op> ops);
+  // One whose ops stay where they are.
+  [[nodiscard]] Block* make_over(std::span<const Op> ops);
+  // In place of another one with its key.
+  void insert(const Block* block);
   [[nodiscard]] bool full() const { return used_ >= kArenaLimit; }
   void clear();
   void release();                                      // as clear(), and the memory goes back
   [[nodiscard]] size_t used() const { return used_; }  // bytes
 
  private:
-  std::unordered_map<uint64_t, const Block*> blocks_;
+  // Open addressing with the keys in the table: of a guest's first minutes most look-ups are of
+  // code that is not there yet, or that the processor's caches do not hold.
+  struct Slot {
+    uint64_t key = 0;
+    const Block* block = nullptr;  // null: free
+  };
+  static constexpr size_t kFewestSlots = 16384;  // a power of two, as all of its sizes
+
+  [[nodiscard]] size_t home(uint64_t key) const {
+    constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;  // 2^64 / the golden ratio
+    return (key * kGolden >> 32) % slots_.size();
+  }
+  std::byte* allocate(size_t size);
+  void put(const Slot& slot);
+  void grow();
+
+  std::vector<Slot> slots_ = std::vector<Slot>(kFewestSlots);
+  size_t taken_ = 0;
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
   size_t chunks_used_ = 0;  // the last of them is being filled
   size_t offset_ = kChunk;  // into that one

@@ -6,6 +6,7 @@
 
 #include "backend/soft/interp/cpuid.h"
 #include "backend/soft/interp/handlers.h"
+#include "backend/soft/interp/known_code.h"
 #include "backend/soft/interp/lowering.h"
 #include "backend/soft/interp/operands.h"
 
@@ -28,7 +29,8 @@ Cpu::Cpu(mmu::PhysicalMap& memory_map, Environment& environment, size_t index,
       fpu_unit(std::make_unique<fpu::Unit>()),
       memory(memory_map),
       env(environment),
-      index_(index) {
+      index_(index),
+      ops_(std::make_unique<OpList>()) {
   attention_word = &signal_word;
   show(CpuModel::kHost, with_topology(offered_cpuid(), 0, 1));
   reset();
@@ -124,17 +126,15 @@ void Cpu::release_code() {
   if (translator_ != nullptr) translator_->release_room();
 }
 
-// Decodes from `linear` to the end of the block or page; exactly one instruction when `single`.
-const Block* Cpu::build_block(uint64_t linear, FetchedPage& page, FetchedPage& second,
-                              bool single) {
-  page.epoch = memory.begin_code(*page.ref.state);
-  acknowledge_code_epoch();
-  const uint32_t generation = page.ref.state->generation.load(std::memory_order_acquire);
+// Decodes from `linear` to the end of the block or page into ops_; exactly one instruction when
+// `single`. False: the fetch of a second page faulted.
+bool Cpu::decode_block(uint64_t linear, const FetchedPage& page, FetchedPage& second, bool single) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(page.ref.host);
   const uint64_t start = linear % kPageSize;
-  OpList ops;
+  OpList& ops = *ops_;
+  ops.clear();
+  decoded_.clear();
   uint64_t at = start;
-  uint32_t second_generation = 0;
   bool ends = false;
   while (!ends && at < kPageSize && (single ? at == start : ops.size() < kMaxBlockOps)) {
     std::array<uint8_t, kMaxInsn> window;
@@ -144,10 +144,10 @@ const Block* Cpu::build_block(uint64_t linear, FetchedPage& page, FetchedPage& s
     auto decoded = decode::decode({window.data(), available}, code_size, insn);
     if (decoded == decode::Status::kTruncated) {
       if (at != start) break;  // the straddling instruction gets a block of its own
-      if (!fetch_page((linear & kPageMask) + kPageSize, second)) return nullptr;
+      if (!fetch_page((linear & kPageMask) + kPageSize, second)) return false;
       second.epoch = memory.begin_code(*second.ref.state);
       acknowledge_code_epoch();
-      second_generation = second.ref.state->generation.load(std::memory_order_acquire);
+      second.generation = second.ref.state->generation.load(std::memory_order_acquire);
       std::memcpy(window.data() + available, second.ref.host, kMaxInsn - available);
       decoded = decode::decode(window, code_size, insn);
       ends = true;
@@ -160,23 +160,49 @@ const Block* Cpu::build_block(uint64_t linear, FetchedPage& page, FetchedPage& s
           ops.add(decoded == decode::Status::kTooLong ? overlong_handler() : undefined_handler());
       op.offset = offset;
       at += 1;
+      decoded_.clear();  // what made it so may lie behind it
+      ops.note_of_one_cpu();
       break;
     }
     if (Lowering(insn, code_size, offset, *fpu_unit, ops).run()) ends = true;
     at += insn.length;
+    if (KnownCode::of_process().learns())
+      decoded_.insert(decoded_.end(), window.begin(), window.begin() + insn.length);
   }
-  Op& last = ops.add(continue_handler());
-  last.offset = static_cast<uint16_t>(at - start);
+  ops.add(continue_handler()).offset = static_cast<uint16_t>(at - start);
+  return true;
+}
 
-  Block* block = blocks_.allocate(ops.size());
-  for (uint32_t i = 0; i < ops.size(); ++i) block->ops[i] = ops[i];
-  block->key = page.gpa << 2 | static_cast<uint64_t>(code_size);
+// What all CPUs of this process know of the code there; null: nothing.
+Block* Cpu::known_block(uint64_t key, const FetchedPage& page) {
+  const uint64_t start = page.gpa % kPageSize;
+  const std::span code(reinterpret_cast<const uint8_t*>(page.ref.host) + start, kPageSize - start);
+  const KnownCode::Code* known = KnownCode::of_process().find(key, code);
+  return known == nullptr ? nullptr : blocks_.make_over(known->ops);
+}
+
+const Block* Cpu::build_block(uint64_t linear, FetchedPage& page, FetchedPage& second,
+                              bool single) {
+  page.epoch = memory.begin_code(*page.ref.state);
+  acknowledge_code_epoch();
+  page.generation = page.ref.state->generation.load(std::memory_order_acquire);
+  const uint64_t key = page.gpa << 2 | static_cast<uint64_t>(code_size);
+  const bool common = !single && !debugging_.any();
+  Block* block = common ? known_block(key, page) : nullptr;
+  if (block == nullptr) {
+    if (!decode_block(linear, page, second, single)) return nullptr;
+    block = blocks_.make(ops_->all());
+    if (common && KnownCode::of_process().learns() && !ops_->of_one_cpu() &&
+        second.ref.state == nullptr)
+      KnownCode::of_process().add(key, decoded_, ops_->all());
+  }
+  block->key = key;
   block->heat = initial_heat_;
   block->generation_now = &page.ref.state->generation;
-  block->generation = generation;
+  block->generation = page.generation;
   if (second.ref.state != nullptr) {  // not kept: its second page may be another next time
     block->generation_now2 = &second.ref.state->generation;
-    block->generation2 = second_generation;
+    block->generation2 = second.generation;
   } else if (!single && memory.settled(*page.ref.state, page.epoch)) {
     blocks_.insert(block);
   }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "backend/soft/decode/insn.h"
 #include "backend/soft/fpu/fpu.h"
@@ -121,6 +122,8 @@ struct HotState {
   std::array<JumpEntry, kJumpEntries> jumps{};
   fpu::FpuState fpu_state{};
 };
+
+class OpList;
 
 class Cpu : public HotState {
  public:
@@ -329,10 +332,13 @@ class Cpu : public HotState {
     uint64_t gpa = 0;  // of the first of them
     uint8_t shift = 12;
     bool global = false;
-    uint32_t epoch = 0;  // of its code
+    uint32_t epoch = 0;       // of its code
+    uint32_t generation = 0;  // likewise
   };
   const Block* find_block(bool single);
   const Block* build_block(uint64_t linear, FetchedPage& page, FetchedPage& second, bool single);
+  bool decode_block(uint64_t linear, const FetchedPage& page, FetchedPage& second, bool single);
+  Block* known_block(uint64_t key, const FetchedPage& page);
   void forget_blocks();
   enum class Jumps : uint8_t { kAll, kNotGlobal };
   void forget_jumps(Jumps which);
@@ -401,6 +407,8 @@ class Cpu : public HotState {
   mmu::LargePages large_pages_;
   mmu::ContextAllocator contexts_;
   BlockCache blocks_;
+  std::unique_ptr<OpList> ops_;  // of the block that was decoded last, and the bytes that it was
+  std::vector<uint8_t> decoded_;
   Debugging debugging_;
 };
 

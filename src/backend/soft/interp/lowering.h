@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "backend/soft/decode/insn.h"
 #include "backend/soft/fpu/fpu.h"
@@ -24,11 +25,19 @@ class OpList {
     return op;
   }
   [[nodiscard]] uint32_t size() const { return count_; }
-  [[nodiscard]] const Op& operator[](uint32_t i) const { return ops_[i]; }
+  [[nodiscard]] std::span<const Op> all() const { return std::span(ops_).first(count_); }
+  void clear() {
+    count_ = 0;
+    of_one_cpu_ = false;
+  }
+  // Some op points to something of the CPU that it was made for.
+  void note_of_one_cpu() { of_one_cpu_ = true; }
+  [[nodiscard]] bool of_one_cpu() const { return of_one_cpu_; }
 
  private:
   std::array<Op, kMax + 4> ops_;
   uint32_t count_ = 0;
+  bool of_one_cpu_ = false;
 };
 
 class Lowering {

@@ -9,6 +9,7 @@ bool Lowering::simd() {
   if (compiled == nullptr) return undefined();
   Op& op = emit(simd_handler(*compiled));
   op.imm = static_cast<int64_t>(reinterpret_cast<uintptr_t>(compiled));
+  out_.note_of_one_cpu();
   op.aux = i_.map == decode::OpMap::kPrimary && i_.opcode == 0x9b ? 1 : 0;
   if (compiled->masked_store) {  // at DS:RDI, or another segment's
     decode::Insn& insn = const_cast<decode::Insn&>(i_);

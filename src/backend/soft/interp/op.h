@@ -44,7 +44,7 @@ struct Block {
   uint32_t op_count = 0;
   // Entries until it is worth a translation; see Cpu::code_of().
   mutable int32_t heat = 0;
-  Op ops[];  // ends with an op that does not fall through
+  const Op* ops = nullptr;  // the last one does not fall through
 
   [[nodiscard]] bool current() const {
     return generation_now->load(std::memory_order_acquire) == generation &&
