@@ -11,6 +11,7 @@ have 512 MiB, one CPU and a warm page cache. OUT.json keeps every raw number.
 import contextlib
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -96,8 +97,32 @@ def husk_seconds():
     return time.monotonic() - start
 
 
+def husk_phases():
+    """Milliseconds by phase, as `husk --debug` tells them; `rest` is the kernel's: making the process and taking it away."""
+    start = time.monotonic()
+    told = subprocess.run([HUSK, "--debug", "run", IMAGE, "true"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          check=True, timeout=LIMIT).stderr
+    elapsed = (time.monotonic() - start) * 1e3
+    phases = {name: float(value) for name, value in re.findall(r"phase: ([a-z ]+) ([0-9.]+) ms", told)}
+    phases["rest"] = max(0.0, elapsed - sum(phases.values()))
+    return phases
+
+
+def draw(phases, qemu_ms):
+    """Bars one after the other, and QEMU's whole below them, to the same scale."""
+    total = sum(phases.values())
+    width = 60 / max(total, qemu_ms)
+    print(f"where the time of husk goes, medians of each phase, {total:.1f} ms in all")
+    at = 0.0
+    for name, value in phases.items():
+        print(f"  {name:10} {value:6.1f} |{' ' * int(at * width)}{'#' * max(1, round(value * width))}")
+        at += value
+    print(f"  {'qemu-tcg':10} {qemu_ms:6.1f} |{'=' * round(qemu_ms * width)}")
+
+
 def main():
     raw = {"husk": [], "qemu-tcg": []}
+    told = []
     with tempfile.TemporaryDirectory() as folder:
         stream = os.path.join(folder, "stream")
         save_qemu(stream, os.path.join(folder, "qmp"))
@@ -105,14 +130,17 @@ def main():
         for _ in range(RUNS):  # interleaved, so that a noisy minute hits both alike
             raw["husk"].append(husk_seconds())
             raw["qemu-tcg"].append(qemu_seconds(stream))
+            told.append(husk_phases())
     medians = {name: statistics.median(values) for name, values in raw.items()}
     print(f"from a snapshot to a command's end (husk) or an answer (QEMU), {RUNS} runs each, milliseconds of wall time")
     for name, median in medians.items():
         print(f"  {name:10} median {median * 1e3:6.1f}  min {min(raw[name]) * 1e3:6.1f}  max {max(raw[name]) * 1e3:6.1f}"
               f"  ratio to husk {median / medians['husk']:5.2f}")
+    phases = {name: statistics.median(one.get(name, 0.0) for one in told) for name in told[0]}
+    draw(phases, medians["qemu-tcg"] * 1e3)
     os.makedirs(os.path.dirname(OUT), exist_ok=True)
     with open(OUT, "w") as out:
-        json.dump({"unit": "s", "raw": raw, "medians": medians}, out, indent=1)
+        json.dump({"unit": "s", "raw": raw, "medians": medians, "phases_ms": told}, out, indent=1)
 
 
 if __name__ == "__main__":

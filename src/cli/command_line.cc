@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "base/phases.h"
 #include "cli/report.h"
 
 namespace husk::cli {
@@ -92,6 +93,7 @@ void Verb::run(Action action) {
 }
 
 int run_command_line(int argc, char** argv, const std::function<void(Verb)>& describe) {
+  base::begin_phases();
   CLI::App app("Runs OCI images and kernels as microVMs.", "husk");
   app.set_version_flag("--version", "husk 0.1.0");
   app.add_flag_callback(
@@ -105,7 +107,9 @@ int run_command_line(int argc, char** argv, const std::function<void(Verb)>& des
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return report(error.what());
   }
-  return chosen();
+  const int code = chosen();
+  base::end_phase("end");
+  return code;
 }
 
 }  // namespace husk::cli

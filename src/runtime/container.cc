@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/held_file.h"
 #include "base/log.h"
+#include "base/phases.h"
 #include "base/random.h"
 #include "base/try.h"
 #include "runtime/capture.h"
@@ -47,6 +48,7 @@ class RunningContainer : public Container {
 
   // With its command, or to wait for one.
   Result<void> begin(const ContainerOptions& options, bool with_command) {
+    base::end_phase("record");
     PlannedContainer planned = HUSK_TRY(plan_container(options));
     record_ = std::move(planned.record);
     image_ = std::move(planned.image);
@@ -54,6 +56,7 @@ class RunningContainer : public Container {
     if (with_command) request_ = HUSK_TRY(make_request(options));
     has_command_ = with_command;
     HUSK_TRY(build(planned.plan, {}));
+    base::end_phase("machine");
     const auto started = options.cold ? boot(planned.plan) : go_on(planned.plan, options.baked);
     report_state();
     return started;
@@ -140,6 +143,7 @@ class RunningContainer : public Container {
   Result<ContainerExit> wait() override {
     machine_->wait();
     client_->drain();
+    base::end_phase("stop");
     const auto exit = outcome();
     if (!exit) failure_ = exit.error().why;
     report_state();
@@ -177,7 +181,8 @@ class RunningContainer : public Container {
     capturer_ = std::make_unique<Capturer>(*machine_);
     client_ = std::make_unique<agent::Client>(
         agent::SessionKind::kMain, [this](const base::Fd& giving_up) { return connect(giving_up); },
-        agent::ClientEvents{output_.out, output_.err, output_.started, [this] { finished(); }},
+        agent::ClientEvents{output_.out, output_.err, [this] { started(); },
+                            [this] { finished(); }},
         std::move(position));
     report_state();
     return {};
@@ -221,6 +226,7 @@ class RunningContainer : public Container {
     warm_ = std::move(warm->held);
     warm_path_ = std::move(warm->path);
     HUSK_TRY(machine_->start_from(warm->state, std::move(warm->memory)));
+    base::end_phase("restore");
     report_state();
     ready(kGuestAddress);  // as the agent had said before the snapshot
     return {};
@@ -257,7 +263,14 @@ class RunningContainer : public Container {
 
   // On the client's thread. The agent has written everything back; how the guest would power itself
   // off is of no interest to anybody.
-  void finished() { machine_->end().reach(EndReason::kStopped, 0); }
+  void started() {
+    base::end_phase("start");
+    if (output_.started) output_.started();
+  }
+  void finished() {
+    base::end_phase("command");
+    machine_->end().reach(EndReason::kStopped, 0);
+  }
 
   ContainerOutput output_;
   base::Fd root_, warm_;  // hold the files of the cache that the machine goes by

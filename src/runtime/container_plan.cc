@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include "base/phases.h"
 #include "base/try.h"
 #include "cache/prune.h"
 #include "guest.h"
@@ -44,6 +45,7 @@ Result<PlannedContainer> plan_container(const ContainerOptions& options) {
   preparation.architecture = kImageArchitecture;
   oci::PreparedImage image = HUSK_TRY(oci::prepare(reference, preparation));
   if (!image.from_cache) cache::keep_within_limit();
+  base::end_phase("image");
   const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
   ContainerRecord record = HUSK_TRY(describe(options, image, kernel));
   ContainerPlan plan{record.backend, record.config, kernel, options.kernel_irqchip, options.vsock};

@@ -46,10 +46,10 @@ expect 127 'no-such' husk run --memory 256M oci:/husk/demo no-such-command
 # A debugger from the first instruction on: registers, two steps, on, Ctrl-C, threads, and away. Packets as they are.
 debugged() {
   ifconfig lo 127.0.0.1 up
-  husk boot --kernel /husk/guest/vmlinuz --initrd /husk/guest/test-initrd --memory 256M --cpus 2 --gdb 1234 --gdb-wait \
+  timeout 120 husk boot --kernel /husk/guest/vmlinuz --initrd /husk/guest/test-initrd --memory 256M --cpus 2 --gdb 1234 --gdb-wait \
     --append 'console=ttyS0 quiet panic=-1' > /tmp/output 2>&1 < /dev/null &
   guest=$!
-  sleep 3
+  until grep -q 'target remote' /tmp/output || ! kill -0 $guest; do sleep 1; done
   { for packet in '$QStartNoAckMode#b0+' '$g#67' '$vCont;s:1#23' '$p10#d1' '$vCont;s:1#23' '$p10#d1' '$vCont;c#a8' '\003' \
       '$qfThreadInfo#bb' '$D#44'; do printf "$packet"; sleep 2; done; } | nc 127.0.0.1 1234 > /tmp/answers
   wait $guest && grep -q 'HUSK-INIT kernel' /tmp/output &&
