@@ -192,6 +192,7 @@ class RunningContainer : public Container {
   Result<base::Fd> connect(const base::Fd& giving_up) {
     auto connection = machine_->connect_vsock(agent::kPort, {.giving_up = giving_up.get()});
     if (!connection) return connection;
+    base::end_phase("connect");
     if (present_) {
       present_->realtime_ns = base::realtime_ns();
       client_->tell(*std::exchange(present_, std::nullopt));
@@ -223,6 +224,7 @@ class RunningContainer : public Container {
       }
       warm = std::move(*base);
     }
+    base::end_phase("base");
     warm_ = std::move(warm->held);
     warm_path_ = std::move(warm->path);
     HUSK_TRY(machine_->start_from(warm->state, std::move(warm->memory)));
