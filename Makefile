@@ -66,6 +66,8 @@ bench: build guest
 	python3 bench/boot.py build/release/husk .cache/guest build/bench/boot.json
 	build/release/kvm_roundtrips build/bench/kvm_roundtrips.json
 	python3 bench/restore.py build/release/husk .cache/guest oci:.cache/demo build/bench/restore.json
+	tools/make_test_images.sh
+	python3 bench/bake.py build/release/husk .cache/guest oci:.cache/images/debian build/bench/bake.json
 	python3 bench/fork.py build/release/husk .cache/guest oci:.cache/demo build/bench/fork.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
 	tools/make_bench_root.sh

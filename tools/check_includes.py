@@ -25,6 +25,7 @@ ARROWS = {
     "registry": BASE | {"api"},
     "snapshot": MEMORY | {"api"},
     "oci": BASE | {"api"},
+    "cache": MEMORY | {"oci", "snapshot", "api"},
     "agent/protocol": BASE,
     "agent/guest": BASE | {"agent/protocol"},
     "agent/host": CONTRACT | {"agent/protocol"},
@@ -37,8 +38,8 @@ ARROWS = {
     "soft": SOFT,
     "kvm/common": MEMORY,
     "kvm": MEMORY | {"kvm/common"},
-    "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "net", "gdb", "oci", "snapshot", "agent/host", "agent/protocol", "api"},
-    "cli": MEMORY | {"runtime", "control", "registry", "boot", "oci", "snapshot", "api", "agent/host", "agent/protocol"},
+    "runtime": MEMORY | SOFT | {"soft", "kvm", "kvm/common", "boot", "platform", "virtio", "net", "gdb", "oci", "snapshot", "cache", "agent/host", "agent/protocol", "api"},
+    "cli": MEMORY | {"runtime", "control", "registry", "boot", "oci", "snapshot", "cache", "api", "agent/host", "agent/protocol"},
 }
 
 

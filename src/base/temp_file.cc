@@ -109,9 +109,34 @@ TempFile::~TempFile() {
   if (!name_.empty()) ::unlink(name_.c_str());
 }
 
-Result<bool> TempFile::publish(const std::string& path) {
+Result<void> TempFile::complete(const std::string& path) const {
   if (::fchmod(fd_.get(), 0400) != 0) return fail_errno(path, "cannot set the mode");
   if (::fdatasync(fd_.get()) != 0) return fail_errno(path, "cannot write to the disk");
+  return {};
+}
+
+// A name is replaced by another one only (rename(2)): a file without gets one, locked as those of
+// the fallback are, so that it is swept when its maker dies in between.
+Result<void> TempFile::replace(const std::string& path) {
+  HUSK_TRY(complete(path));
+  for (int attempt = 0; name_.empty(); ++attempt) {
+    const std::string name =
+        std::filesystem::path(path).parent_path().string() + "/" + random_name();
+    if (::flock(fd_.get(), LOCK_EX) != 0) return fail_errno(path, "cannot lock");
+    if (link_nameless(fd_.get(), name) == 0) {
+      name_ = name;
+    } else if (errno != EEXIST || attempt == kNameAttempts) {
+      return fail_errno(path, "cannot give a finished file a name");
+    }
+  }
+  if (::rename(name_.c_str(), path.c_str()) != 0)
+    return fail_errno(path, "cannot give a finished file its name");
+  name_.clear();
+  return sync_directory_of(path);
+}
+
+Result<bool> TempFile::publish(const std::string& path) {
+  HUSK_TRY(complete(path));
   const int status =
       name_.empty() ? link_nameless(fd_.get(), path) : ::link(name_.c_str(), path.c_str());
   if (status == 0) {

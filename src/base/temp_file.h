@@ -31,8 +31,12 @@ class TempFile {
   // Makes the content durable and read-only, then gives it the name `path` (same file system) in
   // one step, and makes the name durable. False, and no change, when that name exists.
   [[nodiscard]] Result<bool> publish(const std::string& path);
+  // The same, in place of a file that has the name, which then has none: at every moment one of
+  // them has it.
+  [[nodiscard]] Result<void> replace(const std::string& path);
 
  private:
+  [[nodiscard]] Result<void> complete(const std::string& path) const;
   TempFile(Fd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
 
   Fd fd_;

@@ -50,6 +50,18 @@ TEST_P(TempFileTest, NeverReplaces) {
   EXPECT_EQ(testing::read_whole_file(directory_ / "entry"), "first");
 }
 
+TEST_P(TempFileTest, ReplacesWhenThatIsWanted) {
+  for (const char* content : {"first", "second"}) {
+    auto file = create();
+    ASSERT_TRUE(file);
+    ASSERT_EQ(::write(file->fd(), content, strlen(content)), static_cast<ssize_t>(strlen(content)));
+    ASSERT_TRUE(file->replace(directory_ / "entry"));
+    EXPECT_FALSE(file->replace(directory_ / "no/such/directory"));
+  }
+  EXPECT_THAT(testing::listed(directory_.path()), ElementsAre("entry"));
+  EXPECT_EQ(testing::read_whole_file(directory_ / "entry"), "second");
+}
+
 TEST_P(TempFileTest, GoesWithItsOwner) {
   {
     ASSERT_TRUE(create());

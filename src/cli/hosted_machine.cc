@@ -56,6 +56,7 @@ Result<void> HostedMachine::started(runtime::Container& container) {
     record.state = State::kRunning;
     record.started_ns = base::realtime_ns();
     record.stop_signal = container.record().stop_signal;
+    record.files = container.files();
   }));
   server_ = HUSK_TRY(control::Server::listen(path_of(registry::kControlSocket)));
   add_verbs(*server_, container);

@@ -17,11 +17,13 @@ int main(int argc, char** argv) {
   return husk::cli::run_command_line(argc, argv, [](husk::cli::Verb husk) {
     using namespace husk::cli;  // NOLINT(google-build-using-namespace)
     add_run(husk);
+    add_bake(husk);
     add_restore(husk);
     add_fork(husk);
     add_boot(husk);
     add_machines(husk);
     add_snapshot(husk);
+    add_cache(husk);
     add_doctor(husk);
   });
 }

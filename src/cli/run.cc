@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "cli/attend.h"
 #include "cli/command_options.h"
+#include "cli/container_flags.h"
 #include "cli/host.h"
 #include "cli/machine_flags.h"
 #include "cli/report.h"
@@ -15,24 +16,18 @@
 namespace husk::cli {
 namespace {
 
-constexpr uint64_t kLeastMemory = uint64_t{96} << 20;
-
 struct RunOptions {
   runtime::ContainerOptions container;
   MachineFlags machine;
   std::vector<std::string> words;  // the image and the command
-  bool detach = false, remove = false;
+  bool detach = false, remove = false, no_bake = false;
 };
 
 // What the flags mean together, and what they leave to the environment.
 Result<void> resolve(RunOptions& options) {
   runtime::ContainerOptions& container = options.container;
-  const MachineChoice machine = HUSK_TRY(resolve(options.machine, kLeastMemory));
-  container.memory_bytes = machine.memory_bytes;
-  container.vcpus = machine.vcpus;
-  container.cpu_model = machine.cpu_model;
-  container.backend = options.machine.backend;
-  container.kernel_irqchip = machine.kernel_irqchip;
+  HUSK_TRY(apply(options.machine, container));
+  container.baked = !options.no_bake;
   container.image = options.words.front();
   container.command.assign(options.words.begin() + 1, options.words.end());
   if (!container.vsock.empty()) container.vsock = std::filesystem::absolute(container.vsock);
@@ -80,6 +75,7 @@ void add_run(Verb& husk) {
       .option("--kernel", container.kernel, "Guest kernel instead of the default one")
       .option("--vsock", container.vsock, "Socket that leads to the guest's vsock ports")
       .flag("--cold", container.cold, "Boot the kernel in place of restoring a booted one")
+      .flag("--no-bake", options->no_bake, "Do not go on from what `husk bake` made")
       .option("--name", container.name, "Name of the machine")
       .flag("--rm", options->remove, "Remove the machine when it ends (always so without -d)")
       .words(options->words);

@@ -2,52 +2,16 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
-
 #include "husk/host.h"
 
 #include "base/checked.h"
+#include "base/size.h"
 #include "base/try.h"
 #include "contract/address.h"
 
 namespace husk::cli {
-namespace {
-
-int shift_of(char unit) {
-  switch (unit) {
-    case 'b':
-    case 'B':
-      return 0;
-    case 'k':
-    case 'K':
-      return 10;
-    case 'm':
-    case 'M':
-      return 20;
-    case 'g':
-    case 'G':
-      return 30;
-    default:
-      return -1;
-  }
-}
-
-}  // namespace
-
-Result<uint64_t> parse_size(const std::string& flag, const std::string& text) {
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-  const int shift = unit.empty() ? 0 : unit.size() == 1 ? shift_of(unit[0]) : -1;
-  const auto size = shift < 0 ? std::nullopt : base::checked_mul(number, uint64_t{1} << shift);
-  if (error != std::errc{} || !size)
-    return fail(ErrorKind::kInvalidArgument, flag,
-                fmt::format("\"{}\" is not a size such as 512M", text));
-  return *size;
-}
-
 Result<uint64_t> parse_memory(const std::string& text, uint64_t least) {
-  const uint64_t size = base::align_down(HUSK_TRY(parse_size("--memory", text)), kPageSize);
+  const uint64_t size = base::align_down(HUSK_TRY(base::parse_size("--memory", text)), kPageSize);
   const uint64_t host = host::host_memory_size();
   if (size < least)
     return fail(ErrorKind::kInvalidArgument, "--memory",

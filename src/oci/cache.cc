@@ -9,12 +9,19 @@
 #include <filesystem>
 
 #include "base/directories.h"
+#include "base/held_file.h"
 #include "base/log.h"
 #include "base/temp_file.h"
 #include "base/try.h"
 #include "oci/erofs_writer.h"
 
 namespace husk::oci {
+namespace {
+
+// Another's entry, in whose favour ours was not taken, may be removed before it is looked at.
+constexpr int kAttempts = 100;
+
+}  // namespace
 
 Result<std::string> default_cache_directory() {
   return base::default_directory("cache directory", "HUSK_CACHE", "XDG_CACHE_HOME", ".cache");
@@ -33,11 +40,14 @@ std::string Cache::path_of(const Digest& digest) const {
 
 Result<std::optional<base::Fd>> Cache::find(const Digest& digest) const {
   const std::string path = path_of(digest);
-  base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd.valid() && errno == ENOENT) return std::nullopt;
-  if (!fd.valid()) return fail_errno(path, "cannot open the cached image");
-  const auto whole = check_root_image(fd.get(), path);
-  if (whole) return std::optional(std::move(fd));
+  auto fd = base::hold_file(path, "cached image");
+  if (!fd && fd.error().kind == ErrorKind::kNotFound) return std::nullopt;
+  if (!fd) return std::unexpected(std::move(fd.error()));
+  const auto whole = check_root_image(fd->get(), path);
+  if (whole) {
+    base::mark_used(path);
+    return std::move(*fd);
+  }
   base::log(base::LogLevel::kWarn, "{}; it will be built again", whole.error().message());
   ::unlink(path.c_str());
   return std::nullopt;
@@ -48,10 +58,12 @@ Result<base::Fd> Cache::add(const Digest& digest,
   const std::string path = path_of(digest);
   base::TempFile file = HUSK_TRY(base::TempFile::create(images_));
   HUSK_TRY(build(file.fd()));
-  HUSK_TRY(file.publish(path));
-  auto entry = HUSK_TRY(find(digest));
-  if (!entry) return fail(ErrorKind::kState, path, "vanished from the cache; was it cleaned?");
-  return std::move(*entry);
+  HUSK_TRY(base::hold(file.fd(), path));
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    HUSK_TRY(file.publish(path));
+    if (auto entry = HUSK_TRY(find(digest))) return std::move(*entry);
+  }
+  return fail(ErrorKind::kState, path, "vanishes from the cache as often as it is put there");
 }
 
 }  // namespace husk::oci

@@ -23,8 +23,8 @@ class Cache {
   // images/sha256-HEX-vN.erofs, N being the version of the root image's format.
   [[nodiscard]] std::string path_of(const Digest& digest) const;
 
-  // The entry, open for reading, if there is one; an entry that is not complete is removed and
-  // counts as absent.
+  // The entry, open for reading and held (base/held_file.h), if there is one; an entry that is not
+  // complete is removed and counts as absent.
   [[nodiscard]] Result<std::optional<base::Fd>> find(const Digest& digest) const;
 
   // Lets `build` write the entry to an empty nameless file and then gives it its name. A builder

@@ -20,7 +20,7 @@ struct PrepareOptions {
 struct PreparedImage {
   image::ImageConfig config;
   std::string digest;     // "sha256:HEX": the manifest's; a docker-archive's is its configuration's
-  base::Fd root;          // an EROFS file system, open for reading
+  base::Fd root;          // an EROFS file system, open for reading; holds it in the cache
   std::string root_path;  // the same in the cache; never changed once it is there
   bool from_cache = false;
 };

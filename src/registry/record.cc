@@ -100,6 +100,7 @@ Json to_json(const Record& record) {
   numbers(record, write);
   flags(record, write);
   json["command"] = record.command;
+  json["files"] = record.files;
   json["state"] = to_string(record.state);
   json["exit_code"] = record.exit_code;
   if (record.owner)
@@ -129,6 +130,7 @@ Result<Record> parse_record(std::string_view text, const std::string& subject) {
     value = member != nullptr && *member == true;
   });
   record.command = HUSK_TRY(api::strings_member(json, "command", subject));
+  record.files = HUSK_TRY(api::strings_member(json, "files", subject));
   record.exit_code = static_cast<int>(HUSK_TRY(number(json, "exit_code", 255, subject)));
   record.state = HUSK_TRY(parse_state(json, subject));
   record.owner = HUSK_TRY(parse_owner(json, subject));

@@ -34,7 +34,8 @@ struct Record {
   std::string image;
   std::vector<std::string> command;
   std::string backend, cpu_model, kernel, stop_signal;  // as they were asked for; empty: default
-  std::string vsock;  // where its vsock is reached; empty: in its folder
+  std::string vsock;               // where its vsock is reached; empty: in its folder
+  std::vector<std::string> files;  // of the cache, that it uses
   uint64_t memory_mb = 0, cpus = 0;
   uint64_t created_ns = 0, started_ns = 0, finished_ns = 0;
   State state = State::kCreated;

@@ -12,15 +12,15 @@
 #include "agent/host/client.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/held_file.h"
 #include "base/log.h"
 #include "base/phases.h"
 #include "base/random.h"
 #include "base/try.h"
-#include "oci/prepare.h"
 #include "runtime/capture.h"
 #include "runtime/container_command.h"
 #include "runtime/container_machine.h"
-#include "runtime/guest_kernel.h"
+#include "runtime/container_plan.h"
 #include "runtime/hypervisor.h"
 #include "runtime/machine_snapshot.h"
 #include "runtime/managed_machine.h"
@@ -31,7 +31,6 @@
 namespace husk::runtime {
 namespace {
 
-constexpr size_t kEntropyBytes = 64;
 constexpr const char* kGuestAddress = "127.0.0.1";  // its only network is its loopback
 
 class RunningContainer : public Container {
@@ -47,26 +46,30 @@ class RunningContainer : public Container {
     if (machine_ != nullptr) machine_->halt();
   }
 
-  Result<void> begin(const ContainerOptions& options) {
+  // With its command, or to wait for one.
+  Result<void> begin(const ContainerOptions& options, bool with_command) {
     base::end_phase("record");
-    const auto reference = HUSK_TRY(oci::parse_reference(options.image));
-    oci::PrepareOptions preparation;
-    preparation.architecture = kImageArchitecture;
-    const oci::PreparedImage image = HUSK_TRY(oci::prepare(reference, preparation));
-    base::end_phase("image");
-    agent::RunRequest request = HUSK_TRY(request_for(options, image.config));
-    const GuestKernel kernel = HUSK_TRY(find_guest_kernel(options.kernel));
-    HUSK_TRY(describe(options, image, kernel));
-    record_.stop_signal = image.config.stop_signal;
-    record_.backend = HUSK_TRY(resolve_backend(options.backend));
-    request.hostname = record_.config.name;
-    const ContainerPlan plan{record_.backend, record_.config, kernel, options.kernel_irqchip,
-                             options.vsock};
-    HUSK_TRY(build(plan, {}));
+    PlannedContainer planned = HUSK_TRY(plan_container(options));
+    record_ = std::move(planned.record);
+    image_ = std::move(planned.image);
+    root_ = std::move(planned.root);
+    if (with_command) request_ = HUSK_TRY(make_request(options));
+    has_command_ = with_command;
+    HUSK_TRY(build(planned.plan, {}));
     base::end_phase("machine");
-    const auto started = options.cold ? boot(plan, request) : go_on(plan, request);
+    const auto started = options.cold ? boot(planned.plan) : go_on(planned.plan, options.baked);
     report_state();
     return started;
+  }
+
+  Result<void> run(const ContainerOptions& command) override {
+    if (has_command_)
+      return fail(ErrorKind::kState, record_.config.name, "it was given its command already");
+    agent::RunRequest request = HUSK_TRY(make_request(command));
+    has_command_ = true;
+    request.realtime_ns = base::realtime_ns();
+    client_->run(request);
+    return {};
   }
 
   // The guest is told the present as soon as it can be: over the first connection.
@@ -75,6 +78,7 @@ class RunningContainer : public Container {
     const snapshot::Chain& chain = *opened;
     snapshot::Contents contents = chain.tip().contents();
     record_ = HUSK_TRY(get_record(contents, options.from.text()));
+    root_ = HUSK_TRY(base::hold_file(record_.config.root_disk->string(), "root image"));
     if (!options.backend.empty()) record_.backend = HUSK_TRY(resolve_backend(options.backend));
     record_.config.name = options.name;
     HUSK_TRY(record_.config.validate());
@@ -114,6 +118,11 @@ class RunningContainer : public Container {
     client_->send_window_size(rows, columns);
   }
   const ContainerRecord& record() const override { return record_; }
+  std::vector<std::string> files() const override {
+    std::vector<std::string> files{record_.config.root_disk->string()};
+    if (!warm_path_.empty()) files.push_back(warm_path_);
+    return files;
+  }
 
   void send_signal(int number) override {
     if (client_->started()) return client_->send_signal(number);
@@ -155,9 +164,15 @@ class RunningContainer : public Container {
     return fail(ErrorKind::kBackend, "guest", "it ended without saying how the command did");
   }
 
-  Result<void> boot(const ContainerPlan& plan, const agent::RunRequest& request) {
-    client_->run(request);
+  Result<void> boot(const ContainerPlan& plan) {
     return boot_container_machine(plan, made_, serial_);
+  }
+
+  Result<agent::RunRequest> make_request(const ContainerOptions& command) {
+    agent::RunRequest request = HUSK_TRY(request_for(command, image_));
+    request.hostname = command.name.empty() ? record_.config.name : command.name;
+    request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
+    return request;
   }
 
   Result<void> build(const ContainerPlan& plan, agent::Position position) {
@@ -176,10 +191,16 @@ class RunningContainer : public Container {
   // On the client's thread.
   Result<base::Fd> connect(const base::Fd& giving_up) {
     auto connection = machine_->connect_vsock(agent::kPort, {.giving_up = giving_up.get()});
+    if (!connection) return connection;
     base::end_phase("connect");
-    if (!connection || !present_) return connection;
-    present_->realtime_ns = base::realtime_ns();
-    client_->tell(*std::exchange(present_, std::nullopt));
+    if (present_) {
+      present_->realtime_ns = base::realtime_ns();
+      client_->tell(*std::exchange(present_, std::nullopt));
+    }
+    if (request_) {
+      request_->realtime_ns = base::realtime_ns();
+      client_->run(*std::exchange(request_, std::nullopt));
+    }
     return connection;
   }
 
@@ -192,17 +213,20 @@ class RunningContainer : public Container {
     return contents;
   }
 
-  // From the base snapshot, where there can be one.
-  Result<void> go_on(const ContainerPlan& plan, agent::RunRequest request) {
-    auto warm = warm_start(plan);
+  // From what was baked, else from the base snapshot, where there can be one.
+  Result<void> go_on(const ContainerPlan& plan, bool baked) {
+    std::optional<WarmStart> warm = baked ? baked_start(plan) : std::nullopt;
     if (!warm) {
-      base::log(base::LogLevel::kWarn, "{}; the machine boots instead", warm.error().message());
-      return boot(plan, request);
+      auto base = warm_start(plan);
+      if (!base) {
+        base::log(base::LogLevel::kWarn, "{}; the machine boots instead", base.error().message());
+        return boot(plan);
+      }
+      warm = std::move(*base);
     }
     base::end_phase("base");
-    request.realtime_ns = base::realtime_ns();
-    request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
-    client_->run(request);
+    warm_ = std::move(warm->held);
+    warm_path_ = std::move(warm->path);
     HUSK_TRY(machine_->start_from(warm->state, std::move(warm->memory)));
     base::end_phase("restore");
     report_state();
@@ -250,26 +274,9 @@ class RunningContainer : public Container {
     machine_->end().reach(EndReason::kStopped, 0);
   }
 
-  // The operator's view of the machine; building goes by it.
-  Result<void> describe(const ContainerOptions& options, const oci::PreparedImage& image,
-                        const GuestKernel& kernel) {
-    record_.config.name = options.name.empty() ? fmt::format("husk-{}", ::getpid()) : options.name;
-    record_.config.namespace_name = "default";
-    record_.config.kernel = kernel.path;
-    record_.config.root_disk = image.root_path;
-    record_.config.cpus = options.vcpus;
-    record_.config.cpu_model = options.cpu_model;
-    record_.config.vsock = !options.vsock.empty();
-    record_.config.memory_mb = options.memory_bytes >> 20;
-    record_.config.cmdline = container_command_line();
-    record_.image = image.digest;
-    record_.kernel_irqchip = options.kernel_irqchip;
-    record_.terminal = options.terminal;
-    record_.input = options.input;
-    return record_.config.validate();
-  }
-
   ContainerOutput output_;
+  base::Fd root_, warm_;  // hold the files of the cache that the machine goes by
+  std::string warm_path_;
   ContainerRecord record_;
   std::mutex report_mutex_;
   std::optional<std::string> ready_ip_, failure_;
@@ -278,8 +285,11 @@ class RunningContainer : public Container {
   ContainerMachine made_;
   ManagedMachine* machine_ = nullptr;
   std::unique_ptr<Capturer> capturer_;
-  // Of a machine that was restored: what its guest is told with the first connection.
+  // What the guest is told with the first connection: of a machine that was restored, of a new one.
   std::optional<agent::Moment> present_;
+  std::optional<agent::RunRequest> request_;
+  image::ImageConfig image_;
+  bool has_command_ = true;
   std::unique_ptr<agent::Client> client_;  // goes before the machine, which its thread looks at
 };
 
@@ -288,7 +298,14 @@ class RunningContainer : public Container {
 Result<std::unique_ptr<Container>> Container::start(const ContainerOptions& options,
                                                     ContainerOutput output) {
   auto container = std::make_unique<RunningContainer>(std::move(output));
-  HUSK_TRY(container->begin(options));
+  HUSK_TRY(container->begin(options, true));
+  return container;
+}
+
+Result<std::unique_ptr<Container>> Container::ready(const ContainerOptions& options,
+                                                    ContainerOutput output) {
+  auto container = std::make_unique<RunningContainer>(std::move(output));
+  HUSK_TRY(container->begin(options, false));
   return container;
 }
 

@@ -30,7 +30,8 @@ struct ContainerOptions {
   std::string kernel;                    // empty: the default one
   std::string backend = "auto";
   CpuModel cpu_model = CpuModel::kHost;
-  bool cold = false;            // boot, in place of going on from a base snapshot
+  bool cold = false;            // boot, in place of going on from a snapshot
+  bool baked = true;            // go on from what bake() kept of the image, if it did
   std::string vsock;            // where the guest's vsock ports are reached; empty: nowhere
   bool kernel_irqchip = false;  // see machine::VmConfig
   uint64_t memory_bytes = 0;    // whole MiB
@@ -63,10 +64,19 @@ class Container : public RunningCommand {
   // Prepares the image, builds the machine and starts it.
   [[nodiscard]] static Result<std::unique_ptr<Container>> start(const ContainerOptions& options,
                                                                 ContainerOutput output);
+  // The same without a command, which run() gives it: a machine that waits. What options say of a
+  // command is of no interest.
+  [[nodiscard]] static Result<std::unique_ptr<Container>> ready(const ContainerOptions& options,
+                                                                ContainerOutput output);
   // Goes on from a snapshot of one, in a machine of its own: of one snapshot there may be any
   // number at once.
   [[nodiscard]] static Result<std::unique_ptr<Container>> restore(const RestoreOptions& options,
                                                                   ContainerOutput output);
+
+  // Gives the command to one that waits for it, once: of `command`, what says how it is run, and
+  // the name, which is the guest's from here on. Until then the other members are not to be called,
+  // but for wait() and kill(). kState: it has one.
+  [[nodiscard]] virtual Result<void> run(const ContainerOptions& command) = 0;
 
   // RunningCommand is the container's first command. A signal before it runs ends the machine;
   // wait() returns when the machine is off, too.
@@ -76,6 +86,8 @@ class Container : public RunningCommand {
                                                                      CommandOutput output) = 0;
 
   [[nodiscard]] virtual const ContainerRecord& record() const = 0;
+  // Of the cache, that it uses and nobody removes meanwhile.
+  [[nodiscard]] virtual std::vector<std::string> files() const = 0;
   [[nodiscard]] const lifecycle::VmConfig& config() const { return record().config; }
 
   // Any thread. Ends the machine, whatever it does: wait() says 137.

@@ -9,6 +9,9 @@
 
 namespace husk::runtime {
 
+// What a guest is told of the host's randomness.
+constexpr size_t kEntropyBytes = 64;
+
 // kInvalidArgument where neither names a command.
 [[nodiscard]] Result<agent::RunRequest> request_for(const ContainerOptions& options,
                                                     const image::ImageConfig& image);

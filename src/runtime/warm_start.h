@@ -3,24 +3,21 @@
 // boot.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 
-#include "memory/guest_memory.h"
 #include "runtime/container_machine.h"
-#include "runtime/machine_state.h"
+#include "runtime/frozen_machine.h"
 
 namespace husk::runtime {
-
-struct WarmStart {
-  MachineState state;
-  std::unique_ptr<memory::GuestMemory> memory;
-};
 
 // The base for such a machine, whatever its image; makes it where the cache has none, which takes a
 // boot. The cache is the directory "base" beside the images' and keeps the kMostBases that were
 // used last. Safe while others do the same.
 constexpr size_t kMostBases = 8;
 [[nodiscard]] Result<WarmStart> warm_start(const ContainerPlan& plan);
+
+// The machine that was baked for the plan's image, where there is one that can be used.
+[[nodiscard]] std::optional<WarmStart> baked_start(const ContainerPlan& plan);
 
 }  // namespace husk::runtime

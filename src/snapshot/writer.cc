@@ -119,10 +119,15 @@ Result<Sha256> write(const Task& task) {
   Contents names = task.contents;
   HUSK_TRY(check_names(names));
   std::error_code ignored;
-  if (std::filesystem::exists(task.path, ignored)) return exists(task.path);  // before all the work
+  if (!task.options.replace && std::filesystem::exists(task.path, ignored))
+    return exists(task.path);  // before all the work
   base::TempFile file = HUSK_TRY(base::TempFile::create(directory_of(task.path)));
   const Sha256 id = HUSK_TRY(build(file.fd(), task));
-  if (!HUSK_TRY(file.publish(task.path))) return exists(task.path);
+  if (task.options.replace) {
+    HUSK_TRY(file.replace(task.path));
+  } else if (!HUSK_TRY(file.publish(task.path))) {
+    return exists(task.path);
+  }
   return id;
 }
 

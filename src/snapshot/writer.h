@@ -18,6 +18,7 @@ namespace husk::snapshot {
 struct WriteOptions {
   bool compress = false;  // smaller, but read and unpacked at restore instead of mapped
   int level = 1;          // zstd's
+  bool replace = false;   // a file that exists, in one step
 };
 
 // What a diff builds on: a snapshot in the same directory.
@@ -27,7 +28,7 @@ struct Parent {
 };
 
 // All of memory. The machine is paused: nobody writes its memory meanwhile. kState where `path`
-// exists; returns the snapshot's id.
+// exists and is not to be replaced; returns the snapshot's id.
 [[nodiscard]] Result<Sha256> write_full(const std::string& path, const Contents& contents,
                                         const memory::GuestMemory& memory,
                                         const WriteOptions& options = {});

@@ -70,13 +70,16 @@ void Agent::reap(int64_t now) {
       end_others();
     } else {
       for (Session& exec : execs_) {
-        if (exec.child_ended(pid, status, now)) break;
+        if (!exec.child_ended(pid, status, now)) continue;
+        if (&exec == warm_up_) end_others();
+        break;
       }
     }
   }
 }
 
-// What else runs ends with the main command, as in any container; it could write for ever.
+// What else runs ends with the main command, as in any container; it could write for ever. And with
+// a warm-up: no process is to be the same one in many machines.
 void Agent::end_others() {
   for (Session& exec : execs_) exec.kill();
   if (::getpid() == 1) ::kill(-1, SIGKILL);
@@ -131,28 +134,58 @@ std::string Agent::admit(Caller& caller, const Frame& greeting) {
     return "the guest's agent speaks version " + std::to_string(kProtocolVersion) +
            " of its protocol, not " + std::to_string(version->number);
   Session* session = nullptr;
-  if (static_cast<SessionKind>(kind->number) == SessionKind::kMain) {
-    if (main_ == nullptr)
-      main_ =
-          std::make_unique<Session>([this](RunRequest& r) { return prepare_main(r); }, take_over_);
-    session = main_.get();
-  } else {
-    if (container_.argv.empty()) return "no command runs in the container yet";
-    if (execs_.size() == kMostExecs)
-      return "the container runs " + std::to_string(kMostExecs) + " further commands already";
-    session = &execs_.emplace_back([this](RunRequest& r) { return prepare_exec(r); });
-  }
+  const auto wanted = static_cast<SessionKind>(kind->number);
+  const std::string refusal = wanted == SessionKind::kMain     ? admit_main(session)
+                              : wanted == SessionKind::kWarmUp ? admit_warm_up(session)
+                                                               : admit_exec(session);
+  if (!refusal.empty()) return refusal;
   if (session->attach(caller.connection, caller.parser, greeting.sequence)) return {};
   return "what came before frame " + std::to_string(greeting.sequence) + " is not known";
 }
 
-std::string Agent::prepare_main(RunRequest& request) {
-  std::string error = enter_root_(request);
-  if (error.empty()) container_ = request;
+std::string Agent::admit_main(Session*& session) {
+  warm_up_ = nullptr;
+  if (main_ == nullptr)
+    main_ = std::make_unique<Session>([this](RunRequest& r) { return prepare_main(r); },
+                                      setup_.take_over);
+  session = main_.get();
+  return {};
+}
+
+std::string Agent::admit_warm_up(Session*& session) {
+  if (main_ != nullptr || !execs_.empty()) return "the container is in use already";
+  session = &execs_.emplace_back([this](RunRequest& r) { return prepare_root(r); });
+  warm_up_ = session;
+  return {};
+}
+
+std::string Agent::admit_exec(Session*& session) {
+  if (container_.argv.empty()) return "no command runs in the container yet";
+  if (execs_.size() == kMostExecs)
+    return "the container runs " + std::to_string(kMostExecs) + " further commands already";
+  session = &execs_.emplace_back([this](RunRequest& r) { return prepare_exec(r); });
+  return {};
+}
+
+std::string Agent::prepare_root(const RunRequest& request) {
+  setup_.take_over({request.realtime_ns, request.entropy, request.hostname});
+  if (entered_) return {};
+  std::string error = setup_.enter_root();
+  entered_ = error.empty();
   return error;
 }
 
+std::string Agent::prepare_main(RunRequest& request) {
+  if (request.argv.empty()) return "no command was given";
+  std::string error = prepare_root(request);
+  if (!error.empty()) return error;
+  setup_.write_name(request.hostname);
+  container_ = request;
+  return {};
+}
+
 std::string Agent::prepare_exec(RunRequest& request) const {
+  if (request.argv.empty()) return "no command was given";
   if (main_->ended()) return "the container's command has ended";
   std::vector<std::string> environment = container_.environment;
   for (std::string& entry : request.environment) {

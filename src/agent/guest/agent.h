@@ -19,12 +19,15 @@ class Agent {
   // Connections that have not said what they are for; one more takes the place of the oldest.
   static constexpr size_t kMostCallers = 128;
 
-  // Makes the container's root as the request wants it; returns what went wrong, or nothing.
-  using EnterRoot = std::string (*)(const RunRequest& request);
+  // What the agent does to its guest; see setup.h.
+  struct Setup {
+    std::string (*enter_root)();  // what went wrong, or nothing
+    Session::TakeOver take_over;
+    void (*write_name)(const std::string& hostname);
+  };
 
   // `listener` does not block and is closed across exec.
-  Agent(Descriptor listener, EnterRoot enter_root, Session::TakeOver take_over)
-      : listener_(std::move(listener)), enter_root_(enter_root), take_over_(take_over) {}
+  Agent(Descriptor listener, Setup setup) : listener_(std::move(listener)), setup_(setup) {}
 
   // Until the host knows how the main command ended. Blocks SIGCHLD, ignores SIGPIPE, and collects
   // every child of the process.
@@ -40,6 +43,9 @@ class Agent {
   [[nodiscard]] int patience(int64_t now) const;
   void reap(int64_t now);
   void end_others();
+  [[nodiscard]] std::string admit_main(Session*& session);
+  [[nodiscard]] std::string admit_warm_up(Session*& session);
+  [[nodiscard]] std::string admit_exec(Session*& session);
   void tell_ends(int64_t now);
   void answer();
   void hear_callers();
@@ -47,16 +53,18 @@ class Agent {
   [[nodiscard]] bool hear(Caller& caller);
   // What is wrong with it, or nothing.
   [[nodiscard]] std::string admit(Caller& caller, const Frame& greeting);
+  [[nodiscard]] std::string prepare_root(const RunRequest& request);
   [[nodiscard]] std::string prepare_main(RunRequest& request);
   [[nodiscard]] std::string prepare_exec(RunRequest& request) const;
 
   Descriptor listener_, children_;
-  EnterRoot enter_root_;
-  Session::TakeOver take_over_;
+  Setup setup_;
   std::list<Caller> callers_;
   std::unique_ptr<Session> main_;
   std::list<Session> execs_;
-  RunRequest container_;  // the main command's, once it was begun; what others inherit
+  const Session* warm_up_ = nullptr;  // one of them that readies the guest for the main command
+  RunRequest container_;              // the main command's, once it was begun; what others inherit
+  bool entered_ = false;              // its root
   bool done_ = false;
 };
 

@@ -21,15 +21,16 @@ using ::testing::StartsWith;
 
 constexpr int kPatienceMs = 20'000;
 
-std::string no_root(const RunRequest&) { return {}; }
+std::string no_root() { return {}; }
+void no_name(const std::string&) {}
 // Makes a file by the name that the guest is to have.
 void leave_a_mark(const Moment& present) { ::close(::creat(present.hostname.c_str(), 0600)); }
-std::string bad_root(const RunRequest&) { return "no disk is the root"; }
+std::string bad_root() { return "no disk is the root"; }
 
 // The guest's process, which listens at a nameless Unix socket.
 class Guest {
  public:
-  explicit Guest(Agent::EnterRoot enter_root = no_root) {
+  explicit Guest(std::string (*enter_root)() = no_root) {
     Descriptor listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     address_.sun_family = AF_UNIX;
     size_ = sizeof(address_.sun_family);  // the kernel finds an abstract name
@@ -39,7 +40,7 @@ class Guest {
     if (::getsockname(listener.get(), address(), &size_) != 0) ::abort();
     pid_ = ::fork();
     if (pid_ != 0) return;
-    Agent(std::move(listener), enter_root, leave_a_mark).run();
+    Agent(std::move(listener), {enter_root, leave_a_mark, no_name}).run();
     ::_exit(0);
   }
   ~Guest() {
@@ -245,6 +246,55 @@ TEST(Agent, ADeadlySignalIsTheCode) {
   ASSERT_TRUE(call.until(Type::kStarted));
   call.send(Type::kSignal, number_payload(SIGTERM));
   EXPECT_EQ(call.end(), "143 ");
+}
+
+// The second time that it is entered something is wrong.
+std::string once() {
+  static int times = 0;
+  return ++times == 1 ? "" : "entered again";
+}
+
+TEST(Agent, AWarmUpReadiesTheGuestForTheMainCommand) {
+  Guest guest(once);
+  {
+    Call warm_up(guest, SessionKind::kWarmUp);
+    warm_up.run({"sh", "-c", "echo warm"});
+    EXPECT_EQ(warm_up.end(), "0 ");
+    EXPECT_EQ(warm_up.out, "warm\n");
+    EXPECT_FALSE(warm_up.next()) << "the agent hangs up once its end is known";
+  }
+  EXPECT_FALSE(guest.has_ended());
+  Call main(guest);
+  main.run({"sh", "-c", "echo main; exit 3"});
+  EXPECT_EQ(main.end(), "3 ");
+  EXPECT_EQ(main.out, "main\n");
+  EXPECT_TRUE(guest.process_ends());
+}
+
+TEST(Agent, AWarmUpWithoutACommandIsOneToo) {
+  Guest guest(once);
+  Call warm_up(guest, SessionKind::kWarmUp);
+  warm_up.run({});
+  EXPECT_EQ(warm_up.end(), "0 ");
+  Call main(guest);
+  main.run({"true"});
+  EXPECT_EQ(main.end(), "0 ");
+}
+
+TEST(Agent, AWarmUpIsAlone) {
+  Guest guest;
+  Call warm_up(guest, SessionKind::kWarmUp);
+  warm_up.run({"sleep", "1000"});
+  ASSERT_TRUE(warm_up.until(Type::kStarted));
+  Call second(guest, SessionKind::kWarmUp);
+  EXPECT_EQ(second.refusal(), "the container is in use already");
+  Call exec(guest, SessionKind::kExec);
+  EXPECT_EQ(exec.refusal(), "no command runs in the container yet");
+  Call main(guest);
+  main.run({"sleep", "1000"});
+  ASSERT_TRUE(main.until(Type::kStarted));
+  Call late(guest, SessionKind::kWarmUp);
+  EXPECT_EQ(late.refusal(), "the container is in use already");
 }
 
 TEST(Agent, TheMainSessionAloneTellsOfThePresent) {

@@ -157,6 +157,10 @@ void Session::run(const Frame& frame) {
   auto request = decode_run(frame.payload);
   if (!request) return fail("the host's request cannot be read");
   if (const std::string error = prepare_(*request); !error.empty()) return fail(error);
+  if (request->argv.empty()) {
+    ended_ = true;
+    return;
+  }
   const StartFailure failure = start(*request, command_);
   if (failure.code == 125) return fail(failure.reason);
   if (failure.code == 0)

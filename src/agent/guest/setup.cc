@@ -206,8 +206,7 @@ void prepare_container() {
   bring_loopback_up();
 }
 
-std::string enter_root(const RunRequest& request) {
-  take_over_moment({request.realtime_ns, request.entropy, {}});
+std::string enter_root() {
   const std::string disk = wait_for("/sys/block", "serial", kRootDiskSerial);
   if (disk.empty() || !wait_for_sectors(disk)) return "no root disk appeared";
   if (::mount(("/dev/" + disk).c_str(), "/lower", "erofs", MS_RDONLY, nullptr) != 0)
@@ -227,12 +226,13 @@ std::string enter_root(const RunRequest& request) {
     constexpr unsigned kHow = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
     if (::move_mount(stages[i].get(), "", AT_FDCWD, place, kHow) != 0) return failure(place);
   }
-  const std::string& hostname = request.hostname;
-  [[maybe_unused]] const int named = ::sethostname(hostname.data(), hostname.size());
+  return {};
+}
+
+void write_name(const std::string& hostname) {
   write_if_empty("/etc/hostname", hostname + "\n");
   write_if_empty("/etc/hosts",
                  "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t" + hostname + "\n");
-  return {};
 }
 
 }  // namespace husk::agent

@@ -22,9 +22,12 @@ void take_over_moment(const Moment& moment);
 // fails here, enter_root() tells.
 void prepare_container();
 
-// Takes over the moment that the request tells, mounts the root image with a writable layer over it
-// and makes it the root directory. An empty string on success, or what went wrong.
-std::string enter_root(const RunRequest& request);
+// Mounts the root image with a writable layer over it and makes it the root directory. An empty
+// string on success, or what went wrong.
+std::string enter_root();
+
+// Writes the guest's name where the image has none: once it has entered its root.
+void write_name(const std::string& hostname);
 
 // Prints a line on the serial console.
 void console_line(const std::string& text);

@@ -38,7 +38,7 @@ void Client::serve() {
     if (talk == Talk::kOver) break;
     if (talk == Talk::kBroken) give_up("the guest's agent does not keep to its protocol");
     vain = link_.wanted() == before ? vain + 1 : 0;
-    if (result().reason.empty() && (kind_ == SessionKind::kExec || vain == kMostVain))
+    if (result().reason.empty() && (kind_ != SessionKind::kMain || vain == kMostVain))
       give_up("the connection to the guest's agent is lost");
   }
   {

@@ -61,7 +61,7 @@ std::optional<RunRequest> decode_run(std::string_view payload) {
   request.columns = reader.number();
   request.realtime_ns = reader.long_number();
   request.entropy = reader.text();
-  if (!reader.complete() || request.argv.empty()) return std::nullopt;
+  if (!reader.complete()) return std::nullopt;
   return request;
 }
 

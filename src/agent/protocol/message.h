@@ -51,6 +51,8 @@ enum class Type : uint8_t {
 enum class SessionKind : uint32_t {
   kExec = 0,  // a further command, which ends with its connection
   kMain = 1,  // the command that the machine is there for; goes on over further connections
+  kWarmUp =
+      2,  // one that readies the machine for a main command later; none of its processes stays
 };
 
 struct Frame {
@@ -72,7 +74,7 @@ struct Numbered {
 
 // What to run.
 struct RunRequest {
-  std::vector<std::string> argv;
+  std::vector<std::string> argv;         // empty: nothing; the guest is only readied for it
   std::vector<std::string> environment;  // KEY=VALUE
   std::string working_directory;
   std::string user;  // as in an image's configuration; empty: root
