@@ -11,6 +11,7 @@
 #include "cli/report.h"
 #include "cli/verbs.h"
 #include "runtime/container.h"
+#include "runtime/hypervisor.h"
 
 namespace husk::cli {
 namespace {
@@ -24,9 +25,18 @@ struct RunOptions {
   bool detach = false, remove = false;
 };
 
+// Its machines may be captured, so what they are shown depends on where they begin.
+Result<void> name_the_usual(MachineFlags& machine) {
+  if (!machine.cpu_model.empty()) return {};
+  machine.backend = HUSK_TRY(runtime::resolve_backend(machine.backend));
+  machine.cpu_model = name(HUSK_TRY(runtime::usual_cpu_model(machine.backend)));
+  return {};
+}
+
 // What the flags mean together, and what they leave to the environment.
 Result<void> resolve(RunOptions& options) {
   runtime::ContainerOptions& container = options.container;
+  HUSK_TRY(name_the_usual(options.machine));
   const MachineChoice machine = HUSK_TRY(resolve(options.machine, kLeastMemory));
   container.memory_bytes = machine.memory_bytes;
   container.vcpus = machine.vcpus;
