@@ -21,11 +21,11 @@ constexpr uint64_t kCr3Reserved = ~((uint64_t{1} << 48) - 1);
 
 void Cpu::update_context() {
   const bool smap_override = (rflags_rest & kAc) != 0;
-  privilege_ = cpl_ == 3       ? Privilege::kUser
+  privilege_ = ring == 3       ? Privilege::kUser
                : smap_override ? Privilege::kSupervisorNoSmap
                                : Privilege::kSupervisor;
   context = context_base_ | static_cast<uint64_t>(privilege_);
-  const bool aligned = cpl_ == 3 && (rflags_rest & kAc) != 0 && (cr0 & kCr0Am) != 0;
+  const bool aligned = ring == 3 && (rflags_rest & kAc) != 0 && (cr0 & kCr0Am) != 0;
   if (aligned) context |= mmu::kNeverCached;
 }
 
@@ -52,9 +52,9 @@ void Cpu::update_mode() {
     if (!code64()) forget_jumps(Jumps::kAll);
   }
   // Below 2^31, so that translated code can compare it with an immediate.
-  const uint64_t mode = static_cast<uint64_t>(code_size) << 1 | (cpl_ == 3 ? 1 : 0);
+  const uint64_t mode = static_cast<uint64_t>(code_size) << 1 | (ring == 3 ? 1 : 0);
   code_key = jump_epoch_ << 13 | mode | uint64_t{context_base_} << 1;
-  const bool global = paging && (cr4 & kCr4Pge) != 0 && cpl_ != 3;
+  const bool global = paging && (cr4 & kCr4Pge) != 0 && ring != 3;
   global_code_key = global ? global_jump_epoch_ << 13 | mode : code_key;
 }
 
@@ -96,7 +96,7 @@ bool Cpu::write_cr0(const Op* op, uint64_t value) {
   cr0 = (value & kCr0Known) | kCr0Et;
   if (((before ^ cr0) & (kCr0Pg | kCr0Wp | kCr0Pe)) != 0) {
     if ((efer & kEferLme) != 0) efer = paging ? efer | kEferLma : efer & ~kEferLma;
-    if ((before & kCr0Pe) != 0 && (cr0 & kCr0Pe) == 0) cpl_ = 0;
+    if ((before & kCr0Pe) != 0 && (cr0 & kCr0Pe) == 0) ring = 0;
     forget_translations();
   }
   update_mode();

@@ -19,7 +19,16 @@ namespace {
 constexpr uint64_t kNoChaining = ~uint64_t{0};  // a code key that no jump entry has
 constexpr uint32_t kMaxInsn = 15;
 constexpr uint32_t kMaxBlockOps = 96;
+// A block goes on behind so many conditional jumps forward, which are mostly not taken, as long as
+// it is short.
+constexpr uint32_t kMaxJumpsPassed = 3, kShortBlockOps = 24;
 constexpr uint64_t kDr6SingleStep = 1u << 14;
+
+bool jumps_forward_on_condition(const decode::Insn& insn) {
+  const bool near = insn.map == decode::OpMap::kPrimary && insn.opcode >> 4 == 7;
+  const bool far = insn.map == decode::OpMap::k0F && insn.opcode >> 4 == 8;
+  return (near || far) && insn.imm > 0;
+}
 
 }  // namespace
 
@@ -43,7 +52,7 @@ bool Cpu::fetch_page(uint64_t linear, FetchedPage& page) {
   if (!long_mode()) linear &= 0xffffffffu;
   if (noncanonical(nullptr, linear)) return false;
   const mmu::PagingState paging{cr0, cr3, cr4, efer};
-  const auto outcome = mmu::walk(memory, paging, linear, mmu::Access::kFetch, cpl_ == 3, false);
+  const auto outcome = mmu::walk(memory, paging, linear, mmu::Access::kFetch, ring == 3, false);
   if (const auto* failed = std::get_if<mmu::PageFault>(&outcome)) {
     page_fault(nullptr, linear, failed->error_code);
     return false;
@@ -88,6 +97,8 @@ const void* Cpu::code_of(const Block* block) {
   JumpEntry& entry = jumps[jump_index(rip)];
   if (entry.block != block || !fits(*this, entry, rip)) return nullptr;  // it is not kept
   if (entry.code != nullptr) return entry.code;
+  if (block->code != nullptr && block->code_rip == rip && block->code_age == code_age_)
+    return entry.code = block->code;
   if (block->heat > 0) {
     --block->heat;
     return nullptr;
@@ -95,13 +106,24 @@ const void* Cpu::code_of(const Block* block) {
   if (translator_ != nullptr && code64()) {
     if (translator_->full()) {
       jumps.fill({});
-      translator_->forget();
+      forget_code();
       return nullptr;
     }
     entry.code = translator_->translate(*this, *block, rip);
   }
-  if (entry.code == nullptr) block->heat = kNeverHot;
+  if (entry.code == nullptr) {
+    block->heat = kNeverHot;
+  } else {
+    block->code = entry.code;
+    block->code_rip = rip;
+    block->code_age = code_age_;
+  }
   return entry.code;
+}
+
+void Cpu::forget_code() {
+  ++code_age_;
+  if (translator_ != nullptr) translator_->forget();
 }
 
 void Cpu::set_translator(std::unique_ptr<Translator> translator, int32_t threshold) {
@@ -113,7 +135,7 @@ void Cpu::set_translator(std::unique_ptr<Translator> translator, int32_t thresho
 void Cpu::forget_blocks() {
   blocks_.clear();
   fpu_unit->forget_code();
-  if (translator_ != nullptr) translator_->forget();
+  forget_code();
   jumps.fill({});
   forget_jumps(Jumps::kAll);
   update_mode();
@@ -136,6 +158,7 @@ bool Cpu::decode_block(uint64_t linear, const FetchedPage& page, FetchedPage& se
   decoded_.clear();
   uint64_t at = start;
   bool ends = false;
+  uint32_t passed = 0;
   while (!ends && at < kPageSize && (single ? at == start : ops.size() < kMaxBlockOps)) {
     std::array<uint8_t, kMaxInsn> window;
     const auto available = static_cast<uint32_t>(std::min<uint64_t>(kMaxInsn, kPageSize - at));
@@ -164,7 +187,12 @@ bool Cpu::decode_block(uint64_t linear, const FetchedPage& page, FetchedPage& se
       ops.note_of_one_cpu();
       break;
     }
-    if (Lowering(insn, code_size, offset, *fpu_unit, ops).run()) ends = true;
+    if (Lowering(insn, code_size, offset, *fpu_unit, ops).run()) {
+      const bool passes = code64() && jumps_forward_on_condition(insn) &&
+                          ops.size() < kShortBlockOps && passed < kMaxJumpsPassed;
+      if (passes) ++passed;
+      ends = ends || !passes;
+    }
     at += insn.length;
     if (KnownCode::of_process().learns())
       decoded_.insert(decoded_.end(), window.begin(), window.begin() + insn.length);
@@ -275,7 +303,7 @@ void Cpu::observe_others() {
     modifications_ = memory.modifications();
     translator_->drop_stale(*this);
   }
-  if (std::exchange(code_is_old_, false) && translator_ != nullptr) translator_->forget();
+  if (std::exchange(code_is_old_, false)) forget_code();
   if (memory.dirty_log() == nullptr) return;
   const uint64_t epoch = memory.dirty_log()->dirty_epoch();
   if (epoch == dirty_epoch_) return;
@@ -357,7 +385,7 @@ bool Cpu::port_out(const Op* op, uint16_t port, uint32_t size, uint32_t value) {
 
 // The I/O permission bitmap (Intel SDM vol. 1, 19.5.2).
 bool Cpu::io_permitted(const Op* op, uint16_t port, uint32_t size) {
-  if (!protected_mode() || (cpl_ <= (rflags_rest >> 12 & 3) && !vm86())) return true;
+  if (!protected_mode() || (ring <= (rflags_rest >> 12 & 3) && !vm86())) return true;
   uint16_t map = 0;
   uint16_t bits = 0;
   const bool wide = (tr.attributes & 0xd) == 9;  // a 32- or 64-bit TSS

@@ -117,6 +117,7 @@ struct HotState {
       seg_base{};  // what address computation adds: zero for ES..DS in 64-bit mode
   uint64_t rip = 0;
   uint64_t ip_mask = ~uint64_t{0};
+  uint8_t ring = 0;  // CPL
   mmu::Tlb tlb;
   static constexpr size_t kJumpEntries = 8192;
   std::array<JumpEntry, kJumpEntries> jumps{};
@@ -268,8 +269,8 @@ class Cpu : public HotState {
     return (context & mmu::kNeverCached) == mmu::kNeverCached;
   }
 
-  [[nodiscard]] uint8_t cpl() const { return cpl_; }
-  void set_cpl(uint8_t level) { cpl_ = level; }
+  [[nodiscard]] uint8_t cpl() const { return ring; }
+  void set_cpl(uint8_t level) { ring = level; }
   [[nodiscard]] bool long_mode() const { return (efer & kEferLma) != 0; }
   [[nodiscard]] bool code64() const { return code_size == decode::CodeSize::k64; }
   [[nodiscard]] bool protected_mode() const { return (cr0 & kCr0Pe) != 0; }
@@ -347,6 +348,7 @@ class Cpu : public HotState {
   void forget_translations();
   void execute(const Block* block);
   const void* code_of(const Block* block);
+  void forget_code();  // all translations
   bool fetch_page(uint64_t linear, FetchedPage& page);
   void run_one();
   bool end_idle_shadow();
@@ -390,7 +392,6 @@ class Cpu : public HotState {
   CpuModel cpu_model_ = CpuModel::kHost;
   contract::x86::CpuidTable cpuid_offered_, cpuid_shown_;
   Pending pending_;
-  uint8_t cpl_ = 0;
   mmu::Privilege privilege_ = mmu::Privilege::kSupervisor;
   uint32_t context_base_ = 0;
   size_t index_;
@@ -402,6 +403,7 @@ class Cpu : public HotState {
   uint64_t code_base_ = 0;
   uint32_t modifications_ = 0;  // that translated code has been told of
   bool code_is_old_ = false;
+  uint32_t code_age_ = 0;
   std::unique_ptr<Translator> translator_;
   int32_t initial_heat_ = kNeverHot;
   static constexpr int32_t kNeverHot = 0x7fffffff;

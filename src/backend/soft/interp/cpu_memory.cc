@@ -71,13 +71,13 @@ bool Cpu::translate(const Op* op, uint64_t linear, Access access, Privilege priv
   if (debugging_.watching() && debugging_.watches_page_of(linear)) return true;
   const uint64_t entry_context = context_base_ | static_cast<uint64_t>(privilege);
   if (translation.shift > kPageShift) large_pages_.note(linear, translation.shift);
-  mmu::Tlb::fill(tlb.read, linear, entry_context, page.host);
+  tlb.fill_read(linear, entry_context, page.host);
   if (access != Access::kWrite || !page.writable) return true;
   if (memory.dirty_log() != nullptr)
     memory.dirty_log()->mark_dirty(Gpa{translation.gpa & kPageMask}, kPageSize);
   // The order matters: publish nothing writable for a page that has become code.
   if (page.state->code_epoch.load(std::memory_order_seq_cst) == 0)
-    mmu::Tlb::fill(tlb.write, linear, entry_context, page.host);
+    tlb.fill_write(linear, entry_context, page.host);
   return true;
 }
 

@@ -16,7 +16,7 @@ bool Cpu::hypercall(const Op* op) {
   const uint64_t narrow = code64() ? ~uint64_t{0} : 0xffffffffu;
   const uint64_t number = regs[kRax] & narrow;
   uint64_t result = kEnosys;
-  if (cpl_ != 0) {
+  if (ring != 0) {
     result = kEperm;
   } else if (env.exits_on_hypercalls()) {
     DeviceRequest request{DeviceRequest::Kind::kHypercall, false, 8, number, 0};

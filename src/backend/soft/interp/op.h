@@ -33,7 +33,8 @@ struct Op {
 };
 static_assert(sizeof(Op) == 32);
 
-// A straight run of code within one page (or one instruction that straddles two).
+// A straight run of code within one page (or one instruction that straddles two), with ways out in
+// its middle.
 struct Block {
   uint64_t key = 0;
   const std::atomic<uint32_t>* generation_now = nullptr;  // of the page that holds the code
@@ -44,6 +45,10 @@ struct Block {
   uint32_t op_count = 0;
   // Entries until it is worth a translation; see Cpu::code_of().
   mutable int32_t heat = 0;
+  // Its translation at `code_rip`, if that was made since code was forgotten for the last time.
+  mutable uint32_t code_age = 0;
+  mutable uint64_t code_rip = 0;
+  mutable const void* code = nullptr;
   const Op* ops = nullptr;  // the last one does not fall through
 
   [[nodiscard]] bool current() const {

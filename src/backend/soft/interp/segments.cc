@@ -93,13 +93,13 @@ bool Cpu::load_segment(const Op* op, uint8_t index, uint16_t selector) {
   const uint8_t vector = kGp;
   if (null_selector(selector)) {
     // A null SS is allowed in 64-bit mode below privilege 3.
-    if (index == kSs && !(code64() && cpl_ != 3 && (selector & 3) == cpl_)) {
+    if (index == kSs && !(code64() && ring != 3 && (selector & 3) == ring)) {
       fault(op, vector, 0);
       return false;
     }
     Segment& segment = seg[index];
     segment.selector = selector;
-    segment.attributes = index == kSs ? static_cast<uint16_t>(cpl_ << 5) : 0;
+    segment.attributes = index == kSs ? static_cast<uint16_t>(ring << 5) : 0;
     segment.base = 0;
     segment.limit = 0;
     update_mode();
@@ -109,8 +109,8 @@ bool Cpu::load_segment(const Op* op, uint8_t index, uint16_t selector) {
   uint64_t address = 0;
   if (!read_descriptor(*this, op, selector, vector, descriptor, address)) return false;
   const Segment segment = unpack_descriptor(selector, descriptor);
-  const bool allowed = index == kSs ? stack_segment_allowed(segment, selector, cpl_)
-                                    : data_segment_allowed(segment, selector, cpl_);
+  const bool allowed = index == kSs ? stack_segment_allowed(segment, selector, ring)
+                                    : data_segment_allowed(segment, selector, ring);
   if (!allowed) {
     fault(op, vector, selector & 0xfffcu);
     return false;

@@ -44,7 +44,7 @@ void Cpu::reset() {
   mtrrs.fill(0);
   shadow = nmi_blocked = false;
   pending_ = {};
-  cpl_ = 0;
+  ring = 0;
   device.commit();
   forget_debug_stop();
   fpu_unit->leave(fpu_state);
@@ -119,7 +119,7 @@ Result<void> Cpu::restore(const VcpuState& state) {
   dr6 = state.dr6;
   dr7 = state.dr7;
   // Level 3 exactly where SS says so: its DPL is the CPL.
-  cpl_ = protected_mode() ? seg[kSs].attributes >> 5 & 3 : 0;
+  ring = protected_mode() ? seg[kSs].attributes >> 5 & 3 : 0;
   set_rflags(state.rflags);
   flush_tlb_all();
   HUSK_TRY(fpu::load_image(fpu_state, state.fxsave));

@@ -23,7 +23,7 @@ BlockTranslator::BlockTranslator(CodeStore& store, const Stubs& stubs, const Blo
       rip_(rip),
       careful_(careful),
       bytes_(bytes),
-      a_(store.arena().next() + 16) {}
+      a_(store.arena().next()) {}
 
 // The block's instructions, as the interpreter has lowered them.
 bool BlockTranslator::collect() {
@@ -66,6 +66,7 @@ void BlockTranslator::find_spans() {
 bool BlockTranslator::may_fault(const Item& item) const {
   switch (item.form.family) {
     case Family::kNothing:
+    case Family::kMove:
     case Family::kMoveImmediate:
     case Family::kLea:
     case Family::kConvert:
@@ -87,20 +88,6 @@ bool BlockTranslator::may_fault(const Item& item) const {
   for (uint8_t i = 0; i < item.accesses.count; ++i)
     if (!shared(item.places[i]) || item.places[i].first) return true;
   return false;
-}
-
-// Backwards; whatever comes behind the block may ask for all of them.
-void BlockTranslator::find_live_flags() {
-  FlagSet live = kAllFlags;
-  for (size_t i = items_.size(); i-- > 0;) {
-    Item& item = items_[i];
-    item.live_after = live;
-    // An exception's frame shows them all, those too that are about to be overwritten.
-    if (may_fault(item)) item.flags.shows = true;
-    live = item.flags.shows ? kAllFlags
-                            : static_cast<FlagSet>((live & ~item.flags.kills) | item.flags.reads);
-    item.live_before = live;
-  }
 }
 
 Site& BlockTranslator::site_of(Item& item) {
@@ -128,47 +115,20 @@ void BlockTranslator::interpret(Item& item) {
   flags_ = {false, true};
 }
 
-void BlockTranslator::save_flags() {
-  a_.byte(0x9f);                                             // LAHF
-  a_.rr({.opcode = 0x90, .map = 1, .bytes = true}, 0, rax);  // SETO AL
-  a_.rm({.opcode = 0x89, .prefix = 0x66}, rax, HUSK_HOT(status));
-  flags_.memory = true;
-}
-
-void BlockTranslator::load_flags() {
-  a_.rm(op0f(0xb7), rax, HUSK_HOT(status));
-  a_.byte(0x04);  // ADD AL, 127: overflows when bit 0 is set
-  a_.byte(0x7f);
-  a_.byte(0x9e);  // SAHF
-  flags_.host = true;
-}
-
-// Code that destroys EFLAGS follows.
-void BlockTranslator::before_clobber(const Item& item) {
-  if (flags_.host && !flags_.memory && item.live_before != 0) save_flags();
-  flags_.host = false;
-}
-
-// The instruction itself follows, for which RAX is free: what it reads and what it leaves alone is
-// in EFLAGS.
-void BlockTranslator::before_native(const Item& item) {
-  const FlagUse& use = item.flags;
-  const FlagSet kept = use.touches ? static_cast<FlagSet>(item.live_after & ~use.kills) : 0;
-  if ((use.reads | kept) != 0 && !flags_.host) load_flags();
-}
-
-void BlockTranslator::after_native(const Item& item) {
-  if (item.flags.touches) flags_ = {true, false};
-}
-
 void BlockTranslator::translate(Item& item) {
   switch (item.form.family) {
     case Family::kInterpreted:
       return interpret(item);
     case Family::kNothing:
       return;
+    case Family::kDisableInterrupts:
+      return disable_interrupts(item);
+    case Family::kSwapGs:
+      return swap_gs(item);
     case Family::kPlain:
       return plain(item);
+    case Family::kMove:
+      return move(item);
     case Family::kMoveImmediate:
       return move_immediate(item);
     case Family::kLea:
@@ -212,17 +172,37 @@ void BlockTranslator::translate(Item& item) {
   }
 }
 
+// The entries. Before the loading one, for Jit::translation_of(), is the translation's address.
+void BlockTranslator::begin() {
+  const bool needs_flags = items_.front().live_before != 0;
+  if (needs_flags && begins_with_clobber()) {
+    out_->entry = a_.here();
+    save_flags();
+    a_.byte(0x48);  // MOV RAX, the address
+    a_.byte(0xb8);
+    a_.qword(reinterpret_cast<uint64_t>(out_));
+    out_->entry_loading = a_.here();
+    flags_ = {.host = false, .memory = true};
+    return;
+  }
+  a_.qword(reinterpret_cast<uint64_t>(out_));
+  out_->entry_loading = a_.here();
+  if (needs_flags) load_flags();
+  out_->entry = a_.here();
+  flags_ = {.host = needs_flags, .memory = false};
+}
+
+void BlockTranslator::detour(Item& item, JumpSite from) {
+  detours_.push_back(
+      {.from = from, .item = index_of(item), .stub = stubs_.interpret, .site = &site_of(item)});
+}
+
 Translation* BlockTranslator::run() {
   if (!collect() || items_.empty()) return nullptr;
   find_spans();
   find_live_flags();
   out_ = &store_.add(block_, rip_, careful_);
-  out_->needs_flags = items_.front().live_before != 0;
-  *reinterpret_cast<Translation**>(a_.here() - 8) = out_;
-  out_->entry_loading = a_.here();
-  if (out_->needs_flags) load_flags();
-  out_->entry = a_.here();
-  flags_ = {out_->needs_flags, false};
+  begin();
   for (Item& item : items_) {
     const size_t misses = misses_.size(), detours = detours_.size();
     translate(item);
@@ -237,7 +217,7 @@ Translation* BlockTranslator::run() {
       detours_[i].restore = restore;
     }
   }
-  if (items_.back().form.family < Family::kJump)
+  if (items_.back().form.family <= Family::kJumpIf)
     exit_to(next_rip(items_.back()), rip_of(items_.back()), -1);
   finish();
   store_.arena().take(a_.here());

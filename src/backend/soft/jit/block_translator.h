@@ -76,6 +76,8 @@ class BlockTranslator {
   bool collect();
   void find_spans();
   void find_live_flags();
+  void begin();
+  [[nodiscard]] bool begins_with_clobber() const;
   [[nodiscard]] bool may_fault(const Item& item) const;
   void translate(Item& item);
   [[nodiscard]] uint64_t rip_of(const Item& item) const { return rip_ + item.offset; }
@@ -89,11 +91,12 @@ class BlockTranslator {
     return static_cast<size_t>(&item - items_.data());
   }
 
-  // flags
+  // flags.cc
   void save_flags();
   void load_flags();
   void before_clobber(const Item& item);
   void before_native(const Item& item);
+  [[nodiscard]] static bool needs_native(const Item& item);
   void after_native(const Item& item);
 
   // memory_access.cc
@@ -119,9 +122,10 @@ class BlockTranslator {
   // `m` without RAX.
   Mem free_rax(Mem m);
 
-  // plain.cc, moves.cc, branches.cc: one function a family
+  // plain.cc, arithmetic.cc, host_units.cc, branches.cc: one function a family
   void plain(Item& item);
   void emit_plain(const Form& form, uint8_t reg, uint8_t rm, const Mem* m);
+  void move(const Item& item);
   void move_immediate(Item& item);
   void lea(Item& item);
   void shift_by_cl(Item& item);
@@ -152,6 +156,11 @@ class BlockTranslator {
   void store_constant(const Mem& m, uint64_t value);
   void move_stack(int32_t bytes);
   void detour(Item& item, JumpSite from);
+
+  // privileged.cc
+  void in_ring0(Item& item);
+  void disable_interrupts(Item& item);
+  void swap_gs(Item& item);
 
   CodeStore& store_;
   const Stubs& stubs_;

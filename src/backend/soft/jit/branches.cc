@@ -85,7 +85,6 @@ void BlockTranslator::jump_if(Item& item) {
   before_native(item);
   exit_to(next_rip(item) + static_cast<uint64_t>(item.form.imm), rip_of(item),
           item.insn.opcode & 15);
-  exit_to(next_rip(item), rip_of(item), -1);
 }
 
 void BlockTranslator::call(Item& item) {
@@ -95,7 +94,7 @@ void BlockTranslator::call(Item& item) {
   exit_to(next_rip(item) + static_cast<uint64_t>(item.form.imm), rip_of(item), -1);
 }
 
-// Kernel code looks for kernel code, whose entries have a key of their own.
+// Kernel code looks for kernel code, whose entries have a key of their own. Destroys EFLAGS.
 void BlockTranslator::look_up(Item& item) {
   const size_t jumps = offsetof(HotState, jumps);
   static_assert(sizeof(interp::JumpEntry) == 32);
@@ -126,6 +125,7 @@ void BlockTranslator::look_up(Item& item) {
 }
 
 void BlockTranslator::ret(Item& item) {
+  before_clobber(item);
   const Mem m = access(item);
   a_.load(rax, m);
   look_up(item);
@@ -135,11 +135,11 @@ void BlockTranslator::ret(Item& item) {
 
 // To RCX, from memory or a register.
 void BlockTranslator::look_up_operand(Item& item, bool in_memory) {
+  before_clobber(item);
   if (in_memory) {
     const Mem m = access(item);
     a_.load(rax, m);
   } else {
-    before_clobber(item);
     guest_to(rax, item.form.rm);
   }
   look_up(item);

@@ -52,7 +52,6 @@ struct Translation {
   uint64_t rip = 0;
   const uint8_t* entry = nullptr;          // flags are where the exit says
   const uint8_t* entry_loading = nullptr;  // flags are in HotState::status
-  bool needs_flags = false;
   bool careful = false;  // each access is checked by itself; only careful exits lead here
   std::vector<Exit*> incoming;
 };

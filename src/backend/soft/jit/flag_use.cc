@@ -92,6 +92,8 @@ FlagUse primary(const Insn& insn) {
     case 0xd3:
       // RCL and RCR take the carry in.
       return {(insn.group() & 6) == 2 ? kFlagCf : FlagSet{0}, 0, true};
+    case 0xfa:
+      return kNothing;
     case 0xf5:
       return {kFlagCf, kFlagCf, true};
     case 0xf8:
@@ -123,6 +125,8 @@ FlagUse two_byte(const Insn& insn) {
   if (op >= 0x18 && op <= 0x1f) return kNothing;
   if (op == 0x2e || op == 0x2f) return kKillsAll;
   switch (op) {
+    case 0x01:
+      return kNothing;  // SWAPGS
     case 0xa3:
     case 0xab:
     case 0xb3:

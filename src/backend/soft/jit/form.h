@@ -12,7 +12,10 @@ namespace husk::soft::jit {
 enum class Family : uint8_t {
   kInterpreted,  // has no translation: the interpreter's handler
   kNothing,
+  kDisableInterrupts,
+  kSwapGs,
   kPlain,  // the instruction itself
+  kMove,   // between registers, 4 bytes or 8
   kMoveImmediate,
   kLea,
   kShiftByCl,
@@ -26,8 +29,8 @@ enum class Family : uint8_t {
   kPushMemory,
   kPop,
   kLeave,
-  kJump,  // from here on: ends the block
   kJumpIf,
+  kJump,  // from here on: ends the block
   kCall,
   kReturn,
   kJumpRegister,

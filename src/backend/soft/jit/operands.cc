@@ -47,14 +47,17 @@ bool moves_by_constant(const Insn& insn, const Form& form, int64_t& delta) {
 void plain(const Insn& insn, const Form& form, Assignments& out) {
   const bool reg = written(form.reg_role);
   const bool rm = !form.memory && written(form.rm_role);
-  const bool move = form.encoding.wide && form.encoding.map == 0 && !form.memory;
-  if (move && form.encoding.opcode == 0x8b) return out.add({form.reg, form.rm});
-  if (move && form.encoding.opcode == 0x89) return out.add({form.rm, form.reg});
   int64_t delta = 0;
   if (rm && form.reg_role == Role::kNone && moves_by_constant(insn, form, delta))
     return out.add({form.rm, form.rm, delta});
   if (reg) out.add({form.reg});
   if (rm && !(reg && form.rm == form.reg)) out.add({form.rm});
+}
+
+Assignment move(const Form& form) {
+  const bool load = form.reg_role == Role::kTarget;
+  const uint8_t to = load ? form.reg : form.rm, from = load ? form.rm : form.reg;
+  return {to, form.encoding.wide ? from : kNoRegister};
 }
 
 Assignment lea(const Insn& insn, const Form& form) {
@@ -107,6 +110,9 @@ Assignments assignments_of(const Insn& insn, const Form& form) {
   switch (form.family) {
     case Family::kPlain:
       plain(insn, form, out);
+      break;
+    case Family::kMove:
+      out.add(move(form));
       break;
     case Family::kMoveImmediate:
       out.add({form.rm});

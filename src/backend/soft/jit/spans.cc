@@ -20,12 +20,16 @@ void SpanFinder::forget_all() {
 
 Places SpanFinder::add(const decode::Insn& insn, const Form& form, uint64_t next_rip) {
   Places places;
-  if (form.family == Family::kInterpreted) {
+  if (form.family == Family::kInterpreted || form.family == Family::kSwapGs) {
     forget_all();
     return places;
   }
+  if (form.family == Family::kJumpIf)
+    for (const Open& open : open_) spans_[open.span].sealed = true;
   const Accesses accesses = accesses_of(insn, form);
   for (uint8_t i = 0; i < accesses.count; ++i) places[i] = place(accesses.list[i], next_rip);
+  // When the first access misses, the interpreter does both: a check at the second is skipped.
+  if (accesses.count == 2 && places[1].first) open_.pop_back();
   assign(assignments_of(insn, form));
   return places;
 }
@@ -63,7 +67,8 @@ Place SpanFinder::place(const Access& access, uint64_t next_rip) {
   return {span, true, 0};
 }
 
-// False: the span would be too long, or hold what is aligned in different ways.
+// False: the span would be too long, or hold what is aligned in different ways, or what may not
+// come.
 bool SpanFinder::join(const Root& root, int64_t start, Span& span, const Access& access,
                       int64_t offset) {
   const int64_t low = std::min(span.low, offset), high = std::max(span.high, offset + access.size);
@@ -72,6 +77,7 @@ bool SpanFinder::join(const Root& root, int64_t start, Span& span, const Access&
     return (static_cast<uint64_t>(start) + static_cast<uint64_t>(at)) / kPageSize;
   };
   if (root.constant() && page_of(low) != page_of(high - 1)) return false;
+  if (access.write && !span.write && span.sealed) return false;
   if (access.aligned && span.aligned_at && (*span.aligned_at - offset) % 16 != 0) return false;
   if (access.aligned) span.aligned_at = offset;
   span.low = low;

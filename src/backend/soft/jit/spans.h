@@ -16,6 +16,8 @@ struct Span {
   std::optional<int64_t> aligned_at{};  // an offset that must be a multiple of 16
   uint16_t uses = 0;
   bool write = false;  // there is one among them
+  // A jump may leave the block before what comes now: that must not make it a span with a store.
+  bool sealed = false;
 };
 
 // An access's place in a span; offsets are counted from where the span's first access begins.

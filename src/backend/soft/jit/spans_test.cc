@@ -65,6 +65,16 @@ TEST_F(SpansTest, AWrittenRegisterBeginsAnother) {
   EXPECT_EQ(finder_.spans().size(), 3u);  // the last but one is at what RDI was before
 }
 
+TEST_F(SpansTest, ASecondAccessChecksForItselfOnly) {
+  const Places both = see({0xff, 0x32});  // PUSH [RDX]
+  const Places push = see({0x55});        // PUSH RBP
+  const Places last = see({0x53});        // PUSH RBX
+  EXPECT_TRUE(both[1].first);
+  EXPECT_TRUE(push[0].first);
+  EXPECT_FALSE(last[0].first);
+  EXPECT_EQ(finder_.spans()[both[1].span].uses, 1);
+}
+
 TEST_F(SpansTest, LeaveTakesTheFramePointer) {
   see({0x48, 0x89, 0xe5});           // MOV RBP, RSP
   see({0x8b, 0x45, 0x08});           // MOV EAX, [RBP+8]
@@ -80,6 +90,16 @@ TEST_F(SpansTest, WhatIsInterpretedEndsAll) {
   see({0x0f, 0xa2});  // CPUID
   const Places second = see({0x8b, 0x07});
   EXPECT_TRUE(second[0].first);
+}
+
+TEST_F(SpansTest, AStoreThatMayNotComeIsInNoSpanOfLoads) {
+  see({0x8b, 0x07});                             // MOV EAX, [RDI]
+  see({0x74, 0x10});                             // JZ
+  const Places load = see({0x8b, 0x4f, 0x04});   // MOV ECX, [RDI+4]
+  const Places store = see({0x89, 0x4f, 0x08});  // MOV [RDI+8], ECX
+  EXPECT_FALSE(load[0].first);
+  EXPECT_TRUE(store[0].first);
+  EXPECT_FALSE(finder_.spans().front().write);
 }
 
 TEST_F(SpansTest, IndexAndScaleCount) {

@@ -1,5 +1,8 @@
 #include "backend/soft/jit/translator.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "backend/soft/interp/operands.h"
 #include "backend/soft/jit/block_translator.h"
 #include "backend/soft/jit/dump.h"
@@ -41,7 +44,9 @@ class Jit final : public interp::Translator {
   }
   // Translations are found from their code, which they lie before.
   Translation& translation_of(const void* code) {
-    return *static_cast<Translation* const*>(code)[-1];
+    Translation* found = nullptr;
+    std::memcpy(&found, static_cast<const std::byte*>(code) - sizeof found, sizeof found);
+    return *found;
   }
 
   CodeStore store_;
@@ -72,8 +77,9 @@ Translation* Jit::obtain(Cpu& cpu, const Block& block, uint64_t rip, bool carefu
 void Jit::dump(const Translation& made, std::span<const uint8_t> guest) {
   const Block& block = *made.block;
   const uint32_t length = block.ops[block.op_count - 1].offset;
-  dump_.add(made.rip, store_.arena().executable(made.entry_loading), guest.first(length),
-            {made.entry_loading, store_.arena().next()});
+  const uint8_t* start = std::min(made.entry, made.entry_loading);
+  dump_.add(made.rip, store_.arena().executable(start), guest.first(length),
+            {start, store_.arena().next()});
 }
 
 void Jit::run(Cpu& cpu, const void* code) {

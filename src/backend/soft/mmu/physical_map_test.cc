@@ -132,7 +132,7 @@ TEST(CodePagesTest, KnowsPagesOfBothSizes) {
 TEST(TlbTest, HitsOnlyItsContextWithinItsPage) {
   Tlb tlb;
   std::array<std::byte, 4096> page{};
-  Tlb::fill(tlb.read, 0x5123, 8, page.data());
+  tlb.fill_read(0x5123, 8, page.data());
   EXPECT_EQ(tlb.find(tlb.read, 0x5000, 8, 8), page.data());
   EXPECT_EQ(tlb.find(tlb.read, 0x5ff8, 8, 8), page.data() + 0xff8);
   EXPECT_EQ(tlb.find(tlb.read, 0x5ff9, 8, 8), nullptr) << "crosses";
@@ -144,8 +144,8 @@ TEST(TlbTest, HitsOnlyItsContextWithinItsPage) {
 TEST(TlbTest, FlushesWhatItShould) {
   Tlb tlb;
   std::array<std::byte, 4096> page{};
-  Tlb::fill(tlb.read, 0x5000, 8, page.data());
-  Tlb::fill(tlb.write, 0x6000, 8, page.data());
+  tlb.fill_read(0x5000, 8, page.data());
+  tlb.fill_write(0x6000, 8, page.data());
   tlb.flush_page(0x5fff);
   EXPECT_EQ(tlb.find(tlb.read, 0x5000, 1, 8), nullptr);
   EXPECT_NE(tlb.find(tlb.write, 0x6000, 1, 8), nullptr);

@@ -31,7 +31,7 @@ struct TlbEntry {
 
 class Tlb {
  public:
-  static constexpr size_t kEntries = 1024;
+  static constexpr size_t kEntries = 4096;
 
   static size_t index(uint64_t linear) { return (linear / kPageSize) % kEntries; }
 
@@ -43,10 +43,14 @@ class Tlb {
     return reinterpret_cast<std::byte*>(linear + entry.addend);
   }
 
-  static void fill(std::array<TlbEntry, kEntries>& table, uint64_t linear, uint64_t context,
-                   std::byte* host_page) {
-    const uint64_t page = linear & kPageMask;
-    table[index(linear)] = {page | context, reinterpret_cast<uint64_t>(host_page) - page};
+  void fill_read(uint64_t linear, uint64_t context, std::byte* host_page) {
+    read[index(linear)] = entry(linear, context, host_page);
+  }
+  void fill_write(uint64_t linear, uint64_t context, std::byte* host_page) {
+    write[index(linear)] = entry(linear, context, host_page);
+    if (writes_filled_ < kRemembered)
+      filled_[writes_filled_] = static_cast<uint16_t>(index(linear));
+    if (writes_filled_ <= kRemembered) ++writes_filled_;
   }
 
   void flush_page(uint64_t linear) {
@@ -55,14 +59,32 @@ class Tlb {
       if ((entry.tag & kPageMask) == (linear & kPageMask)) entry = {};
     }
   }
-  void flush_writes() { write.fill({}); }
+  // Often, and with few of them in the table: each new page of code is a reason.
+  void flush_writes() {
+    if (writes_filled_ > kRemembered) {
+      write.fill({});
+    } else {
+      for (size_t i = 0; i < writes_filled_; ++i) write[filled_[i]] = {};
+    }
+    writes_filled_ = 0;
+  }
   void flush_all() {
     read.fill({});
-    write.fill({});
+    flush_writes();
   }
 
   std::array<TlbEntry, kEntries> read{};
   std::array<TlbEntry, kEntries> write{};
+
+ private:
+  static TlbEntry entry(uint64_t linear, uint64_t context, std::byte* host_page) {
+    const uint64_t page = linear & kPageMask;
+    return {page | context, reinterpret_cast<uint64_t>(host_page) - page};
+  }
+
+  static constexpr size_t kRemembered = 256;
+  size_t writes_filled_ = 0;  // since the last flush; one more than are remembered: too many
+  std::array<uint16_t, kRemembered> filled_{};
 };
 
 // Which regions may have pieces of large pages in the TLB, by hashes. INVLPG anywhere in such a
