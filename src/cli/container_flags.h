@@ -9,6 +9,7 @@
 
 namespace husk::cli {
 
-[[nodiscard]] Result<void> apply(const MachineFlags& flags, runtime::ContainerOptions& container);
+// `flags` has what was not given, too, then.
+[[nodiscard]] Result<void> apply(MachineFlags& flags, runtime::ContainerOptions& container);
 
 }  // namespace husk::cli

@@ -25,6 +25,7 @@ std::string known_models() {
 }
 
 Result<CpuModel> parse_model(const std::string& text) {
+  if (text.empty()) return CpuModel::kHost;
   const auto model = parse_cpu_model(text);
   const auto known = cpu_models(host::native_arch());
   if (model && std::ranges::find(known, *model) != known.end()) return *model;
@@ -48,7 +49,9 @@ Result<void> apply_mode(const std::string& flag) {
 void add_machine_flags(Verb& verb, MachineFlags& flags) {
   verb.option("--memory,-m", flags.memory, "Memory, such as 512M")
       .option("--cpus", flags.cpus, "Number of vCPUs")
-      .option("--cpu", flags.cpu_model, "Processor that the guest is shown: " + known_models())
+      .option("--cpu", flags.cpu_model,
+              "Processor that the guest is shown: " + known_models() +
+                  "; if not given, host, but of run on the built-in CPU x86-64-v2")
       .option("--cpu-mode", flags.cpu_mode,
               "How the built-in CPU works: jit translates hot code, interp does not; else by "
               "HUSK_CPU_MODE")

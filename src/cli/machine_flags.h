@@ -14,8 +14,8 @@ namespace husk::cli {
 struct MachineFlags {
   std::string memory = "512M";
   uint32_t cpus = 1;
-  std::string cpu_model{name(CpuModel::kHost)};
-  std::string cpu_mode;  // empty: as HUSK_CPU_MODE says
+  std::string cpu_model;  // empty: host
+  std::string cpu_mode;   // empty: as HUSK_CPU_MODE says
   std::string backend = "auto";
   std::string irqchip = "split";
 };

@@ -12,6 +12,7 @@
 #include "cli/report.h"
 #include "cli/verbs.h"
 #include "runtime/container.h"
+#include "runtime/hypervisor.h"
 
 namespace husk::cli {
 namespace {

@@ -21,6 +21,8 @@ struct Backend {
   std::string_view device;
   // Whether its guests can be shown such a processor on this host; an Error says what is missing.
   Result<void> (*can_show)(CpuModel);
+  // What they are shown when nobody says.
+  CpuModel usual = CpuModel::kHost;
   // From now on what is found out about guests' code is kept for all later machines of this
   // process, or no more is. While no machine runs. Null: there is nothing to find out.
   void (*learn_code)(bool) = nullptr;

@@ -44,6 +44,11 @@ Result<std::string> resolve_backend(std::string_view backend) {
   return std::string(found->name);
 }
 
+Result<CpuModel> usual_cpu_model(std::string_view backend) {
+  const Backend* found = HUSK_TRY(find(backend));
+  return found->can_show(found->usual) ? found->usual : CpuModel::kHost;
+}
+
 std::vector<std::string> backend_names() {
   std::vector<std::string> names{"auto"};
   for (const Backend* backend : backends()) names.emplace_back(backend->name);

@@ -18,6 +18,9 @@ namespace husk::runtime {
 // The backend that a name stands for: "auto" for the best that works here. Errors as above.
 [[nodiscard]] Result<std::string> resolve_backend(std::string_view backend);
 
+// The processor that a backend's guests are shown when nobody says. Errors as above.
+[[nodiscard]] Result<CpuModel> usual_cpu_model(std::string_view backend);
+
 // What open_hypervisor() knows: "auto", then the backends, the best first.
 [[nodiscard]] std::vector<std::string> backend_names();
 

@@ -31,6 +31,16 @@ TEST(Backends, OpenByNameWhereTheyAreUsable) {
   }
 }
 
+TEST(Backends, HaveAUsualProcessorThatTheyCanShow) {
+  for (const Backend* backend : backends()) {
+    if (!backend->probe()) continue;
+    const auto usual = usual_cpu_model(backend->name);
+    ASSERT_TRUE(usual) << backend->name << ": " << usual.error().message();
+    EXPECT_TRUE(backend->can_show(*usual)) << backend->name;
+  }
+  EXPECT_FALSE(usual_cpu_model("abacus"));
+}
+
 TEST(Backends, UnknownNameIsRefused) {
   const auto opened = open_hypervisor("abacus");
   ASSERT_FALSE(opened);

@@ -34,7 +34,9 @@ class QuietEnvironment final : public soft::interp::Environment {
   bool exits_on_hypercalls() override { return false; }
   uint32_t apic_id() override { return 0; }
   uint32_t vcpu_count() override { return 1; }
-  uint64_t tsc() override { return 0; }
+  uint64_t guest_ns() override { return 0; }
+  uint64_t tsc(uint64_t) override { return 0; }
+  uint32_t tsc_khz() override { return 1'000'000; }
 };
 
 // What an exception pushes in 64-bit mode, from the stack's top downwards (Intel SDM vol.

@@ -1,6 +1,7 @@
 // KVM's clock, which kvmclock shows a guest, over a snapshot.
 #include "base/clock.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/ioctl.h>
 
@@ -21,6 +22,8 @@ namespace husk::kvm_tests {
 namespace {
 
 using namespace contract::x86;  // NOLINT(google-build-using-namespace): the names of this subject
+
+using ::testing::HasSubstr;
 
 constexpr uint64_t kSecond = 1'000'000'000;
 
@@ -130,6 +133,80 @@ TEST_F(Clock, ATimersDeadlineIsMetByIt) {
     state = machine_->vcpu().capture_snapshot();
     ASSERT_TRUE(state);
   } while (msr(*state, kMsrTscDeadline) != 0);
+}
+
+// Of a host whose TSC counts as it does: a rate that no guest could mistake for it.
+class ClockWithoutScaling : public Clock {
+ protected:
+  void SetUp() override {
+    Clock::SetUp();
+    if (IsSkipped()) return;
+    absent_capability = KVM_CAP_TSC_CONTROL;
+    state_ = *machine_->vcpu().capture_snapshot();
+    host_khz_ = state_.tsc_khz;
+  }
+  ~ClockWithoutScaling() override { absent_capability = kNoCapability; }
+
+  VcpuState state_;
+  uint32_t host_khz_ = 0;
+};
+
+TEST_F(ClockWithoutScaling, RefusesAnotherRateAndNamesBoth) {
+  state_.tsc_khz = 1'000'000;
+  const auto restored = machine_->vcpu().restore_snapshot(state_);
+  ASSERT_FALSE(restored) << "its guest has no other clock";
+  EXPECT_EQ(restored.error().kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(restored.error().message(), HasSubstr("1000000 kHz"));
+  EXPECT_THAT(restored.error().message(), HasSubstr(std::to_string(host_khz_) + " kHz"));
+}
+
+TEST_F(ClockWithoutScaling, TakesWhatIsNearlyItsOwnRate) {
+  state_.tsc_khz = host_khz_ + host_khz_ / 5'000;  // 200 ppm
+  EXPECT_TRUE(machine_->vcpu().restore_snapshot(state_));
+  state_.tsc_khz = host_khz_ - host_khz_ / 2'000;
+  EXPECT_FALSE(machine_->vcpu().restore_snapshot(state_));
+}
+
+TEST_F(ClockWithoutScaling, LetsAGuestOfKvmclockIn) {
+  set_msr(state_, kMsrKvmclock, contract_tests::kData | 1);
+  state_.tsc_khz = host_khz_ / 2;
+  ASSERT_TRUE(machine_->vcpu().restore_snapshot(state_));
+  EXPECT_EQ(machine_->vcpu().capture_snapshot()->tsc_khz, host_khz_) << "what it now counts";
+  state_.tsc_khz = host_khz_ * 2;
+  ASSERT_TRUE(machine_->vcpu().restore_snapshot(state_));
+  EXPECT_EQ(machine_->vcpu().capture_snapshot()->tsc_khz, host_khz_ * 2) << "KVM helps it along";
+}
+
+// What else the guest has asked KVM for.
+TEST_F(Clock, StealTimeGoesOnToBeCounted) {
+  constexpr uint32_t kStealTime = 0x4b564d03;
+  auto state = *machine_->vcpu().capture_snapshot();
+  EXPECT_EQ(find_msr(state, kStealTime), nullptr) << "nobody asked";
+  const Msr wanted{kStealTime, contract_tests::kData | 1};
+  state.msrs.push_back(wanted);
+  ASSERT_TRUE(machine_->vcpu().restore_snapshot(state));
+  state = *machine_->vcpu().capture_snapshot();
+  const Msr* const kept = find_msr(state, kStealTime);
+  ASSERT_NE(kept, nullptr);
+  EXPECT_EQ(*kept, wanted);
+}
+
+// A page as x2APIC mode has it was once written by the built-in CPU.
+TEST_F(Clock, TheLocalApicsIdIsTakenInBothForms) {
+  contract_tests::Machine<kvm::KvmVm> two(2);
+  two.load(PROGRAM(spin), {}, 1);
+  auto state = *two.vcpu(1).capture_snapshot();
+  constexpr size_t kId = 0x20;
+  set_msr(state, kMsrApicBase, 0xfee00000 | 3u << 10);
+  for (const uint32_t id : {1u, 1u << 24}) {
+    std::memcpy(&state.lapic[kId], &id, sizeof(id));
+    ASSERT_TRUE(two.vcpu(1).restore_snapshot(state)) << id;
+    uint32_t kept = 0;
+    std::memcpy(&kept, &two.vcpu(1).capture_snapshot()->lapic[kId], sizeof(kept));
+    EXPECT_EQ(kept, 1u << 24) << id;
+  }
+  state.lapic[kId] = 2;
+  EXPECT_FALSE(two.vcpu(1).restore_snapshot(state)) << "another vCPU's";
 }
 
 }  // namespace

@@ -1,26 +1,12 @@
 #!/bin/sh
 # Runs inside the x86 lab: the backend's own tests, the contract, and Husk as users have it, on a real KVM. The files are
 # where tools/lab/kvm_x86.sh put them.
-export HUSK_GUEST_DIR=/husk/guest HUSK_CACHE=/tmp/cache HUSK_STATE=/tmp/state HUSK_FORCE_EXIT_ROUNDS="${1:-500}"
+export HUSK_GUEST_DIR=/husk/guest HUSK_CACHE=/tmp/cache HUSK_STATE=/tmp/state HUSK_SNAPSHOTS=/tmp/snapshots \
+  HUSK_FORCE_EXIT_ROUNDS="${1:-500}"
 # TCG's VMRUN takes a guest's DR7 from the VMCB and arms nothing by it; INT3 there is no #BP that could be intercepted.
 export HUSK_NO_BREAKPOINTS="the lab's processor stops no guest at breakpoints"
-failed=0
+. /bin/expect.sh
 keep_vm &
-
-# expect STATUS TEXT COMMAND...: that exit status, and TEXT in what it prints.
-expect() {
-  status=$1 text=$2
-  shift 2
-  timeout 120 "$@" > /tmp/output 2>&1 < /dev/null
-  got=$?
-  if [ "$got" = "$status" ] && grep -q -e "$text" /tmp/output; then
-    echo "ok: $*"
-  else
-    echo "FAILED: $*: status $got, not $status, or no '$text' in:"
-    cat /tmp/output
-    failed=1
-  fi
-}
 
 expect 0 'kvm *usable, auto' husk doctor
 expect 0 'HUSK-INIT kernel' husk boot --kernel /husk/guest/vmlinuz --initrd /husk/guest/test-initrd --memory 256M \
@@ -63,6 +49,7 @@ run() {
   echo "== $*"
   timeout 400 "$@" || { echo "FAILED: $*: status $?"; failed=1; }
 }
+run moves_x86.sh
 run seam_contract_test --gtest_brief=1 --gtest_filter='kvm*:Backends/*kvm'
 run kvm_ioctl_test --gtest_brief=1
 run kvm_roundtrips /tmp/roundtrips.json

@@ -153,10 +153,13 @@ TEST(Run, RoundTripsAndRefusesEveryTruncation) {
   EXPECT_FALSE(decode_run(payload + "x"));
 }
 
-TEST(Run, NeedsSomethingToRun) {
+TEST(Run, WithoutACommandOnlyReadiesTheGuest) {
   RunRequest request;
   request.environment = {"A=1"};
-  EXPECT_FALSE(decode_run(encode_run(request)));
+  const auto decoded = decode_run(encode_run(request));
+  ASSERT_TRUE(decoded);
+  EXPECT_TRUE(decoded->argv.empty());
+  EXPECT_EQ(decoded->environment, request.environment);
 }
 
 // Counts and sizes that promise more than is there must not be believed.

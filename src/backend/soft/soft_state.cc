@@ -31,10 +31,11 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::capture_snapshot() {
   for (const uint32_t index : {contract::x86::kMsrApicBase, contract::x86::kMsrTscDeadline}) {
     if (const auto value = apic_.read_msr(index)) state.msrs.push_back({index, *value});
   }
-  state.msrs.push_back({contract::x86::kMsrTsc, tsc() + cpu_->tsc_adjust});
-  state.tsc_khz = kTscKhz;
+  state.msrs.push_back({contract::x86::kMsrTsc, tsc(cpu_->tsc_adjust)});
+  state.tsc_khz = tsc_khz_;
   std::sort(state.msrs.begin(), state.msrs.end(),
             [](const auto& a, const auto& b) { return a.index < b.index; });
+  contract::x86::settle_time(state, guest_ns());
   apic_.save(state.lapic);
   state.events.halted = halted_;
   state.events.waiting_for_sipi = waiting_for_sipi_;
@@ -53,6 +54,7 @@ Result<void> SoftVcpu::restore_snapshot(const SnapshotState& state) {
     }
     HUSK_TRY(apic_.load(state.lapic));
   }
+  if (state.tsc_khz != 0) tsc_khz_ = state.tsc_khz;
   HUSK_TRY(cpu_->restore(state));
   in_flight_ = state.events.in_flight;
   halted_ = state.events.halted;
@@ -70,17 +72,20 @@ Result<SoftVcpu::SnapshotState> SoftVcpu::read_snapshot_state(std::istream& in) 
   return contract::x86::read_state(in);
 }
 
-// The guest's monotonic clock is its TSC, which is the host's monotonic clock plus an offset that
-// the VM holds; the vCPU's own share is TSC_ADJUST.
+// capture_snapshot() has set the TSC to the guest's time.
 seam::ClockRef SoftVcpu::capture_clock_ref(const SnapshotState& state, uint64_t host_now) {
   return {contract::x86::tsc_ns(state), host_now, base::realtime_ns()};
 }
 
+// All vCPUs are told the same, so that their TSCs agree; what the guest had added to one is in the
+// time that was captured.
 uint64_t SoftVcpu::restore_clock(const seam::ClockRef& ref, uint64_t host_now) {
-  const uint64_t now = host_now + machine_.bus.tsc_offset();
-  cpu_->tsc_adjust = ref.guest_ns - now;
-  apic_.set_tsc_adjust(cpu_->tsc_adjust);
-  return cpu_->tsc_adjust;
+  const uint64_t offset = ref.guest_ns - host_now;
+  machine_.time_offset.store(offset, std::memory_order_relaxed);
+  cpu_->tsc_adjust = 0;
+  cpu_->write_kvmclock(cpu_->kvm_system_time);
+  apic_.set_tsc(clock(cpu_->tsc_adjust));
+  return offset;
 }
 
 Result<uint64_t> SoftVcpu::get_core(CoreReg reg) const {

@@ -40,7 +40,13 @@ void SoftVcpu::translate_hot_code() {
   cpu_->set_translator(jit::create_translator(), choice.threshold);
 }
 
-uint64_t SoftVcpu::tsc() { return base::monotonic_ns() + machine_.bus.tsc_offset(); }
+uint64_t SoftVcpu::guest_ns() {
+  return base::monotonic_ns() + machine_.time_offset.load(std::memory_order_relaxed);
+}
+
+apic::Tsc SoftVcpu::clock(uint64_t adjust) const {
+  return {machine_.time_offset.load(std::memory_order_relaxed), adjust, tsc_khz_};
+}
 
 void SoftVcpu::apic_write(uint32_t offset, uint32_t size, uint64_t value) {
   apic_.write(offset, size, value);
@@ -75,7 +81,7 @@ void SoftVcpu::take_events(uint32_t bits) {
 // Looks at what other threads and the timer want; called between two stretches of guest code.
 SoftVcpu::Attention SoftVcpu::attend() {
   const uint32_t bits = signal_.take();
-  apic_.set_tsc_adjust(cpu_->tsc_adjust);
+  apic_.set_tsc(clock(cpu_->tsc_adjust));
   const uint64_t next = apic_.update_timer(base::monotonic_ns());
   timer_.arm(next);
   take_events(bits);

@@ -3,6 +3,7 @@
 // threads.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <istream>
 #include <memory>
@@ -13,8 +14,10 @@
 
 #include "backend/soft/apic/apic_bus.h"
 #include "backend/soft/apic/local_apic.h"
+#include "backend/soft/apic/tsc.h"
 #include "backend/soft/apic/vcpu_timer.h"
 #include "backend/soft/interp/cpu.h"
+#include "base/clock.h"
 #include "contract/x86/vcpu_state.h"
 
 namespace husk::soft {
@@ -27,6 +30,8 @@ struct SharedMachine {
   CpuModel cpu_model = CpuModel::kHost;
   contract::x86::CpuidTable cpuid;  // the model's, without a topology
   bool exits_on_hypercalls = false;
+  // Added to CLOCK_MONOTONIC to give the guest's time.
+  std::atomic<uint64_t> time_offset{0};
 };
 
 class SoftVcpu final : public interp::Environment {
@@ -82,11 +87,14 @@ class SoftVcpu final : public interp::Environment {
   uint32_t apic_id() override { return apic_.id(); }
   uint32_t vcpu_count() override { return machine_.vcpu_count; }
   bool exits_on_hypercalls() override { return machine_.exits_on_hypercalls; }
-  uint64_t tsc() override;
+  uint64_t guest_ns() override;
+  uint64_t tsc(uint64_t adjust) override { return clock(adjust).at(base::monotonic_ns()); }
+  uint32_t tsc_khz() override { return tsc_khz_; }
 
  private:
-  static constexpr uint32_t kTscKhz = 1'000'000;  // the TSC counts nanoseconds
-  static constexpr uint32_t kNoTimer = 1;         // VcpuExit::raw: the host has none left
+  static constexpr uint32_t kNoTimer = 1;  // VcpuExit::raw: the host has none left
+
+  [[nodiscard]] apic::Tsc clock(uint64_t adjust) const;
 
   [[nodiscard]] Result<void> finish_instruction();
 
@@ -110,6 +118,8 @@ class SoftVcpu final : public interp::Environment {
   apic::LocalApic apic_;
   apic::VcpuTimer timer_;
   std::unique_ptr<interp::Cpu> cpu_;
+  // Of the TSC; a restored guest goes on with the rate that it has measured.
+  uint32_t tsc_khz_ = apic::Tsc::kNanoseconds;
   bool halted_ = false;
   // How long a vCPU that sleeps keeps decoded code, if it is more than kIdleCode bytes.
   static constexpr size_t kIdleCode = size_t{512} << 10;

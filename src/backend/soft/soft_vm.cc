@@ -16,7 +16,7 @@ SoftVm::SoftVm(uint32_t vcpus, CpuModel cpu_model) : signals_(vcpus) {
   machine_.cpu_model = cpu_model;
   machine_.cpuid = contract::x86::shown_cpuid(interp::offered_cpuid(), cpu_model);
   // Guest time starts at zero.
-  machine_.bus.set_tsc_offset(-base::monotonic_ns());
+  machine_.time_offset = -base::monotonic_ns();
 }
 
 Result<std::unique_ptr<SoftVm>> SoftVm::create(uint32_t vcpus, CpuModel cpu_model) {

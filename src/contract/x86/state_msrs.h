@@ -18,8 +18,21 @@ constexpr uint32_t kStateMsrs[] = {
     0x26f,      0x277,      0x2ff,      0x4b564d00, 0x4b564d01, 0xc0000081, 0xc0000082, 0xc0000083,
     0xc0000084, 0xc0000102, 0xc0000103,
 };
+// KVM's asynchronous page faults and their vector, steal time, end of interrupt (Linux,
+// Documentation/virt/kvm/x86/msr.rst): part of the state where the guest has switched them on. A
+// guest that waits for a page is woken by the first, and one that leaves it to KVM to flush the TLB
+// of a vCPU that does not run relies on steal time.
+constexpr uint32_t kKvmServiceMsrs[] = {0x4b564d02, 0x4b564d03, 0x4b564d04, 0x4b564d06};
 constexpr uint32_t kMsrTsc = 0x10, kMsrTscAdjust = 0x3b, kMsrApicBase = 0x1b,
-                   kMsrTscDeadline = 0x6e0;
+                   kMsrTscDeadline = 0x6e0, kMsrKvmclock = 0x4b564d01;
+
+// Null: the state has none.
+inline const Msr* find_msr(const VcpuState& state, uint32_t index) {
+  for (const Msr& msr : state.msrs) {
+    if (msr.index == index) return &msr;
+  }
+  return nullptr;
+}
 
 // What a TSC of this rate counts in so many nanoseconds.
 constexpr uint64_t tsc_ticks(uint64_t ns, uint64_t khz) {
@@ -28,21 +41,30 @@ constexpr uint64_t tsc_ticks(uint64_t ns, uint64_t khz) {
 
 // The time that the state's TSC shows; 0 without its rate.
 inline uint64_t tsc_ns(const VcpuState& state) {
-  if (state.tsc_khz == 0) return 0;
-  for (const Msr& msr : state.msrs) {
-    if (msr.index == kMsrTsc)
-      return static_cast<uint64_t>(static_cast<unsigned __int128>(msr.value) * 1'000'000 /
-                                   state.tsc_khz);
-  }
-  return 0;
+  const Msr* const tsc = find_msr(state, kMsrTsc);
+  if (tsc == nullptr || state.tsc_khz == 0) return 0;
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(tsc->value) * 1'000'000 /
+                               state.tsc_khz);
 }
 
-// A guest has two clocks, kvmclock and the TSC. Its time is the later one of them, and a restore
-// sets both to that: neither goes back.
-inline void advance_tsc(VcpuState& state, uint64_t kvmclock_ns) {
-  if (tsc_ns(state) >= kvmclock_ns) return;
+// Whether the guest has switched kvmclock on, and was not promised a TSC that keeps its rate
+// (APM vol. 3, E.4.6: "TscInvariant").
+inline bool lives_by_kvmclock(const VcpuState& state) {
+  const Msr* const kvmclock = find_msr(state, kMsrKvmclock);
+  return kvmclock != nullptr && (kvmclock->value & 1) != 0 &&
+         (word(state.cpuid, 0x80000007, 0, kEdx) >> 8 & 1) == 0;
+}
+
+// A guest has two clocks, kvmclock and the TSC, and a restore sets both to one time: to kvmclock's
+// of a guest that lives by it, for a TSC's rate is known with some error only, else to the later
+// one's. A timer's deadline is as far from the TSC as before.
+inline void settle_time(VcpuState& state, uint64_t kvmclock_ns) {
+  const Msr* const tsc = find_msr(state, kMsrTsc);
+  if (tsc == nullptr || state.tsc_khz == 0) return;
+  if (!lives_by_kvmclock(state) && tsc_ns(state) >= kvmclock_ns) return;
+  const uint64_t by = tsc_ticks(kvmclock_ns, state.tsc_khz) - tsc->value;
   for (Msr& msr : state.msrs) {
-    if (msr.index == kMsrTsc) msr.value = tsc_ticks(kvmclock_ns, state.tsc_khz);
+    if (msr.index == kMsrTsc || (msr.index == kMsrTscDeadline && msr.value != 0)) msr.value += by;
   }
 }
 

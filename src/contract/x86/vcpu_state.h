@@ -104,7 +104,9 @@ struct VcpuState {
   std::vector<uint8_t> xsave;
   // The rate of the TSC; its value is MSR 0x10. 0: unknown.
   uint32_t tsc_khz = 0;
-  std::array<uint8_t, 1024> lapic{};  // the xAPIC register page's first KiB, as KVM_GET_LAPIC's
+  // The xAPIC register page's first KiB, as KVM_GET_LAPIC's: the ID is in bits 24 to 31 in x2APIC
+  // mode too. A page with it in all of the register is accepted.
+  std::array<uint8_t, 1024> lapic{};
   PendingEvents events;
   // What CPUID has shown the guest, this vCPU's topology included, and as which model. It goes on
   // being shown wherever the state is restored, and who cannot do that refuses the state. Empty:

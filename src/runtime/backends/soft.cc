@@ -22,6 +22,8 @@ void learn_code(bool on) { soft::interp::KnownCode::of_process().learn(on); }
 }  // namespace
 
 extern const Backend soft_backend;
-const Backend soft_backend{"soft", probe, open, "", soft::SoftVm::can_show, learn_code};
+// A machine that begins on a host without KVM can then go on under KVM.
+const Backend soft_backend{"soft",    probe, open, "", soft::SoftVm::can_show, CpuModel::kX86_64V2,
+                           learn_code};
 
 }  // namespace husk::runtime

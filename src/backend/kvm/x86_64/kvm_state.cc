@@ -5,10 +5,9 @@
 #include <cstring>
 
 #include "backend/kvm/common/calls.h"
+#include "backend/kvm/x86_64/kvm_msr.h"
 #include "backend/kvm/x86_64/kvm_vcpu.h"
 #include "backend/kvm/x86_64/nested_state.h"
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/try.h"
 #include "contract/x86/cpu_model.h"
 #include "contract/x86/nested.h"
@@ -130,32 +129,6 @@ Result<void> set_system(int fd, const VcpuState& state) {
   return {};
 }
 
-// MSRs one at a time: a list would stop at the first that this KVM does not know.
-struct OneMsr {
-  explicit OneMsr(uint32_t index, uint64_t value = 0) {
-    list().nmsrs = 1;
-    list().entries[0].index = index;
-    list().entries[0].data = value;
-  }
-  kvm_msrs& list() { return *reinterpret_cast<kvm_msrs*>(bytes.data()); }
-
-  alignas(kvm_msrs) std::array<std::byte, sizeof(kvm_msrs) + sizeof(kvm_msr_entry)> bytes{};
-};
-
-std::optional<uint64_t> get_msr(int fd, uint32_t index) {
-  OneMsr one(index);
-  const auto read = call(fd, HUSK_KVM_CALL(KVM_GET_MSRS), &one.list());
-  if (!read || *read != 1) return std::nullopt;
-  return one.list().entries[0].data;
-}
-
-Result<void> set_msr(int fd, const Msr& msr) {
-  OneMsr one(msr.index, msr.value);
-  if (HUSK_TRY(call(fd, HUSK_KVM_CALL(KVM_SET_MSRS), &one.list())) == 1) return {};
-  return fail(ErrorKind::kCorrupt, "vCPU state",
-              "MSR " + std::to_string(msr.index) + " refuses its value");
-}
-
 // What the guest cannot have by its CPUID is not part of the state.
 Result<void> get_fpu(int fd, size_t size, const CpuidTable& shown, VcpuState& state) {
   std::vector<uint8_t> area(std::max(size, sizeof(kvm_xsave)));
@@ -274,44 +247,25 @@ Result<void> set_debug_registers(int fd, const VcpuState& state) {
   return {};
 }
 
-// By the offset (Linux 5.16 and later, devices/vcpu.rst): a write to the MSR that nearly fits
-// another vCPU's clock is taken for an attempt to synchronise with that.
-bool move_tsc(int fd, uint64_t by) {
-  uint64_t offset = 0;
-  kvm_device_attr attribute{};
-  attribute.group = KVM_VCPU_TSC_CTRL;
-  attribute.attr = KVM_VCPU_TSC_OFFSET;
-  attribute.addr = reinterpret_cast<uint64_t>(&offset);
-  if (!call(fd, HUSK_KVM_CALL(KVM_GET_DEVICE_ATTR), &attribute)) return false;
-  offset += by;
-  return call(fd, HUSK_KVM_CALL(KVM_SET_DEVICE_ATTR), &attribute).has_value();
-}
-
-// The clock of the VM that kvmclock shows its guest, in ns; it began a moment before the vCPUs'
-// TSCs.
-Result<uint64_t> kvmclock_ns(int vm) {
-  kvm_clock_data clock{};
-  HUSK_TRY(call(vm, HUSK_KVM_CALL(KVM_GET_CLOCK), &clock));
-  return clock.clock;
-}
-
-// From here on; a guest that reads its time by kvmclock would stand still for its uptime without.
-void set_kvmclock(int vm, uint64_t ns) {
-  kvm_clock_data clock{};
-  clock.clock = ns;
-  if (const auto set = call(vm, HUSK_KVM_CALL(KVM_SET_CLOCK), &clock); !set)
-    base::log(base::LogLevel::kWarn, "the guest's clock stands still for a while: {}",
-              set.error().message());
-}
-
-// Of an armed timer: KVM has reckoned with the TSC that there was when the deadline was set.
-void rearm_deadline(int fd) {
-  const uint64_t deadline = get_msr(fd, kMsrTscDeadline).value_or(0);
-  if (deadline != 0) (void)set_msr(fd, {kMsrTscDeadline, deadline});
-}
-
 bool has_lapic(const VcpuState& state) {
   return std::ranges::any_of(state.lapic, [](uint8_t byte) { return byte != 0; });
+}
+
+// KVM wants the ID in bits 24 to 31 in both modes (api.rst, KVM_SET_LAPIC); a page as x2APIC mode
+// has it is told by that.
+Result<void> set_lapic(int fd, uint32_t id, const VcpuState& state) {
+  constexpr size_t kIdAt = 0x20;
+  kvm_lapic_state lapic{};
+  std::memcpy(lapic.regs, state.lapic.data(), state.lapic.size());
+  uint32_t found = 0;
+  std::memcpy(&found, lapic.regs + kIdAt, sizeof(found));
+  const uint32_t wanted = id << 24;
+  if (found != wanted && found != id)
+    return fail(ErrorKind::kCorrupt, "local APIC " + std::to_string(id),
+                "the state is of another vCPU");
+  std::memcpy(lapic.regs + kIdAt, &wanted, sizeof(wanted));
+  HUSK_TRY(call(fd, HUSK_KVM_CALL(KVM_SET_LAPIC), &lapic));
+  return {};
 }
 
 }  // namespace
@@ -343,14 +297,18 @@ Result<KvmVcpu::SnapshotState> KvmVcpu::capture_snapshot() {
   for (const uint32_t index : kStateMsrs) {
     if (const auto value = get_msr(fd(), index)) state.msrs.push_back({index, *value});
   }
+  for (const uint32_t index : kKvmServiceMsrs) {
+    if (const auto value = get_msr(fd(), index); value.value_or(0) != 0)
+      state.msrs.push_back({index, *value});
+  }
   state.msrs.push_back({kMsrApicBase, apic_base});
   for (const uint32_t index : {kMsrTsc, kMsrTscDeadline}) {
     if (const auto value = get_msr(fd(), index)) state.msrs.push_back({index, *value});
   }
   std::ranges::sort(state.msrs, {}, &Msr::index);
   state.tsc_khz = static_cast<uint32_t>(HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ))));
-  advance_tsc(state, HUSK_TRY(kvmclock_ns(home_.vm)));
   cpuid_.describe(state);
+  settle_time(state, HUSK_TRY(kvmclock_ns()));
   return state;
 }
 
@@ -362,14 +320,11 @@ Result<void> KvmVcpu::restore_snapshot(const SnapshotState& state) {
   access_open_ = unanswered_ = exit_kept_ = step_kept_ = false;
   forget_stop();
   HUSK_TRY(cpuid_.adopt(fd(), state));
+  HUSK_TRY(adopt_tsc_rate(state));
   HUSK_TRY(set_general(fd(), state));
   HUSK_TRY(set_fpu(fd(), home_.xsave_size, cpuid_.table(), state));
   HUSK_TRY(set_system(fd(), state));
-  if (has_lapic(state)) {
-    kvm_lapic_state lapic{};
-    std::memcpy(lapic.regs, state.lapic.data(), state.lapic.size());
-    HUSK_TRY(call(fd(), HUSK_KVM_CALL(KVM_SET_LAPIC), &lapic));
-  }
+  if (has_lapic(state)) HUSK_TRY(set_lapic(fd(), id_, state));
   for (const Msr& msr : state.msrs) {
     // The deadline last, for the APIC's mode and the clock decide on it; the clock is
     // restore_clock()'s.
@@ -390,27 +345,6 @@ Result<void> KvmVcpu::write_snapshot_state(const SnapshotState& state, std::ostr
 
 Result<KvmVcpu::SnapshotState> KvmVcpu::read_snapshot_state(std::istream& in) {
   return read_state(in);
-}
-
-// The guest's monotonic clock is the later one of its two, kvmclock and the TSC; capture_snapshot()
-// has raised the TSC to it.
-seam::ClockRef KvmVcpu::capture_clock_ref(const SnapshotState& state, uint64_t host_now) {
-  return {tsc_ns(state), host_now, base::realtime_ns()};
-}
-
-uint64_t KvmVcpu::restore_clock(const seam::ClockRef& ref, uint64_t host_now) {
-  const auto khz = static_cast<uint64_t>(call(fd(), HUSK_KVM_CALL(KVM_GET_TSC_KHZ)).value_or(0));
-  const uint64_t guest_ns = ref.guest_ns + (base::monotonic_ns() - host_now);
-  set_kvmclock(home_.vm, guest_ns);
-  const uint64_t tsc = tsc_ticks(guest_ns, khz);
-  const uint64_t offset = tsc - get_msr(fd(), kMsrTsc).value_or(0);
-  if (!move_tsc(fd(), offset)) {
-    constexpr uint64_t kFarSeconds = 100;  // what is a second away is no attempt to synchronise
-    (void)set_msr(fd(), {kMsrTsc, tsc + kFarSeconds * 1000 * khz});
-    (void)set_msr(fd(), {kMsrTsc, tsc});
-  }
-  rearm_deadline(fd());
-  return offset;
 }
 
 Result<uint64_t> KvmVcpu::get_core(CoreReg reg) {

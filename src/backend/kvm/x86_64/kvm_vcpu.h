@@ -88,6 +88,9 @@ class KvmVcpu {
   [[nodiscard]] Result<void> go_past_breakpoint();
   [[nodiscard]] bool has_int3(uint64_t linear) const;
   [[nodiscard]] Result<void> refuse_nested_guest() const;
+  [[nodiscard]] Result<uint64_t> kvmclock_ns() const;
+  // kUnsupported, naming both, for a rate that the guest relies on and this host cannot have.
+  [[nodiscard]] Result<void> adopt_tsc_rate(const SnapshotState& state);
   void offer_extint();
   // kState: the last exit waits for a device, or the instruction has more of them.
   [[nodiscard]] Result<void> complete_access();

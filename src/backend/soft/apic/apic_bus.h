@@ -20,9 +20,6 @@ class ApicBus final : public contract::InterruptSink {
   // What the APICs report EOIs to and take ExtINT vectors from; may be absent.
   void set_controller(contract::InterruptController* controller) { controller_ = controller; }
   [[nodiscard]] contract::InterruptController* controller() const { return controller_; }
-  // Added to CLOCK_MONOTONIC to give the guest's TSC.
-  void set_tsc_offset(uint64_t offset) { tsc_offset_ = offset; }
-  [[nodiscard]] uint64_t tsc_offset() const { return tsc_offset_; }
 
   void deliver(const contract::InterruptMessage& message) override;
   void set_extint(bool asserted) override;
@@ -38,7 +35,6 @@ class ApicBus final : public contract::InterruptSink {
   std::vector<LocalApic*> apics_;
   std::atomic<uint32_t> turn_{0};
   contract::InterruptController* controller_ = nullptr;
-  uint64_t tsc_offset_ = 0;
 };
 
 }  // namespace husk::soft::apic

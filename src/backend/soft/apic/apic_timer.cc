@@ -45,20 +45,19 @@ uint32_t ApicTimer::current_count(uint64_t now_ns) const {
   return static_cast<uint32_t>((left + divisor_ - 1) / divisor_);
 }
 
-void ApicTimer::set_tsc_deadline(uint64_t tsc, uint64_t tsc_offset, uint64_t now_ns) {
+void ApicTimer::set_tsc_deadline(uint64_t deadline, const Tsc& tsc, uint64_t now_ns) {
   if (mode_ != Mode::kTscDeadline) return;
-  tsc_deadline_ = tsc;
-  retarget(tsc_offset, now_ns);
+  tsc_deadline_ = deadline;
+  retarget(tsc, now_ns);
 }
 
-void ApicTimer::retarget(uint64_t tsc_offset, uint64_t now_ns) {
+void ApicTimer::retarget(const Tsc& tsc, uint64_t now_ns) {
   if (mode_ != Mode::kTscDeadline) return;
   if (tsc_deadline_ == 0) {
     deadline_ = 0;
     return;
   }
-  const uint64_t tsc = now_ns + tsc_offset;
-  const uint64_t left = tsc_deadline_ > tsc ? tsc_deadline_ - tsc : 0;
+  const uint64_t left = tsc.ns_until(tsc_deadline_, now_ns);
   deadline_ = std::max<uint64_t>(1, base::checked_add(now_ns, left).value_or(UINT64_MAX));
 }
 

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 
+#include "backend/soft/apic/tsc.h"
+
 namespace husk::soft::apic {
 
 // Times are CLOCK_MONOTONIC nanoseconds, 0 meaning none. The counter's input is 1 GHz before the
-// divider, as the guest's TSC, which is nanoseconds plus an offset (modulo 2^64).
+// divider.
 class ApicTimer {
  public:
   enum class Mode : uint8_t { kOneShot, kPeriodic, kTscDeadline, kReserved };
@@ -30,10 +32,10 @@ class ApicTimer {
 
   // IA32_TSC_DEADLINE: 0 disarms; without effect, and 0, outside of TSC-deadline mode; 0 once
   // expired.
-  void set_tsc_deadline(uint64_t tsc, uint64_t tsc_offset, uint64_t now_ns);
+  void set_tsc_deadline(uint64_t deadline, const Tsc& tsc, uint64_t now_ns);
   [[nodiscard]] uint64_t tsc_deadline() const { return tsc_deadline_; }
-  // The TSC's offset has changed.
-  void retarget(uint64_t tsc_offset, uint64_t now_ns);
+  // The TSC is another one now.
+  void retarget(const Tsc& tsc, uint64_t now_ns);
 
   // True once for each expiry; a periodic timer moves to its next one, those that were missed are
   // one.

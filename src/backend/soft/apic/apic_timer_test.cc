@@ -73,20 +73,23 @@ TEST(ApicTimer, ModeChangesDisarmOnlyAcrossTscDeadline) {
   EXPECT_EQ(timer.deadline(), 0u);
   timer.start(1000, kStart);
   EXPECT_EQ(timer.deadline(), 0u) << "the count register is ignored in TSC-deadline mode";
-  timer.set_tsc_deadline(kStart + 50, 0, kStart);
+  timer.set_tsc_deadline(kStart + 50, {}, kStart);
   timer.set_mode(Mode::kOneShot);
   EXPECT_EQ(timer.deadline(), 0u);
   EXPECT_EQ(timer.tsc_deadline(), 0u);
 }
 
-TEST(ApicTimer, TscDeadlineFollowsTheOffset) {
+TEST(ApicTimer, TscDeadlineFollowsTheTsc) {
   ApicTimer timer;
   timer.set_mode(Mode::kTscDeadline);
   const uint64_t offset = uint64_t{0} - 900'000;  // the guest's clock started at 900'000
-  timer.set_tsc_deadline(150'000, offset, kStart);
+  timer.set_tsc_deadline(150'000, {.offset_ns = offset}, kStart);
   EXPECT_EQ(timer.deadline(), kStart + 50'000);
-  timer.retarget(offset + 20'000, kStart);
+  timer.retarget({.offset_ns = offset + 20'000}, kStart);
   EXPECT_EQ(timer.deadline(), kStart + 30'000);
+  timer.retarget({.offset_ns = offset, .adjust = 50'000, .khz = 500'000}, kStart);
+  EXPECT_EQ(timer.deadline(), kStart + 100'000) << "half as fast";
+  timer.retarget({.offset_ns = offset + 20'000}, kStart);
   EXPECT_EQ(timer.tsc_deadline(), 150'000u);
   EXPECT_TRUE(timer.expire(kStart + 30'000));
   EXPECT_EQ(timer.tsc_deadline(), 0u);
@@ -94,14 +97,14 @@ TEST(ApicTimer, TscDeadlineFollowsTheOffset) {
 
 TEST(ApicTimer, TscDeadlineExtremes) {
   ApicTimer timer;
-  timer.set_tsc_deadline(5, 0, kStart);
+  timer.set_tsc_deadline(5, {}, kStart);
   EXPECT_EQ(timer.tsc_deadline(), 0u) << "ignored in one-shot mode";
   timer.set_mode(Mode::kTscDeadline);
-  timer.set_tsc_deadline(5, 0, kStart);
+  timer.set_tsc_deadline(5, {}, kStart);
   EXPECT_TRUE(timer.expire(kStart)) << "a deadline in the past is due at once";
-  timer.set_tsc_deadline(~uint64_t{0}, uint64_t{0} - kStart, kStart);
+  timer.set_tsc_deadline(~uint64_t{0}, {.offset_ns = uint64_t{0} - kStart}, kStart);
   EXPECT_EQ(timer.deadline(), ~uint64_t{0}) << "saturates";
-  timer.set_tsc_deadline(0, 0, kStart);
+  timer.set_tsc_deadline(0, {}, kStart);
   EXPECT_EQ(timer.deadline(), 0u);
 }
 

@@ -186,12 +186,10 @@ uint64_t LocalApic::update_timer(uint64_t now_ns) {
   return timer_.deadline();
 }
 
-uint64_t LocalApic::tsc_offset() const { return bus_.tsc_offset() + tsc_adjust_; }
-
-void LocalApic::set_tsc_adjust(uint64_t adjust) {
-  if (adjust == tsc_adjust_) return;
-  tsc_adjust_ = adjust;
-  timer_.retarget(tsc_offset(), clock_());
+void LocalApic::set_tsc(const Tsc& tsc) {
+  if (tsc == tsc_) return;
+  tsc_ = tsc;
+  timer_.retarget(tsc_, clock_());
 }
 
 }  // namespace husk::soft::apic

@@ -3,7 +3,7 @@
 //
 // Threads: the owner is the vCPU's thread; what is marked so is for any thread. The owner looks for
 // something to deliver after whatever it does here itself; others tell it by a signal. The timer's
-// input clock, before its divider, is the guest's TSC: 1 GHz.
+// input clock, before its divider, is 1 GHz whatever the TSC's rate, as KVM's.
 #pragma once
 
 #include <array>
@@ -17,6 +17,7 @@
 #include "backend/soft/apic/apic_registers.h"
 #include "backend/soft/apic/apic_timer.h"
 #include "backend/soft/apic/signal.h"
+#include "backend/soft/apic/tsc.h"
 #include "base/clock.h"
 #include "contract/interrupt.h"
 
@@ -54,8 +55,8 @@ class LocalApic {
   // it is due; returns the CLOCK_MONOTONIC time of the next expiry, 0 for none.
   uint64_t update_timer(uint64_t now_ns);
   [[nodiscard]] uint64_t timer_deadline() const { return timer_.deadline(); }
-  // The vCPU's own part of the TSC's offset (IA32_TSC_ADJUST); a running TSC deadline follows it.
-  void set_tsc_adjust(uint64_t adjust);
+  // A running TSC deadline follows it.
+  void set_tsc(const Tsc& tsc);
   // Whether take_interrupt() has a vector: the highest request, if above the processor priority, or
   // an ExtINT. RFLAGS.IF is not its matter.
   [[nodiscard]] bool has_interrupt() const { return deliverable_vector() >= 0 || extint_ready(); }
@@ -118,7 +119,6 @@ class LocalApic {
   [[nodiscard]] bool write_base(uint64_t value);
   void set_base(uint64_t value);
   [[nodiscard]] uint32_t divisor() const;
-  [[nodiscard]] uint64_t tsc_offset() const;
 
   const uint32_t id_;
   ApicBus& bus_;
@@ -130,7 +130,7 @@ class LocalApic {
   std::atomic<bool> extint_{false};
   std::atomic<uint8_t> startup_vector_{0};
   ApicTimer timer_;
-  uint64_t tsc_adjust_ = 0;
+  Tsc tsc_;
 };
 
 }  // namespace husk::soft::apic

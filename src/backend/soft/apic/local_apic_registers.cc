@@ -224,7 +224,7 @@ bool LocalApic::write_msr(uint32_t index, uint64_t value) {
   if (index == kApicBaseMsr) return write_base(value);
   if (index == kTscDeadlineMsr) {
     update_timer(clock_());
-    timer_.set_tsc_deadline(value, tsc_offset(), clock_());
+    timer_.set_tsc_deadline(value, tsc_, clock_());
     return true;
   }
   if (!x2apic() || index < kX2apicFirst) return false;

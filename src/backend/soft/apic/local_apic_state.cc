@@ -25,6 +25,7 @@ void LocalApic::save(std::span<uint8_t, 1024> page) const {
   const uint64_t now = clock_();
   std::ranges::fill(page, uint8_t{0});
   for (uint32_t reg = kId; reg <= kDivide; ++reg) set_word(page, reg, peek(reg, now));
+  set_word(page, kId, id_ << 24);  // in both modes
   // A count of 0 says that a one-shot timer has expired and a periodic one is about to start again.
   // An expiry that is due but was not fired yet must fire after the restore; a periodic timer that
   // stands must not start.

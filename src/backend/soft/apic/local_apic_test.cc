@@ -210,7 +210,7 @@ TEST(LocalApic, TscDeadlineHonoursTscAdjust) {
   put(apic, kLvtTimer, 0x400ec);
   ASSERT_TRUE(apic.write_msr(kTscDeadlineMsr, fake_now_ns + 10'000));
   EXPECT_EQ(apic.timer_deadline(), fake_now_ns + 10'000);
-  apic.set_tsc_adjust(4'000);
+  apic.set_tsc({.adjust = 4'000});
   EXPECT_EQ(apic.timer_deadline(), fake_now_ns + 6'000);
   EXPECT_EQ(apic.read_msr(kTscDeadlineMsr), fake_now_ns + 10'000);
   fake_now_ns += 6'000;

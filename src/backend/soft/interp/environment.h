@@ -27,8 +27,11 @@ class Environment {
   virtual uint32_t vcpu_count() = 0;
   // Whether hypercalls are answered outside.
   virtual bool exits_on_hypercalls() = 0;
-  // The guest's time-stamp counter (1 GHz) without TSC_ADJUST.
-  virtual uint64_t tsc() = 0;
+  // The time since the machine began, which all vCPUs share.
+  virtual uint64_t guest_ns() = 0;
+  // The time-stamp counter with `adjust` for IA32_TSC_ADJUST, and its rate, never 0.
+  virtual uint64_t tsc(uint64_t adjust) = 0;
+  virtual uint32_t tsc_khz() = 0;
 };
 
 }  // namespace husk::soft::interp

@@ -1,9 +1,7 @@
 // Model-specific registers. An index that is not here is #GP, which kernels are prepared for.
 #include <algorithm>
-#include <cstring>
 
 #include "backend/soft/interp/cpu.h"
-#include "base/clock.h"
 
 namespace husk::soft::interp {
 
@@ -314,46 +312,6 @@ bool Cpu::write_msr(uint32_t index, uint64_t value) {
     default:
       return ignored_amd(index);
   }
-}
-
-// struct pvclock_vcpu_time_info (Linux, Documentation/virt/kvm/x86/msr.rst). The TSC counts
-// nanoseconds and does not change its pace, so what is written once stays true.
-void Cpu::write_kvmclock(uint64_t msr_value) {
-  kvm_system_time = msr_value;
-  if ((msr_value & 1) == 0) return;
-  struct {
-    uint32_t version = 2;
-    uint32_t pad0 = 0;
-    uint64_t tsc_timestamp = 0;
-    uint64_t system_time = 0;
-    uint32_t tsc_to_system_mul = 0x80000000;
-    int8_t tsc_shift = 1;
-    uint8_t flags = 1;  // stable across vCPUs
-    uint8_t pad[2] = {};
-  } info;
-  static_assert(sizeof(info) == 32);
-  info.tsc_timestamp = tsc_adjust;
-  const uint64_t gpa = msr_value & ~uint64_t{1};
-  write_physical(gpa, &info, sizeof(info));
-}
-
-// struct pvclock_wall_clock: the time of day at which the system time was zero.
-void Cpu::write_wall_clock(uint64_t gpa) {
-  kvm_wall_clock = gpa;
-  if (gpa == 0) return;  // none, as KVM has it; a restored state says so
-  const uint64_t boot_ns = base::realtime_ns() - env.tsc();
-  const uint32_t clock[3] = {2, static_cast<uint32_t>(boot_ns / 1'000'000'000),
-                             static_cast<uint32_t>(boot_ns % 1'000'000'000)};
-  write_physical(gpa & ~uint64_t{3}, clock, sizeof(clock));
-}
-
-void Cpu::write_physical(uint64_t gpa, const void* data, uint32_t size) {
-  const mmu::PageRef page = memory.page(gpa);
-  if (page.host == nullptr || gpa % kPageSize + size > kPageSize) return;
-  std::memcpy(page.host + gpa % kPageSize, data, size);
-  if (memory.dirty_log() != nullptr) memory.dirty_log()->mark_dirty(Gpa{gpa}, size);
-  if (page.state->code_epoch.load(std::memory_order_acquire) != 0)
-    page.state->generation.fetch_add(1, std::memory_order_acq_rel);
 }
 
 }  // namespace husk::soft::interp
