@@ -131,10 +131,12 @@ class Bake(unittest.TestCase):
         self.assertEqual(self.baked(), [before])
 
     def test_what_cannot_be_baked_is_refused_in_one_line(self):
+        self.bake(BUSYBOX)
+        before = self.baked()
         for words in (["oci:/nowhere"], ["--memory", "1M", BUSYBOX], ["--cpus", "0", BUSYBOX]):
             self.husk("bake", *words, code=125)
             self.assertEqual(self.errors.count("\n"), 1, self.errors)
-        self.assertFalse(os.path.exists(os.path.join(self.cache, "baked")))
+        self.assertEqual(self.baked(), before)
 
     def test_a_damaged_one_costs_time_and_a_warning(self):
         for at in (-100, 0):

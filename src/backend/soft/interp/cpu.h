@@ -119,7 +119,7 @@ struct HotState {
   uint64_t ip_mask = ~uint64_t{0};
   uint8_t ring = 0;  // CPL
   mmu::Tlb tlb;
-  static constexpr size_t kJumpEntries = 8192;
+  static constexpr size_t kJumpEntries = 32768;
   std::array<JumpEntry, kJumpEntries> jumps{};
   fpu::FpuState fpu_state{};
 };
@@ -283,7 +283,9 @@ class Cpu : public HotState {
     return (seg[contract::x86::kSs].attributes & contract::x86::kSegBig) != 0 ? 0xffffffffu
                                                                               : 0xffffu;
   }
-  [[nodiscard]] uint64_t read_tsc() { return env.tsc() + tsc_adjust; }
+  // The MSR's value again when the TSC has become another one.
+  void write_kvmclock(uint64_t msr_value);
+  [[nodiscard]] uint64_t read_tsc() { return env.tsc(tsc_adjust); }
   // After something that may let an interrupt through.
   void interrupts_may_come() {
     if (env.interrupt_waiting()) recheck_interrupts = true;
@@ -375,7 +377,7 @@ class Cpu : public HotState {
   bool probe(const Op* op, uint64_t linear, uint32_t size, mmu::Access kind);
   bool access(const Op* op, uint64_t linear, void* data, uint32_t size, bool write,
               mmu::Privilege privilege);
-  void write_kvmclock(uint64_t msr_value);
+  uint32_t next_version(uint64_t gpa);
   void write_wall_clock(uint64_t gpa);
   void write_physical(uint64_t gpa, const void* data, uint32_t size);
   bool write_cr0(const Op* op, uint64_t value);
