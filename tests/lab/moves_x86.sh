@@ -89,15 +89,17 @@ expect 0 . husk fork again -n 1 --name clone
 expect 0 again husk kill again
 is_well clone
 ends_well clone
+expect 0 . husk snapshot rm from-kvm  # all of this is memory in the lab
 
 # What was started with no word about its processor, on the built-in CPU, goes on under KVM, and back.
 start born --backend soft
 move born from-soft on-kvm kvm
 move on-kvm back on-soft-again soft
 ends_well on-soft-again
+expect 0 . husk snapshot rm from-soft back
 
 # What KVM shows when nobody says, the built-in CPU has not all of, and says what.
-expect 0 . husk run -d --backend kvm --name avx --memory 256M $image sh -c 'sleep 1000'
+expect 0 . husk run -d --backend kvm --name avx --memory 128M $image sh -c 'sleep 1000'
 expect 0 . husk snapshot create avx of-the-host
 expect 125 'has no .*, which the guest was shown' husk restore --backend soft of-the-host
 exit $failed

@@ -17,7 +17,7 @@ LAB_MODULES="$modules/kernel/virt/lib/irqbypass.ko $modules/kernel/arch/x86/kvm/
 lab_qemu() {
   lab_initrd=$1
   shift
-  "$@" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,+svm,+npt -M q35 -smp "${LAB_CPUS:-2}" -m 2048 -nographic -no-reboot \
+  "$@" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,+svm,+npt -M q35 -smp "${LAB_CPUS:-2}" -m 3072 -nographic -no-reboot \
     -nic none ${LAB_MONITOR:+-monitor unix:$LAB_MONITOR,server,nowait} -kernel .cache/guest/vmlinuz -initrd "$lab_initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check"
 }
 
