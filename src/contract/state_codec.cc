@@ -91,7 +91,9 @@ Result<VcpuState> read_state(std::istream& in) {
   state.xsave.resize(xsave);
   state.cpuid.resize(cpuid);
   visit_fields(state, [&](auto& field) { get(in, field); });
-  if (!in) return fail(ErrorKind::kCorrupt, "vCPU state", "ends early");
+  if (!in)
+    return fail(ErrorKind::kCorrupt, "vCPU state",
+                "ends early, or has a flag that is neither 0 nor 1");
   if (state.events.in_flight.kind > InFlight::Kind::kSoftware)
     return fail(ErrorKind::kCorrupt, "vCPU state", "has an unknown event in flight");
   if (state.cpu_model > CpuModel::kX86_64V3)

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <istream>
 #include <ostream>
+#include <type_traits>
 
 namespace husk::contract {
 
@@ -14,11 +15,13 @@ void put(std::ostream& out, T value) {
     out.put(static_cast<char>(static_cast<uint64_t>(value) >> 8 * i));
 }
 
-// A stream that ends early says so itself; the value is meaningless then.
+// A stream that ends early says so itself, and has failed, too, where a truth value is neither 0
+// nor 1, for what is read has one form; the value is meaningless then.
 template <class T>
 void get(std::istream& in, T& value) {
   uint64_t raw = 0;
   for (size_t i = 0; i < sizeof(T); ++i) raw |= uint64_t{static_cast<uint8_t>(in.get())} << 8 * i;
+  if (std::is_same_v<T, bool> && raw > 1) in.setstate(std::ios::failbit);
   value = static_cast<T>(raw);
 }
 

@@ -106,7 +106,7 @@ Result<VcpuState> read_state(std::istream& in) {
   visit_fields(state, [&](auto& field) { get(in, field); });
   if (in) HUSK_TRY(check_power(state.power));
   HUSK_TRY(read_registers(in, count, state.registers));
-  if (!in) return corrupt("ends early");
+  if (!in) return corrupt("ends early, or has a flag that is neither 0 nor 1");
   return state;
 }
 

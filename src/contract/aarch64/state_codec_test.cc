@@ -1,7 +1,9 @@
 #include "contract/aarch64/state_codec.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 namespace husk::contract::aarch64 {
@@ -136,6 +138,19 @@ TEST(Aarch64StateCodec, RefusesUnknownPower) {
   VcpuState state;
   state.power = static_cast<Power>(7);
   EXPECT_EQ(why_not_written(state), "vCPU state: has power state 7");
+}
+
+TEST(Aarch64StateCodec, RefusesFlagsOfAnotherForm) {
+  VcpuState state;
+  const std::string without = written(state);
+  state.serror.pending = true;
+  std::string bytes = written(state);
+  const auto flag = static_cast<size_t>(
+      std::mismatch(bytes.begin(), bytes.end(), without.begin()).first - bytes.begin());
+  ASSERT_LT(flag, bytes.size());
+  ASSERT_TRUE(read(bytes));
+  bytes[flag] = 2;
+  EXPECT_THAT(why(read(bytes)), testing::HasSubstr("neither 0 nor 1"));
 }
 
 TEST(Aarch64StateCodec, RefusesRegistersOutOfOrderOrTwice) {
