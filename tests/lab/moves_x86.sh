@@ -38,6 +38,7 @@ tells_the_time() {
     echo "ok: $1 tells the time"
   else
     echo "FAILED: $1 says $told ms, asked between $before and $after"
+    husk inspect "$1"  # why it ended, if it has
     failed=1
   fi
 }
