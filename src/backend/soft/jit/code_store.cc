@@ -25,6 +25,18 @@ void CodeStore::forget() {
   pages_.clear();
 }
 
+void CodeStore::release_room() {
+  arena_.release_room();
+  settled_ = 0;
+}
+
+void CodeStore::take(const uint8_t* end) {
+  regions_[current_].used = ref_of(end);
+  if (ref_of(end) < settled_ + fpu::CodeArena::kLargePage) return;
+  arena_.settle(settled_, ref_of(end));
+  settled_ = static_cast<Ref>(base::align_down(ref_of(end), fpu::CodeArena::kLargePage));
+}
+
 // The translations that hash alike.
 Ref& CodeStore::found(const Block& block, uint64_t rip) {
   if (found_.empty()) found_.resize(kHashes);

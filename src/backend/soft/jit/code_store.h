@@ -23,11 +23,11 @@ class CodeStore {
   CodeStore() : arena_(kSize) { forget(); }
   [[nodiscard]] bool map() { return arena_.map(); }
   void forget();
-  void release_room() { arena_.release_room(); }  // when all is forgotten
+  void release_room();  // when all is forgotten
 
   // Code is written at next(), and take() keeps it.
   [[nodiscard]] uint8_t* next() { return begin() + regions_[current_].used; }
-  void take(const uint8_t* end) { regions_[current_].used = ref_of(end); }
+  void take(const uint8_t* end);
   // The same for what stays until forget(). Before the first translation.
   void take_for_good(const uint8_t* end) {
     take(end);
@@ -123,6 +123,7 @@ class CodeStore {
   fpu::CodeArena arena_;  // as a whole: nothing in it is taken
   std::array<Region, kRegions> regions_;
   size_t current_ = 0;
+  Ref settled_ = 0;         // up to here it is settled: the first time that it is filled
   std::vector<Ref> found_;  // by hash; empty while there is nothing
   std::unordered_map<const std::atomic<uint32_t>*, Page> pages_;
 };
