@@ -71,6 +71,7 @@ bench: build guest
 	python3 bench/bake.py build/release/husk .cache/guest oci:.cache/images/debian build/bench/bake.json
 	python3 bench/fork.py build/release/husk .cache/guest oci:.cache/demo build/bench/fork.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
+	python3 bench/smp.py --out build/bench/smp.json build/release/husk .cache/guest build/release/bench_loads
 	tools/make_bench_root.sh
 	python3 bench/programs.py --out build/bench/programs.json build/release/husk .cache/guest .cache/bench
 
