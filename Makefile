@@ -69,6 +69,7 @@ bench: build guest
 	python3 bench/restore.py build/release/husk .cache/guest oci:.cache/demo build/bench/restore.json
 	tools/make_test_images.sh
 	python3 bench/bake.py build/release/husk .cache/guest oci:.cache/images/debian build/bench/bake.json
+	python3 bench/memory.py --out build/bench/memory.json build/release/husk .cache/guest oci:.cache/images/debian
 	python3 bench/fork.py build/release/husk .cache/guest oci:.cache/demo build/bench/fork.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
 	python3 bench/smp.py --out build/bench/smp.json build/release/husk .cache/guest build/release/bench_loads
