@@ -29,7 +29,7 @@ STRESSORS = {
     "time": ["timer", "timerfd", "itimer", "hrtimers", "nanosleep", "clock", "alarm", "sleep", "vdso"],
     "atomics": ["atomic", "futex", "sem", "sem-sysv", "mutex", "peterson", "dekker", "lockbus", "cacheline", "mcontend",
                 "membarrier", "rseq", "syncload", "switch", "yield", "resched", "msg", "mq", "shm", "shm-sysv"],
-    "system calls": ["get", "set", "sysinval", "usersyscall", "x86syscall", "seccomp", "sysbadaddr", "x86cpuid",
+    "system calls": ["get", "set", "usersyscall", "x86syscall", "seccomp", "sysbadaddr", "x86cpuid",
                      "priv-instr", "ioport", "personality"],
 }
 
