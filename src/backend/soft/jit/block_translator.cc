@@ -11,6 +11,10 @@ namespace {
 // The last op of a site: its instruction is done.
 const Op* end_of_site(interp::Cpu&, const Op* op) { return op; }
 
+bool is_bit_scan(const Insn& insn) {
+  return insn.map == decode::OpMap::k0F && (insn.opcode | 1) == 0xbd;
+}
+
 }  // namespace
 
 interp::Handler end_handler() { return end_of_site; }
@@ -40,6 +44,9 @@ bool BlockTranslator::collect() {
     const auto decoded = decode::decode(bytes_.subspan(offset), decode::CodeSize::k64, item.insn);
     const bool undefined =
         decoded != decode::Status::kOk || block_.ops[op - 1].fn == interp::undefined_handler();
+    // BSF and BSR ignore the prefix that makes TZCNT and LZCNT of them, where the guest has these.
+    if (block_.ops[op - 1].aux != interp::kCountsZeros && is_bit_scan(item.insn))
+      item.insn.rep = decode::Rep::kNone;
     if (decoded != decode::Status::kOk) item.insn.length = static_cast<uint8_t>(end - offset);
     if (!undefined) item.form = form_of(item.insn);
     const bool interpreted = item.form.family == Family::kInterpreted;

@@ -146,8 +146,8 @@ FlagUse two_byte(const Insn& insn) {
     case 0xb8:
       return kKillsAll;
     case 0xbc:
-    case 0xbd:
-      return {0, kFlagZf, true};
+    case 0xbd:  // TZCNT and LZCNT set CF too
+      return {0, insn.rep == decode::Rep::kRepe ? kFlagZf | kFlagCf : kFlagZf, true};
     case 0x0d:
     case 0xb6:
     case 0xb7:

@@ -11,6 +11,7 @@ using decode::OpMap;
 namespace {
 
 Form in_map(const Insn& insn) {
+  if (insn.vex) return {};
   switch (insn.map) {
     case OpMap::kPrimary:
       return primary_form(insn);
