@@ -84,6 +84,9 @@ constexpr uint8_t kSlotZero = 16, kSlotBlockRip = 17, kSlotAddress = 18, kSlots 
 // accesses, whose non-canonical addresses are #SS.
 constexpr uint8_t kSegZero = 6, kSegZeroStack = 7;
 
+// HotState::sse_live; else it is 0, or kLowVectors for XMM alone.
+constexpr uint64_t kLowVectors = 1, kWholeVectors = 2;
+
 struct JumpEntry {
   uint64_t rip = ~uint64_t{0};
   uint64_t key = 0;
@@ -114,7 +117,7 @@ struct HotState {
   const std::atomic<uint32_t>* attention_word = nullptr;
   uint64_t host_stack = 0;  // translated code's own, as the next three
   uint64_t kept = 0;
-  uint64_t sse_live = 0;  // the host's XMM registers are the guest's
+  uint64_t sse_live = 0;  // the host's XMM registers are the guest's; kWholeVectors: YMM registers
   uint64_t x87_lent = 0;  // the host's x87 registers are, and may be used
   std::array<uint64_t, 8>
       seg_base{};  // what address computation adds: zero for ES..DS in 64-bit mode
@@ -162,11 +165,9 @@ class Cpu : public HotState {
   // not raised.
   bool warm_tlb(uint64_t linear, bool write);
   // Likewise: the host's MXCSR is the guest's, all exceptions masked, and SSE instructions may be
-  // executed by the host. False: they are the interpreter's.
-  bool lend_vectors();
-  // And so may AVX.
-  bool lend_whole_vectors() { return lend_vectors() && avx_enabled(); }
-  [[nodiscard]] bool keeps_vectors() const;
+  // executed by the host; kWholeVectors: AVX's too. 0: they are the interpreter's.
+  uint64_t lend_vectors();
+  [[nodiscard]] uint64_t keeps_vectors() const;
   // The same for x87.
   bool lend_x87();
   [[nodiscard]] bool keeps_x87() const;

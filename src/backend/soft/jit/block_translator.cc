@@ -146,6 +146,8 @@ void BlockTranslator::translate(Item& item) {
       return convert(item);
     case Family::kStatusWord:
       return status_word(item);
+    case Family::kZeroUpper:
+      return zero_upper(item);
     case Family::kMultiply:
       return multiply(item);
     case Family::kDivide:

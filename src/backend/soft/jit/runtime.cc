@@ -36,7 +36,7 @@ uint64_t interpret(uint64_t* regs, const Site* site) {
     op = op->fn(cpu, op);
   } while (op != nullptr && op->fn != end_handler());
   if (op == nullptr) return go_on(cpu);
-  if (!cpu.keeps_vectors()) cpu.sse_live = 0;
+  if (cpu.keeps_vectors() != cpu.sse_live) cpu.sse_live = 0;
   if (!cpu.keeps_x87()) cpu.x87_lent = 0;
   if (!cpu.wants_run_loop()) return kBehind;
   cpu.rip = cpu.ip_of(op);
@@ -66,11 +66,8 @@ uint64_t rest_of_block(Cpu& cpu, const Site& site) {
 
 uint64_t vectors(uint64_t* regs, const Site* site) {
   Cpu& cpu = cpu_of(regs);
-  if (cpu.lend_vectors()) {
-    cpu.sse_live = 1;
-    return kAgain;
-  }
-  return rest_of_block(cpu, *site);
+  cpu.sse_live = cpu.lend_vectors();
+  return cpu.sse_live != 0 ? kAgain : rest_of_block(cpu, *site);
 }
 
 uint64_t x87(uint64_t* regs, const Site* site) {
