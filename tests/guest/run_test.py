@@ -20,20 +20,13 @@ import termios
 import time
 import unittest
 
+from host_cpu import V3, missing_for_v3
+
 HUSK, GUEST, IMAGES = (os.path.abspath(path) for path in sys.argv[1:4])
 BUSYBOX, DEBIAN = "oci:" + os.path.join(IMAGES, "busybox"), "oci:" + os.path.join(IMAGES, "debian")
 SCRATCH = tempfile.TemporaryDirectory(prefix="husk-run-test-")
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HUSK_GUEST_DIR": GUEST, "HUSK_CACHE": os.path.join(SCRATCH.name, "cache"),
                "HUSK_STATE": os.path.join(SCRATCH.name, "state")}
-
-
-# What x86-64-v3 needs of a host, as Linux calls it; LZCNT is "abm".
-V3 = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"}
-
-
-def host_flags():
-    with open("/proc/cpuinfo", encoding="ascii") as file:
-        return set(re.search(r"^(?:flags|Features)\s*: (.*)$", file.read(), re.M).group(1).split())
 
 
 def start(*args, **kwargs):
@@ -100,7 +93,7 @@ class Debian(RunCase):
         self.assertLess({"sse4_2", "popcnt", "cx16", "lahf_lm", "x2apic", "hypervisor"}, set(flags))
         self.assertFalse({"avx", "xsave", "aes", "smep", "pcid", "movbe", "rdtscp", "pdpe1gb"} & set(flags), flags)
 
-    @unittest.skipUnless(V3 <= host_flags(), f"this host lacks {V3 - host_flags()}")
+    @unittest.skipIf(missing_for_v3(), f"this host lacks {missing_for_v3()}")
     def test_cpu_with_avx2(self):
         shown = self.ran("--cpu", "x86-64-v3", "--cpus", "2", DEBIAN, "cat", "/proc/cpuinfo").stdout.decode()
         self.assertEqual(re.findall(r"^model name\s*: (.*)$", shown, re.M), ["Husk x86-64-v3"] * 2)
@@ -108,7 +101,7 @@ class Debian(RunCase):
         self.assertLess(V3 | {"xsave"}, flags)
         self.assertFalse({"avx512f", "xsaveopt", "xsavec", "vaes", "aes"} & flags, flags)
 
-    @unittest.skipUnless(V3 <= host_flags(), f"this host lacks {V3 - host_flags()}")
+    @unittest.skipIf(missing_for_v3(), f"this host lacks {missing_for_v3()}")
     def test_programs_that_choose_avx2(self):
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "vector_state.c"), "rb") as file:
             source = file.read()
