@@ -20,6 +20,8 @@ import termios
 import time
 import unittest
 
+from host_cpu import V3, missing_for_v3
+
 HUSK, GUEST, IMAGES = (os.path.abspath(path) for path in sys.argv[1:4])
 BUSYBOX, DEBIAN = "oci:" + os.path.join(IMAGES, "busybox"), "oci:" + os.path.join(IMAGES, "debian")
 SCRATCH = tempfile.TemporaryDirectory(prefix="husk-run-test-")
@@ -90,6 +92,38 @@ class Debian(RunCase):
         flags = re.search(r"^flags\s*: (.*)$", shown, re.M).group(1).split()
         self.assertLess({"sse4_2", "popcnt", "cx16", "lahf_lm", "x2apic", "hypervisor"}, set(flags))
         self.assertFalse({"avx", "xsave", "aes", "smep", "pcid", "movbe", "rdtscp", "pdpe1gb"} & set(flags), flags)
+
+    @unittest.skipIf(missing_for_v3(), f"this host lacks {missing_for_v3()}")
+    def test_cpu_with_avx2(self):
+        shown = self.ran("--cpu", "x86-64-v3", "--cpus", "2", DEBIAN, "cat", "/proc/cpuinfo").stdout.decode()
+        self.assertEqual(re.findall(r"^model name\s*: (.*)$", shown, re.M), ["Husk x86-64-v3"] * 2)
+        flags = set(re.search(r"^flags\s*: (.*)$", shown, re.M).group(1).split())
+        self.assertLess(V3 | {"xsave"}, flags)
+        self.assertFalse({"avx512f", "xsaveopt", "xsavec", "vaes", "aes"} & flags, flags)
+
+    @unittest.skipIf(missing_for_v3(), f"this host lacks {missing_for_v3()}")
+    def test_programs_that_choose_avx2(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "vector_state.c"), "rb") as file:
+            source = file.read()
+        data = random.Random(5).randbytes(300_000)
+        # glibc's and OpenSSL's own AVX2 loops; then compiled ones against those without.
+        script = """set -e; cat > /tmp/v.c; cd /tmp
+            /lib64/ld-linux-x86-64.so.2 --help | grep -q 'x86-64-v3 (supported, searched)'
+            gcc -O2 -mavx2 -o v v.c; ./v 40 | tail -n 1
+            printf '%s' '#include <stdio.h>
+            int main(){static float a[999]; static double s; static unsigned long h=1,b; for(int k=0;k<400;++k)
+            {for(int i=0;i<999;++i)a[i]=a[i]*0.75f+(float)(i*k%17); for(int i=0;i<999;++i)h=(h^(unsigned)a[i])*1099511628211ul,
+            b+=(unsigned)__builtin_popcountl(h&~(h>>3))+(unsigned)__builtin_ctzl(h|1ul<<40)+(unsigned)__builtin_clzl(h|1);}
+            for(int i=0;i<999;++i)s+=a[i]; printf("%.6f %lx %lu\\n",s,h,b);}' > s.c
+            gcc -O3 -ffp-contract=off -march=x86-64-v3 -o s3 s.c; gcc -O1 -ffp-contract=off -march=x86-64 -o s1 s.c
+            [ "$(./s3)" = "$(./s1)" ]; echo same
+            python3 -c "
+import hashlib, random
+data = random.Random(5).randbytes(300_000)
+print(hashlib.sha256(data).hexdigest(), hashlib.sha512(data).hexdigest(), data.count(b'ab'), data.find(b'abc'), len(data.split(b'x')))" """
+        expected = (f"line 39\nsame\n{hashlib.sha256(data).hexdigest()} {hashlib.sha512(data).hexdigest()} "
+                    f"{data.count(b'ab')} {data.find(b'abc')} {len(data.split(b'x'))}\n")
+        self.ran("-i", "--cpu", "x86-64-v3", DEBIAN, "sh", "-c", script, stdin=source, out=expected.encode())
 
     def test_two_vcpus_agree_on_memory(self):
         result = self.ran("--cpus", "2", DEBIAN, "/opt/smp_stress")
@@ -321,8 +355,6 @@ class Refuses(RunCase):
         self.refused("--cpus", "0", BUSYBOX, says="--cpus")
         self.refused("--cpus", "two", BUSYBOX, says="--cpus")
         self.refused("--cpu", "x86-64-v9", BUSYBOX, says="x86_64 has no x86-64-v9; it has x86-64-v2, x86-64-v3, host")
-        self.refused("--backend", "soft", "--cpu", "x86-64-v3", BUSYBOX, "true",
-                     says="the built-in CPU: cannot show a guest x86-64-v3: it has no AVX$")
         self.refused("--backend", "abacus", BUSYBOX, says="--backend")
         self.refused("-t", BUSYBOX, says="not a terminal")
         self.refused("--name", "../x", BUSYBOX, "true", says="name")
