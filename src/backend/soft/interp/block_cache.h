@@ -40,7 +40,7 @@ class BlockCache {
     uint64_t key = 0;
     const Block* block = nullptr;  // null: free
   };
-  static constexpr size_t kFewestSlots = 16384;  // a power of two, as all of its sizes
+  static constexpr size_t kFewestSlots = 2048;  // a power of two, as all of its sizes
 
   [[nodiscard]] size_t home(uint64_t key) const {
     constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;  // 2^64 / the golden ratio
