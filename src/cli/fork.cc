@@ -15,6 +15,7 @@
 #include "cli/shared_capture.h"
 #include "cli/verbs.h"
 #include "registry/registry.h"
+#include "runtime/guest_names.h"
 #include "runtime/rehearsal.h"
 
 namespace husk::cli {
@@ -26,7 +27,7 @@ constexpr unsigned kWorthRehearsing = 6;  // a rehearsal costs what it spares th
 struct ForkFlags {
   std::string machine, name;
   unsigned count = 1;
-  bool live = false, remove = false;
+  bool live = false, remove = false, machine_id = false;
 };
 
 registry::Record record_of(const registry::Record& parent, const ForkFlags& flags, unsigned index) {
@@ -63,6 +64,7 @@ Result<runtime::RestoreOptions> prepare(const ForkFlags& flags, const SharedCapt
   options.chain = std::make_shared<const snapshot::Chain>(HUSK_TRY(options.from.open_chain()));
   options.name = "rehearsal";
   options.transient = true;
+  if (flags.machine_id) options.machine_id = runtime::kNewMachineId;
   if (flags.count >= kWorthRehearsing) HUSK_TRY(runtime::rehearse(options));
   return options;
 }
@@ -107,6 +109,7 @@ void add_fork(Verb& husk) {
       .option("-n,--count", flags->count, "How many")
       .option("--name", flags->name, "Name of the new machine; -1, -2, ... added to several")
       .flag("--live", flags->live, "Copy memory while the machine runs, for a shorter pause")
+      .flag("--machine-id", flags->machine_id, "Give each an /etc/machine-id of its own")
       .flag("--rm", flags->remove, "Remove the new machines when they end")
       .run([flags] { return finish(fork(*flags)); });
 }

@@ -4,13 +4,14 @@
 #include "cli/host.h"
 #include "cli/report.h"
 #include "cli/verbs.h"
+#include "runtime/guest_names.h"
 #include "runtime/hypervisor.h"
 
 namespace husk::cli {
 namespace {
 
 struct RestoreFlags {
-  std::string from, name, hostname, backend;
+  std::string from, name, hostname, machine_id, backend;
   bool detach = false, remove = false;
 };
 
@@ -33,6 +34,8 @@ Result<registry::Record> record_of(const RestoreFlags& flags, const snapshot::Lo
 
 Result<int> restore(const RestoreFlags& flags) {
   runtime::RestoreOptions options{HUSK_TRY(snapshot::Location::parse(flags.from))};
+  HUSK_TRY(runtime::check_hostname(flags.hostname));
+  options.machine_id = HUSK_TRY(runtime::resolve_machine_id(flags.machine_id));
   const registry::Record record = HUSK_TRY(record_of(flags, options.from));
   options.hostname = flags.hostname;
   options.backend = flags.backend;
@@ -55,6 +58,7 @@ void add_restore(Verb& husk) {
       .required("SNAPSHOT", flags->from, "Name or path")
       .option("--name", flags->name, "Name of the machine")
       .option("--hostname", flags->hostname, "The guest's host name, in place of its old one")
+      .option("--machine-id", flags->machine_id, "The same for its /etc/machine-id: ID, or new")
       .choice("--backend", flags->backend, runtime::backend_names(),
               "Other than the one that it was captured on")
       .flag("-d,--detach", flags->detach, "Print the machine's id and leave it running")

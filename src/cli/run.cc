@@ -12,7 +12,7 @@
 #include "cli/report.h"
 #include "cli/verbs.h"
 #include "runtime/container.h"
-#include "runtime/hypervisor.h"
+#include "runtime/guest_names.h"
 
 namespace husk::cli {
 namespace {
@@ -29,6 +29,8 @@ Result<void> resolve(RunOptions& options) {
   runtime::ContainerOptions& container = options.container;
   HUSK_TRY(apply(options.machine, container));
   container.baked = !options.no_bake;
+  HUSK_TRY(runtime::check_hostname(container.hostname));
+  container.machine_id = HUSK_TRY(runtime::resolve_machine_id(container.machine_id));
   container.image = options.words.front();
   container.command.assign(options.words.begin() + 1, options.words.end());
   if (!container.vsock.empty()) container.vsock = std::filesystem::absolute(container.vsock);
@@ -78,6 +80,8 @@ void add_run(Verb& husk) {
       .flag("--cold", container.cold, "Boot the kernel in place of restoring a booted one")
       .flag("--no-bake", options->no_bake, "Do not go on from what `husk bake` made")
       .option("--name", container.name, "Name of the machine")
+      .option("--hostname", container.hostname, "The guest's host name, in place of that name")
+      .option("--machine-id", container.machine_id, "What its /etc/machine-id says: ID, or new")
       .flag("--rm", options->remove, "Remove the machine when it ends (always so without -d)")
       .words(options->words);
   verb.run([options] {

@@ -21,6 +21,7 @@
 #include "runtime/container_command.h"
 #include "runtime/container_machine.h"
 #include "runtime/container_plan.h"
+#include "runtime/guest_names.h"
 #include "runtime/hypervisor.h"
 #include "runtime/machine_snapshot.h"
 #include "runtime/managed_machine.h"
@@ -93,7 +94,8 @@ class RunningContainer : public Container {
     extras.track_writes = !options.transient;
     HUSK_TRY(machine_->set_extras(std::move(extras)));
     if (!options.transient) capturer_->set_last(link_of(options.from, chain.tip().id()));
-    present_ = {0, HUSK_TRY(base::random_bytes(kEntropyBytes)), options.hostname};
+    present_ = {0, HUSK_TRY(base::random_bytes(kEntropyBytes)), options.hostname,
+                HUSK_TRY(resolve_machine_id(options.machine_id))};
     HUSK_TRY(machine_->start_from(state, std::move(memory)));
     ready(kGuestAddress);
     if (output_.started) output_.started();  // it had been
@@ -170,7 +172,10 @@ class RunningContainer : public Container {
 
   Result<agent::RunRequest> make_request(const ContainerOptions& command) {
     agent::RunRequest request = HUSK_TRY(request_for(command, image_));
-    request.hostname = command.name.empty() ? record_.config.name : command.name;
+    request.hostname = !command.hostname.empty() ? command.hostname
+                       : !command.name.empty()   ? command.name
+                                                 : record_.config.name;
+    request.machine_id = HUSK_TRY(resolve_machine_id(command.machine_id));
     request.entropy = HUSK_TRY(base::random_bytes(kEntropyBytes));
     return request;
   }

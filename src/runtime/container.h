@@ -27,6 +27,8 @@ struct ContainerOptions {
   std::vector<std::string> environment;  // KEY=VALUE, over the image's
   std::string working_directory, user;   // empty: the image's
   std::string name;                      // empty: one is made
+  std::string hostname;                  // empty: the name
+  std::string machine_id;                // see resolve_machine_id
   std::string kernel;                    // empty: the default one
   std::string backend = "auto";
   CpuModel cpu_model = CpuModel::kHost;
@@ -45,9 +47,10 @@ struct RestoreOptions {
   snapshot::Location from;
   std::shared_ptr<const snapshot::Chain> chain{};  // `from`, opened; null: not yet
   std::string name{};
-  std::string hostname{};  // empty: as it was
-  std::string backend{};   // empty: the one that it was captured on
-  std::string vsock{};     // where the guest's vsock ports are reached; empty: nowhere
+  std::string hostname{};    // empty: as it was
+  std::string machine_id{};  // see resolve_machine_id
+  std::string backend{};     // empty: the one that it was captured on
+  std::string vsock{};       // where the guest's vsock ports are reached; empty: nowhere
   uint32_t rows = 0, columns = 0;
   bool transient = false;  // the snapshot is not kept: no diff can build on it
 };

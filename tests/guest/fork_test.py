@@ -14,7 +14,7 @@ BUSYBOX, DEBIAN = "oci:" + os.path.join(IMAGES, "busybox"), "oci:" + os.path.joi
 SCRATCH = tempfile.TemporaryDirectory(prefix="husk-fork-test-")
 COUNT = "i=0; while :; do echo line $i; i=$((i+1)); sleep .1; done"
 # All of what two copies must not have in common.
-UNIQUE = "cat /proc/sys/kernel/random/uuid; hostname; head -c 16 /dev/urandom | od -An -tx1"
+UNIQUE = "cat /proc/sys/kernel/random/uuid; hostname; head -c 16 /dev/urandom | od -An -tx1; cat /etc/machine-id"
 
 
 def forks_left():
@@ -80,11 +80,11 @@ class Fork(unittest.TestCase):
         self.assertEqual(self.lines("parent", first + 5)[:first + 5], before, "the parent's output has no gap either")
 
     def test_forks_differ_and_answer(self):
-        self.parent(BUSYBOX, "sleep", "1000")
-        made = self.ok("fork", "parent", "-n", "4").split()
+        self.parent("--machine-id", "new", BUSYBOX, "sleep", "1000")
+        made = self.ok("fork", "parent", "-n", "4", "--machine-id").split()
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(lambda one: self.ok("exec", one, "sh", "-c", UNIQUE).split("\n"), made + ["parent"]))
-        for line in range(3):
+        for line in range(4):
             self.assertEqual(len({answer[line] for answer in answers}), 5, answers)
 
     def test_what_one_writes_no_other_sees(self):

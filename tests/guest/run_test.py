@@ -118,6 +118,12 @@ class Command(RunCase):
         self.ran("--env", "MINE=a b", "--env", "FROM_IMAGE=no", "--workdir", "/home/app", BUSYBOX, "sh", "-c", show,
                  out=b"0\n/home/app\nno a b\n")
 
+    def test_names(self):
+        show = "hostname; cat /etc/hostname /etc/machine-id; stat -c %a /etc/machine-id"
+        machine_id = "0123456789abcdef0123456789abcdef"
+        self.ran("--name", "one", "--hostname", "web-1", "--machine-id", machine_id, BUSYBOX, "sh", "-c", show,
+                 out=f"web-1\nweb-1\n{machine_id}\n444\n".encode())
+
     def test_an_images_link_in_the_place_of_a_mount_leads_where_it_does_in_the_container(self):
         layout, tree = os.path.join(SCRATCH.name, "linked"), tempfile.mkdtemp(dir=SCRATCH.name)
         shutil.copytree(os.path.join(IMAGES, "busybox"), layout)
@@ -320,6 +326,8 @@ class Refuses(RunCase):
         self.refused("--backend", "abacus", BUSYBOX, says="--backend")
         self.refused("-t", BUSYBOX, says="not a terminal")
         self.refused("--name", "../x", BUSYBOX, "true", says="name")
+        self.refused("--hostname", "a b", BUSYBOX, "true", says="host name: a b is not one of at most 64 letters")
+        self.refused("--machine-id", "1", BUSYBOX, "true", says="machine id: 1 is not `new`, nor 32 lower-case hex")
 
     def test_workdir_that_cannot_be(self):
         self.refused("--workdir", "/srv/plain", BUSYBOX, "true", says="/srv/plain")

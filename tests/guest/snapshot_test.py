@@ -188,13 +188,17 @@ class Snapshots(unittest.TestCase):
         machine = self.run_machine("box", BUSYBOX, "sh", "-c", script)
         machine.wait_for(2, "id")
         self.create("box", "one")
-        copies = [self.restore("one", "aa", "--hostname", "alpha"), self.restore("one", "bb", "--hostname", "beta"),
+        machine_id = "0123456789abcdef0123456789abcdef"
+        copies = [self.restore("one", "aa", "--hostname", "alpha", "--machine-id", machine_id),
+                  self.restore("one", "bb", "--hostname", "beta"),
                   self.restore("one", "cc")]
         for copy in copies:
             copy.wait_for(6, "id")
         uuids = [{line.split()[1] for line in copy.output[2:]} for copy in copies]  # it was told at once
         self.assertEqual(len(set.union(*uuids)), sum(map(len, uuids)), uuids)
         self.assertEqual([copy.output[5].split()[2] for copy in copies], ["alpha", "beta", "box"])
+        ids = [self.husk("exec", name, "sh", "-c", "cat /etc/machine-id || true").strip() for name in ("aa", "bb")]
+        self.assertEqual(ids, [machine_id, ""], "who wants none keeps what there was: here none")
 
     def test_the_clock_is_right_a_year_later_and_monotonic_time_has_not_counted_it(self):
         # The guest's clock is a year behind, as it is in a copy of a snapshot that is a year old.

@@ -171,7 +171,8 @@ std::string Agent::admit_exec(Session*& session) {
 }
 
 std::string Agent::prepare_root(const RunRequest& request) {
-  setup_.take_over({request.realtime_ns, request.entropy, request.hostname});
+  setup_.take_over(
+      {request.realtime_ns, request.entropy, request.hostname, {}});  // there is no /etc yet
   if (entered_) return {};
   std::string error = setup_.enter_root();
   entered_ = error.empty();
@@ -182,7 +183,7 @@ std::string Agent::prepare_main(RunRequest& request) {
   if (request.argv.empty()) return "no command was given";
   std::string error = prepare_root(request);
   if (!error.empty()) return error;
-  setup_.write_name(request.hostname);
+  setup_.write_names(request.hostname, request.machine_id);
   container_ = request;
   return {};
 }

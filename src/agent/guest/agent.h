@@ -23,7 +23,7 @@ class Agent {
   struct Setup {
     std::string (*enter_root)();  // what went wrong, or nothing
     Session::TakeOver take_over;
-    void (*write_name)(const std::string& hostname);
+    void (*write_names)(const std::string& hostname, const std::string& machine_id);
   };
 
   // `listener` does not block and is closed across exec.

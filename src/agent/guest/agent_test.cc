@@ -22,7 +22,7 @@ using ::testing::StartsWith;
 constexpr int kPatienceMs = 20'000;
 
 std::string no_root() { return {}; }
-void no_name(const std::string&) {}
+void no_names(const std::string&, const std::string&) {}
 // Makes a file by the name that the guest is to have.
 void leave_a_mark(const Moment& present) { ::close(::creat(present.hostname.c_str(), 0600)); }
 std::string bad_root() { return "no disk is the root"; }
@@ -40,7 +40,7 @@ class Guest {
     if (::getsockname(listener.get(), address(), &size_) != 0) ::abort();
     pid_ = ::fork();
     if (pid_ != 0) return;
-    Agent(std::move(listener), {enter_root, leave_a_mark, no_name}).run();
+    Agent(std::move(listener), {enter_root, leave_a_mark, no_names}).run();
     ::_exit(0);
   }
   ~Guest() {
@@ -305,12 +305,12 @@ TEST(Agent, TheMainSessionAloneTellsOfThePresent) {
   Call call(guest), other(guest, SessionKind::kExec);
   call.run({"sh", "-c", "until [ -e $0 ]; do sleep .01; done; rm $0; echo told", mark});
   ASSERT_TRUE(call.until(Type::kStarted));
-  other.send(Type::kResumed, encode_moment({1, "entropy", mark}));
+  other.send(Type::kResumed, encode_moment({1, "entropy", mark, {}}));
   other.run({"ls", directory});
   EXPECT_EQ(other.end(), "0 ");
   EXPECT_EQ(other.out, "");
   call.send(Type::kResumed, "no moment");
-  call.send(Type::kResumed, encode_moment({1, "entropy", mark}));
+  call.send(Type::kResumed, encode_moment({1, "entropy", mark, {}}));
   EXPECT_EQ(call.end(), "0 ");
   EXPECT_EQ(call.out, "told\n");
   ::rmdir(directory);

@@ -20,7 +20,7 @@ int main() {
     // The lifecycle contract's marker; the guest has no network but its loopback. The host connects
     // as soon as it has seen it.
     console_line("VMRS_READY 127.0.0.1");
-    Agent(std::move(listener), {enter_root, take_over_moment, write_name}).run();
+    Agent(std::move(listener), {enter_root, take_over_moment, write_names}).run();
   }
   ::kill(-1, SIGKILL);
   ::sync();

@@ -80,6 +80,16 @@ void write_if_empty(const char* path, const std::string& text) {
   ::close(fd);
 }
 
+void write_machine_id(const std::string& id) {
+  if (id.empty()) return;
+  ::mkdir("/etc", 0755);
+  const int fd =
+      ::open("/etc/machine-id", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0444);
+  if (fd < 0) return console_line("husk-agent: " + failure("/etc/machine-id"));
+  [[maybe_unused]] const ssize_t n = ::write(fd, (id + "\n").data(), id.size() + 1);
+  ::close(fd);
+}
+
 void bring_loopback_up() {
   const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
@@ -208,6 +218,7 @@ void take_over_moment(const Moment& moment) {
   }
   if (!moment.entropy.empty()) add_entropy(moment.entropy);
   if (!moment.hostname.empty()) ::sethostname(moment.hostname.data(), moment.hostname.size());
+  write_machine_id(moment.machine_id);
 }
 
 void mount_early() {
@@ -276,10 +287,11 @@ std::string enter_root() {
   return {};
 }
 
-void write_name(const std::string& hostname) {
+void write_names(const std::string& hostname, const std::string& machine_id) {
   write_if_empty("/etc/hostname", hostname + "\n");
   write_if_empty("/etc/hosts",
                  "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t" + hostname + "\n");
+  write_machine_id(machine_id);
 }
 
 }  // namespace husk::agent

@@ -26,8 +26,9 @@ void prepare_container();
 // string on success, or what went wrong.
 std::string enter_root();
 
-// Writes the guest's name where the image has none: once it has entered its root.
-void write_name(const std::string& hostname);
+// Once it has entered its root: writes the guest's name where the image has none, and the machine
+// id if there is one.
+void write_names(const std::string& hostname, const std::string& machine_id);
 
 // Prints a line on the serial console.
 void console_line(const std::string& text);

@@ -38,6 +38,7 @@ std::string encode_run(const RunRequest& request) {
   put_text(out, request.working_directory);
   put_text(out, request.user);
   put_text(out, request.hostname);
+  put_text(out, request.machine_id);
   put_u32(out, (request.terminal ? 1u : 0u) | (request.input ? 2u : 0u));
   put_u32(out, request.rows);
   put_u32(out, request.columns);
@@ -54,6 +55,7 @@ std::optional<RunRequest> decode_run(std::string_view payload) {
   request.working_directory = reader.text();
   request.user = reader.text();
   request.hostname = reader.text();
+  request.machine_id = reader.text();
   const uint32_t flags = reader.number();
   request.terminal = (flags & 1) != 0;
   request.input = (flags & 2) != 0;
@@ -70,6 +72,7 @@ std::string encode_moment(const Moment& moment) {
   put_u64(out, moment.realtime_ns);
   put_text(out, moment.entropy);
   put_text(out, moment.hostname);
+  put_text(out, moment.machine_id);
   return out;
 }
 
@@ -79,6 +82,7 @@ std::optional<Moment> decode_moment(std::string_view payload) {
   moment.realtime_ns = reader.long_number();
   moment.entropy = reader.text();
   moment.hostname = reader.text();
+  moment.machine_id = reader.text();
   if (!reader.complete()) return std::nullopt;
   return moment;
 }

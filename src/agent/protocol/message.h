@@ -16,7 +16,7 @@
 
 namespace husk::agent {
 
-constexpr uint32_t kProtocolVersion = 2;
+constexpr uint32_t kProtocolVersion = 3;
 constexpr uint32_t kPort = 1024;  // of the guest's vsock, where the agent listens
 constexpr size_t kHeaderSize = 16;
 constexpr size_t kMaxPayload = 64 * 1024;
@@ -79,6 +79,7 @@ struct RunRequest {
   std::string working_directory;
   std::string user;  // as in an image's configuration; empty: root
   std::string hostname;
+  std::string machine_id;  // for /etc/machine-id; empty: what the image has there stays
   bool terminal = false;
   bool input = false;  // stdin stays open
   uint32_t rows = 0, columns = 0;
@@ -94,7 +95,8 @@ struct RunRequest {
 struct Moment {
   uint64_t realtime_ns = 0;  // as in RunRequest
   std::string entropy;
-  std::string hostname;  // empty: it keeps its own
+  std::string hostname;    // empty: it keeps its own
+  std::string machine_id;  // the same
 };
 [[nodiscard]] std::string encode_moment(const Moment& moment);
 [[nodiscard]] std::optional<Moment> decode_moment(std::string_view payload);

@@ -134,6 +134,7 @@ TEST(Run, RoundTripsAndRefusesEveryTruncation) {
   request.working_directory = "/tmp";
   request.user = "1000:100";
   request.hostname = "box";
+  request.machine_id = "0123456789abcdef0123456789abcdef";
   request.terminal = true;
   request.rows = 24;
   request.columns = 80;
@@ -145,6 +146,8 @@ TEST(Run, RoundTripsAndRefusesEveryTruncation) {
   EXPECT_EQ(decoded->argv, request.argv);
   EXPECT_EQ(decoded->environment, request.environment);
   EXPECT_EQ(decoded->user, request.user);
+  EXPECT_EQ(decoded->hostname, request.hostname);
+  EXPECT_EQ(decoded->machine_id, request.machine_id);
   EXPECT_TRUE(decoded->terminal);
   EXPECT_FALSE(decoded->input);
   EXPECT_EQ(decoded->columns, 80u);
@@ -181,13 +184,14 @@ TEST(Run, TextsMayHoldAnyBytes) {
 }
 
 TEST(Moment, RoundTripsAndRefusesEveryTruncation) {
-  const Moment moment{0x0123'4567'89ab'cdef, std::string("\0\1\2", 3), "other"};
+  const Moment moment{0x0123'4567'89ab'cdef, std::string("\0\1\2", 3), "other", "an id"};
   const std::string payload = encode_moment(moment);
   const auto got = decode_moment(payload);
   ASSERT_TRUE(got);
   EXPECT_EQ(got->realtime_ns, moment.realtime_ns);
   EXPECT_EQ(got->entropy, moment.entropy);
   EXPECT_EQ(got->hostname, moment.hostname);
+  EXPECT_EQ(got->machine_id, moment.machine_id);
   for (size_t length = 0; length < payload.size(); ++length)
     EXPECT_FALSE(decode_moment(payload.substr(0, length))) << length;
   EXPECT_FALSE(decode_moment(payload + "x"));
