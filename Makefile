@@ -1,7 +1,8 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest guest-arm64 demo test aarch64 lab-arm64 lab-kvm-arm64 lab-kvm-x86 lint tidy bench asan tsan fuzz fuzz-cpu clean
+.PHONY: all build setup guest guest-arm64 demo test aarch64 lab-arm64 lab-kvm-arm64 lab-kvm-x86 lint tidy bench asan tsan fuzz fuzz-cpu \
+        selftests soak-stress soak-cpu clean
 
 all: build
 
@@ -68,8 +69,10 @@ bench: build guest
 	python3 bench/restore.py build/release/husk .cache/guest oci:.cache/demo build/bench/restore.json
 	tools/make_test_images.sh
 	python3 bench/bake.py build/release/husk .cache/guest oci:.cache/images/debian build/bench/bake.json
+	python3 bench/memory.py --out build/bench/memory.json build/release/husk .cache/guest oci:.cache/images/debian
 	python3 bench/fork.py build/release/husk .cache/guest oci:.cache/demo build/bench/fork.json
 	python3 bench/loads.py --out build/bench/loads.json build/release/husk .cache/guest build/release/bench_loads
+	python3 bench/smp.py --out build/bench/smp.json build/release/husk .cache/guest build/release/bench_loads
 	tools/make_bench_root.sh
 	python3 bench/programs.py --out build/bench/programs.json build/release/husk .cache/guest .cache/bench
 
@@ -98,6 +101,26 @@ fuzz: setup
 fuzz-cpu: setup
 	cmake --preset release >/dev/null
 	cmake --build build/release -j $(JOBS) --target fuzz-cpu
+
+# So many instructions in whole random blocks, on the host's processor and in translator and interpreter.
+SOAK_INSTRUCTIONS ?= 100000000
+SOAK_SEED ?= 3
+soak-cpu: setup
+	cmake --preset release >/dev/null
+	cmake --build build/release -j $(JOBS) --target cpu_diff
+	build/release/cpu_diff --engine jit --longest 24 --seed $(SOAK_SEED) --instructions $(SOAK_INSTRUCTIONS)
+	build/release/cpu_diff --engine interp --longest 24 --seed $(SOAK_SEED) --instructions $(SOAK_INSTRUCTIONS)
+
+# Linux's x86 selftests in guests of the built-in CPU, in both modes, on one vCPU and on two.
+selftests: build guest
+	tools/make_soak_image.sh
+	python3 tests/soak/selftests.py build/release/husk .cache/guest .cache/soak
+
+# stress-ng --verify and compiles for so many seconds, shared out between modes, numbers of vCPUs and loads.
+SOAK_SECONDS ?= 7200
+soak-stress: build guest
+	tools/make_soak_image.sh
+	python3 tests/soak/stress.py --seconds $(SOAK_SECONDS) build/release/husk .cache/guest .cache/soak
 
 clean:
 	rm -rf build

@@ -17,6 +17,8 @@ struct load {
 // Each file's loads, ended by one without a name.
 extern const struct load integer_loads[], branch_loads[], call_loads[], float_loads[],
     vector_loads[], hash_loads[], memory_loads[], page_loads[], kernel_loads[], process_loads[];
+// For machines with more than one processor: run when they are asked for by name only.
+extern const struct load parallel_loads[];
 
 // Keeps the compiler from knowing a value, and so from dropping or foreseeing how it was computed.
 #define OPAQUE(value) __asm__ volatile("" : "+r"(value))

@@ -82,6 +82,8 @@ static void run_all(double milliseconds, int count, char** wanted) {
   for (size_t family = 0; family < sizeof(families) / sizeof(families[0]); ++family)
     for (const struct load* load = families[family]; load->name; ++load)
       if (is_wanted(load->name, count, wanted)) run(load, milliseconds);
+  for (const struct load* load = parallel_loads; count > 0 && load->name; ++load)
+    if (is_wanted(load->name, count, wanted)) run(load, milliseconds);
   printf("all done\n");
 }
 

@@ -8,7 +8,7 @@
 namespace bare {
 
 void guest_main() {
-  begin("rings", 124);
+  begin("rings", 126);
   map_user_alias();
   check_system_calls();
   check_far_transfers();

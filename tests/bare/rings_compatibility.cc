@@ -6,7 +6,7 @@
 #include "trap.h"
 
 extern "C" const char compat_inc[], compat_push[], compat_load[], compat_store[], compat_stack[],
-    compat_pusha[], compat_into[], compat_les[], compat_16[];
+    compat_pusha[], compat_into[], compat_les[], compat_ds[], compat_16[];
 asm(R"(
         .text
         .code32
@@ -36,6 +36,9 @@ compat_into:
 compat_les:
         les (%esi), %eax
         movl %es, %ecx
+        int $0x80
+compat_ds:
+        movl %ds, %eax
         int $0x80
         .code16
 compat_16:
@@ -74,6 +77,17 @@ Trap run(const Entry& entry, uint16_t ds = kUserData) {
     asm volatile("movl %0, %%ds" ::"r"(uint32_t{ds}));
     bare_enter(&entry);
   });
+}
+
+// Linux's exit path: IRET from a stack far above what the code it leads to can address.
+void check_way_in() {
+  const Entry entry = entry_at(compat_ds);
+  const Trap trap = catch_trap([&] {
+    asm volatile("addq %0, %%rsp; movq %1, %%rdi; jmp bare_enter" ::"r"(kUserAlias), "r"(&entry)
+                 : "rdi", "memory");
+  });
+  check_equal("IRETQ loads all of RSP", trap.rsp, entry.rsp);
+  check_equal("and takes the RPL of null selectors away", run(entry, 3).frame.rax & 0xffff, 0);
 }
 
 void check_sizes() {
@@ -157,6 +171,7 @@ void check_segments() {
 }  // namespace
 
 void check_compatibility() {
+  check_way_in();
   check_sizes();
   check_segments();
 }

@@ -61,4 +61,24 @@ void CaseBuilder::append(const Plan& plan) {
   changed_ = static_cast<uint16_t>(changed_ | written | form.touches);
 }
 
+void CaseBuilder::append_bytes(std::span<const uint8_t> bytes, uint16_t changed) {
+  std::ranges::copy(bytes, test_.code.begin() + test_.code_length);
+  test_.insns[test_.insn_count++] = {test_.code_length, static_cast<uint8_t>(bytes.size()), 0, 0};
+  test_.code_length = static_cast<uint8_t>(test_.code_length + bytes.size());
+  changed_ = static_cast<uint16_t>(changed_ | changed);
+}
+
+void CaseBuilder::patch_code(size_t offset, const void* bytes, size_t size) {
+  std::memcpy(&test_.code[offset], bytes, size);
+}
+
+bool CaseBuilder::repeatable() const {
+  const uint32_t moved = changed_ & relied_on_ & ~(stack_trusted ? 1u << kRsp : 0u);
+  return moved == 0 && undefined_ == 0 && segment_bases_known;
+}
+
+bool CaseBuilder::restricted() const {
+  return std::ranges::any_of(test_.access, [](PageAccess a) { return a != PageAccess::kWrite; });
+}
+
 }  // namespace husk::cpu_diff

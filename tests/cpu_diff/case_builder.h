@@ -41,6 +41,14 @@ class CaseBuilder {
   [[nodiscard]] const CpuCase& test() const { return test_; }
   [[nodiscard]] uint64_t next_address() const { return test_.start.rip + test_.code_length; }
   void append(const Plan& plan);
+  // One that no form makes, as it is. `changed`: mask of registers.
+  void append_bytes(std::span<const uint8_t> bytes, uint16_t changed = 0);
+  void patch_code(size_t offset, const void* bytes, size_t size);
+  // Whether its instructions compute the same addresses, and find no flag undefined, when executed
+  // again.
+  [[nodiscard]] bool repeatable() const;
+  // Whether the data window has rights that are not the usual ones.
+  [[nodiscard]] bool restricted() const;
   [[nodiscard]] bool full() const;
   [[nodiscard]] uint32_t undefined() const { return undefined_; }
 

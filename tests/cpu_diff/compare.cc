@@ -31,7 +31,8 @@ uint32_t undefined_flags(const CpuCase& test, const CpuOutcome& outcome) {
   uint32_t undefined = 0;
   for (uint8_t i = 0; i < test.insn_count; ++i) {
     const CaseInsn& insn = test.insns[i];
-    const bool stopped = outcome.state.rip == test.start.rip + insn.offset;
+    // A jump may have led into the middle of it.
+    const bool stopped = outcome.state.rip - test.start.rip - insn.offset < insn.length;
     if (stopped && outcome.vector != kVectorBreakpoint) return undefined;
     undefined = (undefined & ~insn.defined) | insn.undefined;
   }

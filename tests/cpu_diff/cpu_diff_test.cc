@@ -70,6 +70,31 @@ TEST(CpuDiff, ReachesEveryExceptionOfUserMode) {
   EXPECT_THAT(vectors, testing::IsSupersetOf({0, 1, 3, 6, 12, 13, 14, 16, 19}));
 }
 
+// Whole blocks have what makes them blocks.
+TEST(CpuDiff, LongCasesLoopRewriteThemselvesAndLackRights) {
+  GeneratorOptions blocks = options().generator;
+  blocks.longest = CpuCase::kMaxInsns;
+  constexpr uint32_t kWriteToReadOnly = 7;
+  uint32_t loops = 0;
+  uint32_t rewritten = 0;
+  uint32_t refused = 0;
+  CpuCase test;
+  CpuOutcome outcome;
+  for (uint64_t index = 0; index < kCases; ++index) {
+    generate(blocks, index, test);
+    native().run(test, outcome);
+    for (uint8_t i = 0; i < test.insn_count; ++i) {
+      const uint8_t* code = &test.code[test.insns[i].offset];
+      if (code[0] == 0xe2 && code[1] >= 0x80) ++loops;
+    }
+    if (test.writes_code) ++rewritten;
+    if (outcome.vector == kVectorPageFault && outcome.error == kWriteToReadOnly) ++refused;
+  }
+  EXPECT_GT(loops, 10u);
+  EXPECT_GT(rewritten, 10u);
+  EXPECT_GT(refused, 10u);
+}
+
 TEST(CpuDiff, SameSeedAndIndexGiveTheSameCase) {
   CpuCase first, again;
   for (uint64_t index = 0; index < 200; ++index) {

@@ -39,9 +39,12 @@ struct IgnoredRange {
 // which one is met first is the processor's own affair.
 enum class FaultCheck : uint8_t { kExact, kAny /* #SS, #GP and #PF alike */ };
 
+// What user code may do with a page of the data window.
+enum class PageAccess : uint8_t { kWrite, kRead, kNone };
+
 struct CpuCase {
   static constexpr size_t kMaxCode = 119;
-  static constexpr size_t kMaxInsns = 12;
+  static constexpr size_t kMaxInsns = 24;
 
   CpuState start;
   std::array<uint8_t, kMaxCode> code{};
@@ -56,7 +59,8 @@ struct CpuCase {
   // An MMX instruction that faults on its memory operand may have left the x87 registers in MMX
   // state or not.
   bool loose_x87_top = false;
-  bool writes_code = false;  // at most the byte behind its last instruction
+  bool writes_code = false;  // its own, and at most the byte behind its last instruction
+  std::array<PageAccess, kDataSize / kPage> access{};
   alignas(64) DataWindow data{};
 };
 

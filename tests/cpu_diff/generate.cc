@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cpu_diff/block_shape.h"
 #include "cpu_diff/case_builder.h"
 #include "cpu_diff/form.h"
 #include "cpu_diff/setup.h"
@@ -122,6 +123,8 @@ void choose_memory(CaseBuilder& builder, Plan& plan) {
   const bool torn = bytes > 8 && !form.aligned && form.rm == RmKind::kMemory;
   if (torn && target - kData < kDataSize && target + bytes > kDataEnd) target = kDataEnd;
   if (torn && kData - target < bytes) target = kData - bytes;
+  if (torn && builder.restricted() && target < kData + kPage && target + bytes > kData + kPage)
+    target = kData + kPage;
   plan.mem = reach(builder, target, plan.legacy_registers);
   plan.mem.address32 |= address32 && plan.mem.target <= 0xffffffff && plan.mem.segment_prefix == 0;
 }
@@ -180,16 +183,21 @@ void generate(const GeneratorOptions& options, uint64_t index, CpuCase& test) {
   test.code_length = test.insn_count = test.ignored_count = 0;
   test.fault_check = FaultCheck::kExact;
   test.loose_x87_top = test.writes_code = false;
+  test.access = {};
   choose_start(rng, test);
   test.start.rip = choose_rip(rng);
   CaseBuilder builder(test, rng, options);
+  BlockShape shape(builder);
+  if (builder.long_cases) shape.restrict_pages(test);
   const uint32_t wanted = 1 + (rng.chance(60) ? rng.below(options.longest) : 0);
   const uint32_t attempts = 3 * options.longest;
   for (uint32_t attempt = 0; attempt < attempts && test.insn_count < wanted && !builder.full();
        ++attempt) {
+    if (builder.long_cases && options.only.empty() && shape.add()) continue;
     const Form* form = options.only.empty() ? &choose_form(rng) : choose_only(rng, options.only);
     if (form == nullptr || add_instruction(builder, *form) == Added::kLast) break;
   }
+  shape.finish();
 }
 
 }  // namespace husk::cpu_diff

@@ -56,6 +56,14 @@ void GuestWorld::map_pages() {
   store(kHighDirectory, kPresent | kWritable | kLarge);
 }
 
+void GuestWorld::set_access(size_t page, PageAccess access) {
+  const uint64_t offset = page * kPage;
+  uint64_t entry = (kDataGpa + offset) | kPresent | kWritable | kUser | kNoExecute;
+  if (access == PageAccess::kRead) entry &= ~kWritable;
+  if (access == PageAccess::kNone) entry &= ~kPresent;
+  store(kPages + ((kData + offset) >> 12 & 511) * 8, entry);
+}
+
 void GuestWorld::fill_tables() {
   store(kGdt + kKernelCs, kKernelCodeDescriptor);
   store(kGdt + 0x18, kKernelDataDescriptor);

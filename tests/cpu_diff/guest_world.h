@@ -12,6 +12,7 @@
 #include "husk/error.h"
 
 #include "contract/x86/vcpu_state.h"
+#include "cpu_diff/engine.h"
 #include "memory/guest_memory.h"
 
 namespace husk::cpu_diff {
@@ -31,6 +32,8 @@ class GuestWorld {
   [[nodiscard]] memory::GuestMemory& memory() { return *memory_; }
   // At privilege level 3, about to run a case.
   [[nodiscard]] const contract::x86::VcpuState& state() const { return state_; }
+  // Of a page of the data window. The caller sees to TLBs.
+  void set_access(size_t page, PageAccess access);
   [[nodiscard]] std::byte* host(uint64_t gpa, uint64_t length) {
     return memory_->find(Gpa{gpa}, length);
   }

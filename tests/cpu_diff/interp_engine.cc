@@ -93,13 +93,30 @@ class InterpEngine final : public Engine {
     std::byte* data = world_.host(GuestWorld::kDataGpa, kDataSize);
     std::memcpy(data, test.data.data(), kDataSize);
     load(test.start);
+    take_pages(test);
     Stop stop = Stop::kNone;
     while (stop == Stop::kNone) {
       cpu_.recheck_interrupts = false;
       stop = cpu_.run();
     }
     capture(stop, outcome);
+    give_pages_back(test);
     std::memcpy(outcome.data.data(), data, kDataSize);
+  }
+
+  // Rights that are taken want a flush; those that are given do not, as pages that are not present
+  // are never cached.
+  void take_pages(const CpuCase& test) {
+    for (size_t page = 0; page < test.access.size(); ++page) {
+      if (test.access[page] == PageAccess::kWrite) continue;
+      world_.set_access(page, test.access[page]);
+      cpu_.invalidate_page(kData + page * kPage);
+    }
+  }
+  void give_pages_back(const CpuCase& test) {
+    for (size_t page = 0; page < test.access.size(); ++page) {
+      if (test.access[page] != PageAccess::kWrite) world_.set_access(page, PageAccess::kWrite);
+    }
   }
 
   void restore_code(uint64_t address, size_t length) {

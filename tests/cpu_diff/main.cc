@@ -31,6 +31,9 @@ bool parse(int argc, char** argv, Arguments& arguments, int& status) {
   app.add_option("--seed", arguments.session.generator.seed, "seed of the cases");
   app.add_option("--first", arguments.session.first, "index of the first case");
   app.add_option("--cases", arguments.session.count, "number of cases");
+  app.add_option("--instructions", arguments.session.instructions,
+                 "in place of --cases: until so many were executed")
+      ->each([&](const std::string&) { arguments.session.count = ~uint64_t{0}; });
   app.add_option("--longest", arguments.session.generator.longest,
                  "instructions of a case, at most")
       ->check(CLI::Range(size_t{1}, CpuCase::kMaxInsns));
@@ -80,8 +83,8 @@ int run(const Arguments& arguments) {
   const SessionResult result = run_session(**native, other, options);
   for (const Failure& failure : result.failures)
     fmt::print("{}  {} such\n\n", failure.report, failure.times);
-  fmt::print("{} cases, {} of them ended by a fault, {} kinds of differences\n", result.cases,
-             result.faults, result.failures.size());
+  fmt::print("{} cases of {} instructions, {} of them ended by a fault, {} kinds of differences\n",
+             result.cases, result.instructions, result.faults, result.failures.size());
   return result.failures.empty() ? 0 : 1;
 }
 

@@ -88,6 +88,7 @@ class NativeEngine final : public Engine {
     frame.fs_base = test.start.fs_base;
     frame.gs_base = test.start.gs_base;
     g_outcome = &outcome;
+    protect(test, true);
     // The interpreter has a handler of its own for this one, which needs the thread's FS: the
     // case's is another.
     struct sigaction others{};
@@ -96,12 +97,23 @@ class NativeEngine final : public Engine {
     sigaction(SIGFPE, &others, nullptr);
     g_outcome = nullptr;
     frame.host_rsp = 0;
+    protect(test, false);
     memcpy(outcome.data.data(), at(kData), kDataSize);
     memset(at(test.start.rip), kInt3,
            std::min(code_in_window(test) + kCodeMargin, kCodeEnd - test.start.rip));
   }
 
  private:
+  // Takes from the data window what a case takes, or gives it back.
+  static void protect(const CpuCase& test, bool take) {
+    constexpr int kRights[] = {PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE};
+    for (size_t page = 0; page < test.access.size(); ++page) {
+      if (test.access[page] == PageAccess::kWrite) continue;
+      const auto rights = take ? test.access[page] : PageAccess::kWrite;
+      (void)mprotect(at(kData + page * kPage), kPage, kRights[static_cast<size_t>(rights)]);
+    }
+  }
+
   Result<void> install_handlers() {
     stack_.resize(kSignalStack);
     const stack_t stack{stack_.data(), 0, stack_.size()};

@@ -68,6 +68,12 @@ std::string describe(const CpuCase& test) {
                         disassemble(test, insn));
   }
   const CpuState& start = test.start;
+  constexpr std::string_view kAccess[] = {"writable", "read-only", "not there"};
+  for (size_t page = 0; page < test.access.size(); ++page) {
+    if (test.access[page] != PageAccess::kWrite)
+      text += fmt::format("  page {:#x} {}\n", kData + page * kPage,
+                          kAccess[static_cast<size_t>(test.access[page])]);
+  }
   text +=
       fmt::format("  from rflags {:#x}, fs {:#x}, gs {:#x}, mxcsr {}, fcw {}, fsw {}, ftw {:02x}\n",
                   start.rflags, start.fs_base, start.gs_base, number_at(start, 24, 4),

@@ -49,6 +49,12 @@ class Session {
     return failure;
   }
 
+  [[nodiscard]] uint64_t executed(const CpuCase& test) const {
+    const uint64_t reached = expected_.state.rip - test.start.rip;
+    return static_cast<uint64_t>(
+        std::count_if(test.insns.begin(), test.insns.begin() + test.insn_count,
+                      [&](const CaseInsn& insn) { return insn.offset < reached; }));
+  }
   [[nodiscard]] bool ended_by_fault() const { return expected_.vector != kVectorBreakpoint; }
 
  private:
@@ -64,12 +70,13 @@ SessionResult run_session(Engine& reference, Engine& subject, const SessionOptio
   SessionResult result;
   Session session(reference, subject, options);
   CpuCase test;
-  for (uint64_t i = 0; i < options.count; ++i) {
+  for (uint64_t i = 0; i < options.count && result.instructions < options.instructions; ++i) {
     const uint64_t index = options.first + i;
     generate(options.generator, index, test);
     ++result.cases;
     const bool failed = session.fails(test);
     if (session.ended_by_fault()) ++result.faults;
+    result.instructions += session.executed(test);
     if (!failed) continue;
     Failure failure = session.explain(index, test);
     if (is_known(result.failures, failure)) continue;

@@ -16,6 +16,7 @@ struct SessionOptions {
   CompareOptions compare;
   uint64_t first = 0;
   uint64_t count = 200'000;
+  uint64_t instructions = ~uint64_t{0};  // stop once so many were executed
   uint32_t most_failures = 20;  // stop after that many different ones
 };
 
@@ -29,7 +30,8 @@ struct Failure {
 
 struct SessionResult {
   uint64_t cases = 0;
-  uint64_t faults = 0;  // cases that ended by another exception than the final #BP
+  uint64_t instructions = 0;  // that were executed; those of a loop once
+  uint64_t faults = 0;        // cases that ended by another exception than the final #BP
   std::vector<Failure> failures;
 };
 

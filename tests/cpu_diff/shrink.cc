@@ -36,6 +36,7 @@ CpuCase shrink(const CpuCase& test, const std::function<bool(const CpuCase&)>& f
   for (size_t at = 32; at < 416; at += 16) {  // x87 and XMM registers
     attempt(best, fails, [&](CpuCase& smaller) { std::memset(&smaller.start.fx[at], 0, 16); });
   }
+  attempt(best, fails, [](CpuCase& smaller) { smaller.access = {}; });
   attempt(best, fails, [](CpuCase& smaller) { smaller.start.rflags = 0x202; });
   return best;
 }

@@ -168,12 +168,15 @@ bool read_outer_stack(Cpu& cpu, const Op* o, uint16_t selector, uint8_t new_cpl,
   return true;
 }
 
-// Data segments that the outer level may not use become null.
+// Data segments that the outer level may not use become null, and null ones lose their RPL (Intel
+// SDM vol. 2, IRET).
 void drop_privileged_segments(Cpu& cpu) {
   for (const uint8_t index : {kEs, kDs, kFs, kGs}) {
     Segment& segment = cpu.seg[index];
-    if ((segment.attributes & kSegPresent) == 0)
-      continue;  // null already: FS and GS keep the bases that MSRs gave them
+    if ((segment.attributes & kSegPresent) == 0) {
+      segment.selector = 0;  // and no more: FS and GS keep the bases that MSRs gave them
+      continue;
+    }
     const bool conforming_code =
         (segment.attributes & kSegCode) != 0 && (segment.attributes & kSegConforming) != 0;
     const bool kept = (segment.attributes & kSegNotSystem) != 0 &&
@@ -213,10 +216,10 @@ const Op* return_to(Cpu& cpu, const Op* o, StackCursor& frame, const FarPointer&
   }
   if (outer || always_stack) {
     cpu.seg[kSs] = stack;
-    const uint64_t mask = to_64                               ? ~uint64_t{0}
-                          : (stack.attributes & kSegBig) != 0 ? 0xffffffffu
-                                                              : 0xffffu;
-    cpu.regs[kRsp] = (cpu.regs[kRsp] & ~mask) | (sp & mask);
+    // A 16-bit stack shows its owner bits 31 to 16 of the stack before, as processors do. Above
+    // them nothing of the kernel's may stay: the next exception pushes all 64.
+    const bool small = !to_64 && (stack.attributes & kSegBig) == 0;
+    cpu.regs[kRsp] = small ? (cpu.regs[kRsp] & 0xffff0000u) | (sp & 0xffffu) : sp;
     if (outer && !with_flags) cpu.regs[kRsp] += static_cast<uint64_t>(o->imm);
   } else {
     frame.commit();

@@ -219,7 +219,8 @@ const Op* run(Cpu& cpu, const Op* o) {
     if (step(cpu, o, s) == Step::kFault) return nullptr;
     return o + 1;
   }
-  // A fault leaves the flags as the first iteration found them (Intel SDM vol. 2, REP).
+  // A fault leaves the flags as the first iteration found them (Intel SDM vol. 2, REP); so does
+  // what interrupts it, as processors have it.
   const Status before = cpu.status;
   while (s.count() != 0) {
     const Step outcome = step(cpu, o, s);
@@ -232,6 +233,7 @@ const Op* run(Cpu& cpu, const Op* o) {
     const bool interrupted =
         cpu.attention.load(std::memory_order_relaxed) != 0 || (cpu.rflags_rest & kTf) != 0;
     if (s.count() != 0 && interrupted) [[unlikely]] {
+      cpu.status = before;
       cpu.rip =
           cpu.ip_of(o);  // goes on here; what interrupts it pushes RF (Intel SDM vol. 3, 17.3.1.1)
       cpu.rflags_rest |= kRf;
