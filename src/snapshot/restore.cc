@@ -1,7 +1,5 @@
 #include "snapshot/restore.h"
 
-#include <algorithm>
-
 #include "base/checked.h"
 #include "base/try.h"
 #include "memory/file_window.h"
@@ -36,34 +34,27 @@ class Restorer {
            extent.file_offset() % page == 0;
   }
 
-  // Its holes stay empty: a look at one of a mapped file has the kernel fill pages of its cache
-  // with zeroes, and a capture would look at all of them.
+  // All of it, for that refuses a file that was cut; then without its holes. A look at one has the
+  // kernel fill pages of its cache with zeroes, and a capture would look at all of them.
   Result<void> show(const Extent& extent) {
+    const int file = extent.file->fd();
     const uint64_t start = extent.file_offset();
-    auto shown = HUSK_TRY(stretches(extent));
-    if (mappings_ + shown.size() > kMaxMappings) shown = {{start, extent.length}};
-    for (const Range& range : shown) {
-      ++mappings_;
-      HUSK_TRY(window_.show(extent.at + (range.at - start), extent.file->fd(), range.at,
-                            range.length, FileWindow::Writes::kPrivate));
+    ++mappings_;
+    HUSK_TRY(window_.show(extent.at, file, start, extent.length, FileWindow::Writes::kPrivate));
+    uint64_t hole = start;
+    for (const Range& data : HUSK_TRY(file_data(file, start, extent.length, extent.file->path()))) {
+      HUSK_TRY(hide(extent.at + (hole - start), extent.at + (data.at - start)));
+      hole = data.end();
     }
-    return {};
+    return hide(extent.at + (hole - start), extent.at + extent.length);
   }
 
-  // In the file: where it has data, with the small holes between.
-  static Result<std::vector<Range>> stretches(const Extent& extent) {
-    const uint64_t page = FileWindow::host_page();
-    const uint64_t end = extent.file_offset() + extent.length;
-    std::vector<Range> joined;
-    for (const Range& data : HUSK_TRY(file_data(extent.file->fd(), extent.file_offset(),
-                                                extent.length, extent.file->path()))) {
-      const uint64_t from = base::align_down(data.at, page);
-      const uint64_t to = std::min(base::align_up(data.end(), page), end);
-      const bool near = !joined.empty() && from < joined.back().end() + kWorthMapping;
-      append(joined,
-             near ? Range{joined.back().end(), to - joined.back().end()} : Range{from, to - from});
-    }
-    return joined;
+  Result<void> hide(uint64_t from, uint64_t to) {
+    const uint64_t begin = base::align_up(from, FileWindow::host_page());
+    const uint64_t end = base::align_down(to, FileWindow::host_page());
+    if (end < begin + kWorthMapping || mappings_ >= kMaxMappings) return {};
+    ++mappings_;
+    return window_.hide(begin, end - begin);
   }
 
   FileWindow& window_;
