@@ -9,18 +9,48 @@
 
 namespace husk::soft::fpu {
 
+namespace {
+
+#ifndef MADV_COLLAPSE
+constexpr int MADV_COLLAPSE = 25;  // Linux 6.1
+#endif
+
+// The file, where large pages fit. Nothing when the host refuses.
+base::Mapping map_aligned(size_t size, int protection, const base::Fd& file) {
+  const size_t reserved = size + CodeArena::kLargePage;
+  void* room = ::mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) return {};
+  auto* begin = static_cast<std::byte*>(room);
+  const auto address = reinterpret_cast<uintptr_t>(begin);
+  const size_t before = base::align_up(address, CodeArena::kLargePage) - address;
+  std::byte* start = begin + before;
+  if (before != 0) ::munmap(begin, before);
+  ::munmap(start + size, reserved - before - size);
+  base::Mapping mapping(start, size);
+  if (::mmap(start, size, protection, MAP_SHARED | MAP_FIXED, file.get(), 0) == MAP_FAILED)
+    return {};
+  return mapping;
+}
+
+}  // namespace
+
 bool CodeArena::map() {
   if (writable_.data() != nullptr) return true;
   const base::Fd file(::memfd_create("husk-code", MFD_CLOEXEC));
   if (!file.valid() || ::ftruncate(file.get(), static_cast<off_t>(size_)) != 0) return false;
-  auto writable =
-      base::Mapping::map(size_, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0, "code");
-  auto executable =
-      base::Mapping::map(size_, PROT_READ | PROT_EXEC, MAP_SHARED, file.get(), 0, "code");
-  if (!writable || !executable) return false;
-  writable_ = std::move(*writable);
-  executable_ = std::move(*executable);
+  base::Mapping writable = map_aligned(size_, PROT_READ | PROT_WRITE, file);
+  base::Mapping executable = map_aligned(size_, PROT_READ | PROT_EXEC, file);
+  if (writable.data() == nullptr || executable.data() == nullptr) return false;
+  writable_ = std::move(writable);
+  executable_ = std::move(executable);
   return true;
+}
+
+void CodeArena::settle(size_t begin, size_t end) {
+  const size_t first = base::align_up(begin, kLargePage), last = base::align_down(end, kLargePage);
+  if (first >= last) return;
+  for (const base::Mapping* mapping : {&writable_, &executable_})
+    ::madvise(mapping->data() + first, last - first, MADV_COLLAPSE);
 }
 
 const void* CodeArena::add(std::span<const uint8_t> code) {

@@ -25,6 +25,10 @@ class CodeArena {
   // For who writes in place, once it is mapped: code goes to next(), and take() keeps it.
   [[nodiscard]] uint8_t* next() { return begin() + used_; }
   void take(const uint8_t* end);
+  // What lies in [begin, end) is there to stay for a while: it moves to large pages where they fit
+  // and the host has them, for the processor knows few small ones at a time.
+  void settle(size_t begin, size_t end);
+  static constexpr size_t kLargePage = size_t{2} << 20;
   // Where something that was written at `at` is executed.
   [[nodiscard]] const uint8_t* executable(const uint8_t* at) {
     return reinterpret_cast<const uint8_t*>(executable_.data()) + (at - begin());

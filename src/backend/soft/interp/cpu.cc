@@ -103,14 +103,7 @@ const void* Cpu::code_of(const Block* block) {
     --block->heat;
     return nullptr;
   }
-  if (translator_ != nullptr && code64()) {
-    if (translator_->full()) {
-      jumps.fill({});
-      forget_code();
-      return nullptr;
-    }
-    entry.code = translator_->translate(*this, *block, rip);
-  }
+  if (translator_ != nullptr && code64()) entry.code = translator_->translate(*this, *block, rip);
   if (entry.code == nullptr) {
     block->heat = kNeverHot;
   } else {

@@ -52,6 +52,10 @@ class Assembler {
   void dword(uint32_t value) { put(value); }
   void qword(uint64_t value) { put(value); }
   void word(uint16_t value) { put(value); }
+  template <class Record>
+  void record(const Record& value) {
+    put(value);
+  }
 
   // `reg` and `rm` are registers, or the opcode's extension in `reg`.
   void rr(const Encoding& e, uint8_t reg, uint8_t rm);

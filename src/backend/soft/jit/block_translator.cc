@@ -6,15 +6,6 @@ namespace husk::soft::jit {
 
 using decode::Insn;
 
-namespace {
-
-// The last op of a site: its instruction is done.
-const Op* end_of_site(interp::Cpu&, const Op* op) { return op; }
-
-}  // namespace
-
-interp::Handler end_handler() { return end_of_site; }
-
 BlockTranslator::BlockTranslator(CodeStore& store, const Stubs& stubs, const Block& block,
                                  uint64_t rip, std::span<const uint8_t> bytes, bool careful)
     : store_(store),
@@ -23,7 +14,7 @@ BlockTranslator::BlockTranslator(CodeStore& store, const Stubs& stubs, const Blo
       rip_(rip),
       careful_(careful),
       bytes_(bytes),
-      a_(store.arena().next()) {}
+      a_(store.next()) {}
 
 // The block's instructions, as the interpreter has lowered them.
 bool BlockTranslator::collect() {
@@ -36,7 +27,7 @@ bool BlockTranslator::collect() {
     item.first_op = op;
     while (op + 1u < block_.op_count && block_.ops[op].offset == offset) ++op;
     item.op_count = static_cast<uint16_t>(op - item.first_op);
-    if (item.op_count == 0) return false;
+    if (item.op_count == 0 || item.op_count > kMostSiteOps) return false;
     const auto decoded = decode::decode(bytes_.subspan(offset), decode::CodeSize::k64, item.insn);
     const bool undefined =
         decoded != decode::Status::kOk || block_.ops[op - 1].fn == interp::undefined_handler();
@@ -90,28 +81,27 @@ bool BlockTranslator::may_fault(const Item& item) const {
   return false;
 }
 
-Site& BlockTranslator::site_of(Item& item) {
-  if (item.site != nullptr) return *item.site;
-  Op* ops = store_.add_ops(item.op_count + 2u);
-  for (uint16_t i = 0; i < item.op_count; ++i) ops[i] = block_.ops[item.first_op + i];
-  Op& end = ops[item.op_count];
-  end = {};
-  end.fn = end_handler();
-  end.offset = static_cast<uint16_t>(item.offset + item.insn.length);
-  Op& guard = ops[item.op_count + 1];  // where Cpu::finish_write stops
-  guard = end;
-  guard.fn = interp::continue_handler();
-  item.site = &store_.add_site();
-  item.site->ops = ops;
-  item.site->block_rip = rip_;
-  return *item.site;
+Site BlockTranslator::site_of(const Item& item) {
+  return {.first_op = item.first_op,
+          .behind = static_cast<uint16_t>(item.offset + item.insn.length),
+          .op_count = static_cast<uint8_t>(item.op_count)};
+}
+
+// Null: it goes on behind the record.
+void BlockTranslator::call(const uint8_t* stub, Site site, const uint8_t* next) {
+  a_.call_to(stub);
+  site.self = distance(a_.here());
+  site.next = distance(next == nullptr ? a_.here() + sizeof site : next);
+  a_.record(site);
+}
+
+void BlockTranslator::call_interpreter(const Item& item) {
+  call(stubs_.interpret, site_of(item), nullptr);
 }
 
 void BlockTranslator::interpret(Item& item) {
   if (flags_.host && !flags_.memory) save_flags();
-  a_.mov_imm(rcx, reinterpret_cast<uint64_t>(&site_of(item)));
-  a_.call_to(stubs_.interpret);
-  for (int i = 0; i < 5; ++i) a_.byte(0x90);  // where it would come back to try again
+  call_interpreter(item);
   flags_ = {false, true};
 }
 
@@ -172,55 +162,45 @@ void BlockTranslator::translate(Item& item) {
   }
 }
 
-// The entries. Before the loading one, for Jit::translation_of(), is the translation's address.
 void BlockTranslator::begin() {
+  out_ = &store_.add(block_, rip_, careful_);
+  a_ = Assembler(store_.next());
   const bool needs_flags = items_.front().live_before != 0;
-  if (needs_flags && begins_with_clobber()) {
-    out_->entry = a_.here();
+  const bool in_memory = needs_flags && begins_with_clobber();
+  if (in_memory) {
+    out_->entry = store_.ref_of(a_.here());
     save_flags();
-    a_.byte(0x48);  // MOV RAX, the address
-    a_.byte(0xb8);
-    a_.qword(reinterpret_cast<uint64_t>(out_));
-    out_->entry_loading = a_.here();
+  }
+  out_->entry_loading = store_.ref_of(a_.here());
+  if (in_memory) {
     flags_ = {.host = false, .memory = true};
     return;
   }
-  a_.qword(reinterpret_cast<uint64_t>(out_));
-  out_->entry_loading = a_.here();
   if (needs_flags) load_flags();
-  out_->entry = a_.here();
+  out_->entry = store_.ref_of(a_.here());
   flags_ = {.host = needs_flags, .memory = false};
 }
 
 void BlockTranslator::detour(Item& item, JumpSite from) {
-  detours_.push_back(
-      {.from = from, .item = index_of(item), .stub = stubs_.interpret, .site = &site_of(item)});
+  detours_.push_back({.from = from, .item = index_of(item), .stub = stubs_.interpret});
 }
 
 Translation* BlockTranslator::run() {
   if (!collect() || items_.empty()) return nullptr;
   find_spans();
   find_live_flags();
-  out_ = &store_.add(block_, rip_, careful_);
   begin();
   for (Item& item : items_) {
     const size_t misses = misses_.size(), detours = detours_.size();
     translate(item);
-    const bool restore = flags_.host;
-    for (size_t i = misses; i < misses_.size(); ++i) {
-      misses_[i].next = a_.here();
-      misses_[i].restore = restore;
-    }
-    for (size_t i = detours; i < detours_.size(); ++i) {
-      if (detours_[i].next != nullptr) continue;
-      detours_[i].next = a_.here();
-      detours_[i].restore = restore;
-    }
+    for (size_t i = misses; i < misses_.size(); ++i) misses_[i].next = a_.here();
+    for (size_t i = detours; i < detours_.size(); ++i)
+      if (detours_[i].next == nullptr) detours_[i].next = a_.here();
   }
   if (items_.back().form.family <= Family::kJumpIf)
     exit_to(next_rip(items_.back()), rip_of(items_.back()), -1);
   finish();
-  store_.arena().take(a_.here());
+  store_.take(a_.here());
   return out_;
 }
 
@@ -229,29 +209,28 @@ void BlockTranslator::finish() {
   for (const Miss& miss : misses_) {
     a_.bind(miss.from);
     linear_address(items_[miss.item], miss.access->operand, miss.access->extra, rax);
-    a_.mov_imm(rcx, reinterpret_cast<uint64_t>(miss.site));
-    a_.call_to(stubs_.miss);
-    a_.jmp_to(miss.again);  // five bytes
-    if (miss.restore) load_flags();
-    a_.jmp_to(miss.next);
+    Site site = miss.site;
+    site.again = distance(miss.again);
+    call(stubs_.miss, site, miss.next);
   }
   for (const SpanMiss& miss : span_misses_) finish(miss);
   for (const Detour& detour : detours_) {
     a_.bind(detour.from);
-    a_.mov_imm(rcx, reinterpret_cast<uint64_t>(detour.site));
-    a_.call_to(detour.stub);
-    for (int i = 0; i < 5; ++i) a_.byte(0x90);
-    if (detour.restore) load_flags();
-    a_.jmp_to(detour.next);
+    call(detour.stub, site_of(items_[detour.item]), detour.next);
   }
-  for (const Pending& pending : exits_) {
-    a_.bind(pending.exit->site);
-    pending.exit->unlinked = a_.here();
-    flags_ = pending.flags;
-    if (flags_.host && !flags_.memory) save_flags();
-    a_.mov_imm(rcx, reinterpret_cast<uint64_t>(pending.exit));
-    a_.jmp_to(stubs_.exit);
-  }
+  for (Pending& pending : exits_) finish(pending);
+}
+
+void BlockTranslator::finish(Pending& pending) {
+  a_.bind(pending.site);
+  a_.call_to(pending.saves_flags ? stubs_.exit_saving : stubs_.exit);
+  pending.exit.from = store_.ref_of(out_);
+  pending.exit.site = store_.ref_of(pending.site.field);
+  a_.record(pending.exit);
+}
+
+void BlockTranslator::add_exit(JumpSite site, const Exit& exit, Flags flags) {
+  exits_.push_back({site, exit, flags.host && !flags.memory});
 }
 
 }  // namespace husk::soft::jit

@@ -35,7 +35,6 @@ class BlockTranslator {
     Accesses accesses;
     Places places;
     uint8_t accessed = 0;  // of the accesses, so far
-    Site* site = nullptr;
   };
   // Where the guest's flags are at this point of the code; nowhere when nobody asks for them.
   struct Flags {
@@ -46,15 +45,14 @@ class BlockTranslator {
     JumpSite from;
     const uint8_t* again;
     size_t item;
-    Site* site;
+    Site site;
     const Access* access;
     const uint8_t* next = nullptr;
-    bool restore = false;
   };
   struct SpanMiss {
     const uint8_t* again;
     size_t item;
-    Site* site;
+    Site site;
     const Access* access;
     const Span* span;
     JumpSite from, misaligned;
@@ -62,14 +60,13 @@ class BlockTranslator {
   struct Detour {
     JumpSite from;
     size_t item;
+    const uint8_t* stub;
     const uint8_t* next = nullptr;
-    bool restore = false;
-    const uint8_t* stub = nullptr;
-    Site* site = nullptr;
   };
   struct Pending {
-    Exit* exit;
-    Flags flags;
+    JumpSite site;
+    Exit exit;
+    bool saves_flags;
   };
 
   // block_translator.cc
@@ -84,9 +81,16 @@ class BlockTranslator {
   [[nodiscard]] uint64_t next_rip(const Item& item) const {
     return rip_ + item.offset + item.insn.length;
   }
-  Site& site_of(Item& item);
+  [[nodiscard]] static Site site_of(const Item& item);
+  void call(const uint8_t* stub, Site site, const uint8_t* next);
+  void call_interpreter(const Item& item);
   void interpret(Item& item);
   void finish();
+  void finish(Pending& pending);
+  void add_exit(JumpSite site, const Exit& exit, Flags flags);
+  [[nodiscard]] uint16_t distance(const uint8_t* at) const {
+    return static_cast<uint16_t>(at - reinterpret_cast<const uint8_t*>(out_));
+  }
   [[nodiscard]] size_t index_of(const Item& item) const {
     return static_cast<size_t>(&item - items_.data());
   }
@@ -151,8 +155,9 @@ class BlockTranslator {
   void guest_to(uint8_t into, uint8_t guest);
   void to_guest(uint8_t guest, uint8_t from);
   void exit_to(uint64_t target, uint64_t from, int cc);
-  void look_up_operand(Item& item, bool in_memory);
-  void look_up(Item& item);  // the code for the RIP in RAX, to RCX; misses go to the interpreter
+  void load_target(Item& item, bool in_memory);
+  void look_up();  // the code for the RIP in RAX, to RCX; null where the interpreter has to look
+  void jump_to_found(Item& item, int32_t stack);
   void store_constant(const Mem& m, uint64_t value);
   void move_stack(int32_t bytes);
   void detour(Item& item, JumpSite from);
@@ -176,7 +181,7 @@ class BlockTranslator {
   std::vector<SpanMiss> span_misses_;
   std::vector<Detour> detours_;
   std::vector<Pending> exits_;
-  Translation* out_ = nullptr;
+  Translation* out_ = nullptr;  // its address is the start of all distances
   Assembler a_;
   Flags flags_;
   bool vectors_wanted_ = false, x87_wanted_ = false;

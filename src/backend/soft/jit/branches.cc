@@ -5,7 +5,7 @@ namespace husk::soft::jit {
 
 namespace {
 
-constexpr uint8_t kZero = 4, kNotEqual = 5;
+constexpr uint8_t kZero = 4;
 constexpr uint64_t kUpperHalf = uint64_t{1} << 63;
 
 }  // namespace
@@ -68,13 +68,8 @@ void BlockTranslator::leave(Item& item) {
 
 // By condition `cc`, or always when that is negative.
 void BlockTranslator::exit_to(uint64_t target, uint64_t from, int cc) {
-  Exit& exit = store_.add_exit();
-  exit.rip = target;
-  exit.from = out_;
-  exit.host_flags = flags_.host;
-  exit.backward = target <= from;
-  exit.site = cc < 0 ? a_.jmp() : a_.jcc(static_cast<uint8_t>(cc));
-  exits_.push_back({&exit, flags_});
+  const JumpSite site = cc < 0 ? a_.jmp() : a_.jcc(static_cast<uint8_t>(cc));
+  add_exit(site, {.rip = target, .host_flags = flags_.host, .backward = target <= from}, flags_);
 }
 
 void BlockTranslator::jump(Item& item) {
@@ -94,47 +89,32 @@ void BlockTranslator::call(Item& item) {
   exit_to(next_rip(item) + static_cast<uint64_t>(item.form.imm), rip_of(item), -1);
 }
 
-// Kernel code looks for kernel code, whose entries have a key of their own. Destroys EFLAGS.
-void BlockTranslator::look_up(Item& item) {
-  const size_t jumps = offsetof(HotState, jumps);
-  static_assert(sizeof(interp::JumpEntry) == 32);
-  constexpr int32_t kMask = HotState::kJumpEntries - 1;
-  a_.mov32(rcx, rax);
-  a_.shift_imm(5, rcx, 12, false);
-  a_.rr(op(0x33, false), rcx, rax);
-  a_.alu_imm(4, rcx, kMask, false);
-  a_.shift_imm(4, rcx, 5, false);
-  const auto entry = [&](size_t field) {
-    Mem m = hot(jumps + field);
-    m.index = rcx;
-    return m;
-  };
-  a_.rm(op(0x3b), rax, entry(offsetof(interp::JumpEntry, rip)));
-  detour(item, a_.jcc(kNotEqual));
-  const bool kernel = (rip_ & kUpperHalf) != 0;
-  a_.load(rax, kernel ? HUSK_HOT(global_code_key) : HUSK_HOT(code_key));
-  a_.rm(op(0x3b), rax, entry(offsetof(interp::JumpEntry, key)));
-  detour(item, a_.jcc(kNotEqual));
-  a_.load(rax, HUSK_HOT(attention_word));
-  a_.rm(op(0x83, false), 7, {.base = rax});
+// Destroys EFLAGS.
+void BlockTranslator::look_up() {
+  a_.call_to((rip_ & kUpperHalf) != 0 ? stubs_.look_up_global : stubs_.look_up);
+}
+
+// The end of a block, whose target is in RAX. The stack moves when it is certain.
+void BlockTranslator::jump_to_found(Item& item, int32_t stack) {
+  look_up();
+  a_.byte(0xe3);  // JRCXZ
+  uint8_t* distance = a_.here();
   a_.byte(0);
-  detour(item, a_.jcc(kNotEqual));
-  a_.load(rcx, entry(offsetof(interp::JumpEntry, code)));
-  a_.rr(op(0x85), rcx, rcx);
-  detour(item, a_.jcc(kZero));
+  if (stack != 0) move_stack(stack);
+  a_.rr(op(0xff, false), 4, rcx);
+  *distance = static_cast<uint8_t>(a_.here() - distance - 1);
+  call_interpreter(item);
 }
 
 void BlockTranslator::ret(Item& item) {
   before_clobber(item);
   const Mem m = access(item);
   a_.load(rax, m);
-  look_up(item);
-  move_stack(8 + static_cast<uint16_t>(item.form.imm));
-  a_.rr(op(0xff, false), 4, rcx);
+  jump_to_found(item, 8 + static_cast<uint16_t>(item.form.imm));
 }
 
-// To RCX, from memory or a register.
-void BlockTranslator::look_up_operand(Item& item, bool in_memory) {
+// To RAX, from memory or a register.
+void BlockTranslator::load_target(Item& item, bool in_memory) {
   before_clobber(item);
   if (in_memory) {
     const Mem m = access(item);
@@ -142,17 +122,19 @@ void BlockTranslator::look_up_operand(Item& item, bool in_memory) {
   } else {
     guest_to(rax, item.form.rm);
   }
-  look_up(item);
 }
 
 void BlockTranslator::jump_indirect(Item& item) {
-  look_up_operand(item, item.form.family == Family::kJumpMemory);
-  a_.rr(op(0xff, false), 4, rcx);
+  load_target(item, item.form.family == Family::kJumpMemory);
+  jump_to_found(item, 0);
 }
 
 // The target is known to be good before the return address is written.
 void BlockTranslator::call_indirect(Item& item) {
-  look_up_operand(item, item.form.family == Family::kCallMemory);
+  load_target(item, item.form.family == Family::kCallMemory);
+  look_up();
+  a_.rr(op(0x85), rcx, rcx);
+  detour(item, a_.jcc(kZero));
   a_.store(HUSK_HOT(kept), rcx);
   const Mem m = access(item);
   store_constant(m, next_rip(item));

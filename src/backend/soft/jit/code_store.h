@@ -1,86 +1,75 @@
-// The translations of one vCPU, the code they are made of and the links between them. Everything
-// lives until forget(), which empties the store; what became stale before is only unlinked and
-// never found again.
+// The translations of one vCPU and the links between them, in memory of a fixed size that holds
+// all that is known of them. When it is full, the oldest eighth makes room.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
-#include <deque>
-#include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "backend/soft/fpu/code_arena.h"
-#include "backend/soft/interp/op.h"
 #include "backend/soft/jit/assembler.h"
+#include "backend/soft/jit/code_records.h"
 
 namespace husk::soft::jit {
-
-using interp::Block;
-using interp::Op;
-
-struct Translation;
-
-// A jump to code at a known RIP: at first to where its translation is left, once there is code for
-// that RIP straight to it.
-struct Exit {
-  uint64_t rip = 0;
-  JumpSite site;
-  const uint8_t* unlinked = nullptr;  // as all addresses here, where it is written
-  const Translation* from = nullptr;
-  bool host_flags = false;        // the guest's flags are in EFLAGS, else in HotState::status
-  bool careful = false;           // to a careful translation
-  bool backward = false;          // may be part of a loop: attention is polled
-  Translation* target = nullptr;  // that it is linked to
-  uint8_t links = 0;              // that were made
-  uint64_t key = 0;               // of jump entries, that the link is good for
-  uint8_t* key_field = nullptr;   // where the code compares it; null: good for all
-};
-
-// Instructions for the interpreter, out of a translation.
-struct Site {
-  const Op* ops = nullptr;  // they end with that of end_handler()
-  uint64_t block_rip = 0;
-  uint16_t size = 0;  // of the access that missed the TLB
-  uint16_t alignment = 1;
-  uint16_t aligned_at = 0;  // what is to be aligned, counted from a span's begin
-  bool write = false;
-};
-
-struct Translation {
-  const Block* block = nullptr;
-  uint64_t rip = 0;
-  const uint8_t* entry = nullptr;          // flags are where the exit says
-  const uint8_t* entry_loading = nullptr;  // flags are in HotState::status
-  bool careful = false;  // each access is checked by itself; only careful exits lead here
-  std::vector<Exit*> incoming;
-};
 
 class CodeStore {
  public:
   static constexpr size_t kSize = size_t{32} << 20;
-  static constexpr size_t kLongest = size_t{64} << 10;  // of one translation and its links
+  static constexpr size_t kRegions = 8;
+  static constexpr size_t kLongest = size_t{64} << 10;  // of one translation
 
-  CodeStore() : arena_(kSize) {}
+  CodeStore() : arena_(kSize) { forget(); }
   [[nodiscard]] bool map() { return arena_.map(); }
-  [[nodiscard]] bool full() const {
-    return arena_.room() < 4 * kLongest || ops_used_ > kMostOps || exits_.size() > kMostExits;
-  }
   void forget();
+  void release_room();  // when all is forgotten
 
-  [[nodiscard]] fpu::CodeArena& arena() { return arena_; }
-  [[nodiscard]] Translation* find(const Block& block, uint64_t rip, bool careful) const;
+  // Code is written at next(), and take() keeps it.
+  [[nodiscard]] uint8_t* next() { return begin() + regions_[current_].used; }
+  void take(const uint8_t* end);
+  // The same for what stays until forget(). Before the first translation.
+  void take_for_good(const uint8_t* end) {
+    take(end);
+    regions_[0].begin = regions_[0].used;
+  }
+  [[nodiscard]] size_t room() const { return regions_[current_].end - regions_[current_].used; }
+  // Room for `size` bytes; `gone` is told of each translation that is there no more. False: there
+  // was room.
+  template <class Gone>
+  bool make_room(size_t size, Gone gone) {
+    if (room() >= size) return false;
+    current_ = (current_ + 1) % kRegions;
+    evict(regions_[current_], gone);
+    return true;
+  }
+
+  // Where something that was written at `at` is executed.
+  [[nodiscard]] const uint8_t* executable(const uint8_t* at) { return arena_.executable(at); }
+  [[nodiscard]] const uint8_t* executable(Ref ref) { return executable(begin() + ref); }
+  [[nodiscard]] uint8_t* written(Ref ref) { return begin() + ref; }
+  [[nodiscard]] Ref ref_of(const void* written) {
+    return static_cast<Ref>(static_cast<const uint8_t*>(written) - begin());
+  }
+  [[nodiscard]] Ref ref_of_executed(const void* at) {
+    return static_cast<Ref>(static_cast<const uint8_t*>(at) - executable(begin()));
+  }
+  [[nodiscard]] Translation& translation(Ref ref) {
+    return *reinterpret_cast<Translation*>(begin() + ref);
+  }
+  [[nodiscard]] Exit& exit(Ref ref) { return *reinterpret_cast<Exit*>(begin() + ref); }
+
+  [[nodiscard]] Translation* find(const Block& block, uint64_t rip, bool careful);
+  // At next().
   Translation& add(const Block& block, uint64_t rip, bool careful);
   // There is code of the block's page as it was earlier.
   [[nodiscard]] bool conflicts(const Block& block) const;
-  Exit& add_exit() { return exits_.emplace_back(); }
-  Site& add_site() { return sites_.emplace_back(); }
-  // Room for that many ops.
-  Op* add_ops(size_t count);
 
   // Makes `exit` jump to `code`, which begins `target`.
   void link(Exit& exit, Translation& target, const uint8_t* code);
   void unlink(Exit& exit);
+  // The call that an exit leaves by.
+  [[nodiscard]] static const uint8_t* unlinked(const Exit& exit);
   // Takes the translations of pages that were written out, and tells `gone` of each.
   template <class Gone>
   void drop_stale(Gone gone) {
@@ -89,42 +78,54 @@ class CodeStore {
         ++page;
         continue;
       }
-      for (Translation* stale : page->second.translations) {
-        gone(*stale);
-        drop(*stale);
-      }
+      for (Ref at = page->second.first; at != kNowhere; at = translation(at).next_of_page)
+        drop(translation(at), gone);
+      for (const Ref at : page->second.straddling) drop(translation(at), gone);
       page = pages_.erase(page);
     }
   }
 
  private:
-  static constexpr size_t kMostOps = size_t{1} << 18, kMostExits = size_t{1} << 19;
-  static constexpr size_t kOpsChunk = 4096;
-  struct Key {
-    const Block* block;
-    uint64_t rip;
-    bool careful;
-    bool operator==(const Key&) const = default;
-  };
-  struct Hash {
-    size_t operator()(const Key& key) const {
-      return reinterpret_cast<uintptr_t>(key.block) >> 6 ^ key.rip * 0x9e3779b97f4a7c15;
-    }
+  // [begin, end) of the store, filled in the order of their numbers. What is written for an exit
+  // when it is linked lies in the exit's region or in a younger one.
+  struct Region {
+    Ref begin = 0, end = 0, used = 0;
+    Ref first = kNowhere, last = kNowhere;  // translations
+    [[nodiscard]] bool holds(Ref ref) const { return ref >= begin && ref < end; }
   };
   struct Page {
     uint32_t generation = 0;
-    std::vector<Translation*> translations;
+    Ref first = kNowhere;
+    std::vector<Ref> straddling;  // whose second page it is
   };
-  void drop(Translation& stale);
+  static constexpr size_t kHashes = size_t{1} << 16;
 
-  fpu::CodeArena arena_;
-  std::unordered_map<Key, Translation*, Hash> found_;
+  uint8_t* begin() { return arena_.next(); }
+  [[nodiscard]] Ref& found(const Block& block, uint64_t rip);
+  void keep_out(const Region& region);
+
+  template <class Gone>
+  void drop(Translation& stale, Gone gone) {
+    if (stale.block == nullptr) return;
+    gone(stale);
+    drop(stale);
+  }
+  void drop(Translation& stale);
+  template <class Gone>
+  void evict(Region& region, Gone gone) {
+    for (Ref at = region.first; at != kNowhere; at = translation(at).next_of_region)
+      drop(translation(at), gone);
+    keep_out(region);
+    region.used = region.begin;
+    region.first = region.last = kNowhere;
+  }
+
+  fpu::CodeArena arena_;  // as a whole: nothing in it is taken
+  std::array<Region, kRegions> regions_;
+  size_t current_ = 0;
+  Ref settled_ = 0;         // up to here it is settled: the first time that it is filled
+  std::vector<Ref> found_;  // by hash; empty while there is nothing
   std::unordered_map<const std::atomic<uint32_t>*, Page> pages_;
-  std::deque<Translation> translations_;
-  std::deque<Exit> exits_;
-  std::deque<Site> sites_;
-  std::vector<std::unique_ptr<Op[]>> ops_;
-  size_t ops_left_ = 0, ops_used_ = 0;
 };
 
 }  // namespace husk::soft::jit

@@ -18,17 +18,12 @@ void BlockTranslator::find_live_flags() {
 }
 
 void BlockTranslator::save_flags() {
-  a_.byte(0x9f);                                             // LAHF
-  a_.rr({.opcode = 0x90, .map = 1, .bytes = true}, 0, rax);  // SETO AL
-  a_.rm({.opcode = 0x89, .prefix = 0x66}, rax, HUSK_HOT(status));
+  write_save_flags(a_, HUSK_HOT(status));
   flags_.memory = true;
 }
 
 void BlockTranslator::load_flags() {
-  a_.rm(op0f(0xb7), rax, HUSK_HOT(status));
-  a_.byte(0x04);  // ADD AL, 127: overflows when bit 0 is set
-  a_.byte(0x7f);
-  a_.byte(0x9e);  // SAHF
+  write_load_flags(a_, HUSK_HOT(status));
   flags_.host = true;
 }
 

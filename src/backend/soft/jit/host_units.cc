@@ -16,14 +16,10 @@ void BlockTranslator::want(Item& item, const Mem& live, bool& wanted, const uint
   if (wanted) return;
   wanted = true;
   before_clobber(item);
-  Site& site = store_.add_site();
-  site.ops = &block_.ops[item.first_op];
-  site.block_rip = rip_;
   a_.rm(op(0x83), 7, live);
   a_.byte(0);
   const JumpSite missing = a_.jcc(kZero);
-  detours_.push_back(
-      {.from = missing, .item = index_of(item), .next = a_.here(), .stub = stub, .site = &site});
+  detours_.push_back({.from = missing, .item = index_of(item), .stub = stub, .next = a_.here()});
 }
 
 void BlockTranslator::status_word(Item& item) {

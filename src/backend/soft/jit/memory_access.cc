@@ -120,19 +120,14 @@ Mem BlockTranslator::access(Item& item) {
 
 Mem BlockTranslator::single_access(Item& item, const Access& what) {
   before_clobber(item);
-  Site& site = site_of(item);
-  Site* own = &site;
-  if (site.size != 0 && (site.size != what.size || site.write != what.write)) {  // its second
-    own = &store_.add_site();
-    *own = site;
-  }
-  own->size = what.size;
-  own->write = what.write;
-  own->alignment = what.aligned ? 16 : 1;
+  Site site = site_of(item);
+  site.size = what.size;
+  site.write = what.write;
+  site.aligned = what.aligned;
   const uint8_t* again = a_.here();
   const int32_t last = what.aligned ? 0 : what.size - 1;
   const auto miss = [&] {
-    misses_.push_back({a_.jcc(kNotEqual), again, index_of(item), own, &what});
+    misses_.push_back({a_.jcc(kNotEqual), again, index_of(item), site, &what});
   };
 
   uint64_t constant = 0;

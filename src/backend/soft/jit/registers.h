@@ -34,6 +34,18 @@ constexpr bool fits(int64_t value) { return value == static_cast<int32_t>(value)
 constexpr Mem span_host(size_t slot) {
   return hot(offsetof(HotState, span_hosts) + slot * sizeof(uint64_t));
 }
+// Flags between EFLAGS and `status`, by way of RAX.
+inline void write_save_flags(Assembler& a, const Mem& status) {
+  a.byte(0x9f);                                             // LAHF
+  a.rr({.opcode = 0x90, .map = 1, .bytes = true}, 0, rax);  // SETO AL
+  a.rm({.opcode = 0x89, .prefix = 0x66}, rax, status);
+}
+inline void write_load_flags(Assembler& a, const Mem& status) {
+  a.rm(op0f(0xb7), rax, status);
+  a.byte(0x04);  // ADD AL, 127: overflows when bit 0 is set
+  a.byte(0x7f);
+  a.byte(0x9e);  // SAHF
+}
 #define HUSK_HOT(field) ::husk::soft::jit::hot(offsetof(::husk::soft::interp::HotState, field))
 
 }  // namespace husk::soft::jit

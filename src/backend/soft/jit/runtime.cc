@@ -1,7 +1,10 @@
 #include "backend/soft/jit/runtime.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
+#include "backend/soft/interp/handlers.h"
 #include "backend/soft/jit/registers.h"
 
 namespace husk::soft::jit {
@@ -10,74 +13,104 @@ namespace {
 
 using interp::Cpu;
 
-constexpr uint64_t kLeave = 0, kAgain = 1, kBehind = 2;
-
 Cpu& cpu_of(uint64_t* regs) {
   auto* hot = reinterpret_cast<std::byte*>(regs) - offsetof(HotState, regs);
   return static_cast<Cpu&>(*reinterpret_cast<HotState*>(hot));
 }
 
+const std::byte* start_of(const Site& site) {
+  return reinterpret_cast<const std::byte*>(&site) - site.self;
+}
+const Translation& translation_of(const Site& site) {
+  return *reinterpret_cast<const Translation*>(start_of(site));
+}
+const void* again(const Site& site) { return start_of(site) + site.again; }
+const void* next(const Site& site) { return start_of(site) + site.next; }
+
+// The last op of a site: its instruction is done.
+const Op* end_of_site(Cpu&, const Op* op) { return op; }
+
+// A site's instruction, alone.
+class SiteOps {
+ public:
+  explicit SiteOps(const Site& site) {
+    const Op* from = translation_of(site).block->ops + site.first_op;
+    std::copy_n(from, site.op_count, ops_.begin());
+    Op& end = ops_[site.op_count];
+    end.fn = end_of_site;
+    end.offset = site.behind;
+    Op& guard = ops_[site.op_count + 1];  // where Cpu::finish_write stops
+    guard.fn = interp::continue_handler();
+    guard.offset = site.behind;
+  }
+  [[nodiscard]] const Op* first() { return ops_.data(); }
+
+ private:
+  std::array<Op, kMostSiteOps + 2> ops_;
+};
+
 void begin(Cpu& cpu, const Site& site) {
-  cpu.regs[interp::kSlotBlockRip] = site.block_rip;
+  cpu.regs[interp::kSlotBlockRip] = translation_of(site).rip;
   cpu.device.rewind();
 }
 
 // Behind the end of a block. XMM registers stay in memory until somebody wants them.
-uint64_t go_on(Cpu& cpu) {
+const void* go_on(Cpu& cpu) {
   cpu.sse_live = cpu.x87_lent = 0;
-  return reinterpret_cast<uint64_t>(cpu.next_code());
+  return cpu.next_code();
 }
 
-uint64_t interpret(uint64_t* regs, const Site* site) {
+const void* interpret(uint64_t* regs, const Site* site) {
   Cpu& cpu = cpu_of(regs);
   begin(cpu, *site);
-  const Op* op = site->ops;
+  SiteOps ops(*site);
+  const Op* op = ops.first();
   do {
     op = op->fn(cpu, op);
-  } while (op != nullptr && op->fn != end_handler());
+  } while (op != nullptr && op->fn != end_of_site);
   if (op == nullptr) return go_on(cpu);
   if (!cpu.keeps_vectors()) cpu.sse_live = 0;
   if (!cpu.keeps_x87()) cpu.x87_lent = 0;
-  if (!cpu.wants_run_loop()) return kBehind;
+  if (!cpu.wants_run_loop()) return next(*site);
   cpu.rip = cpu.ip_of(op);
-  return kLeave;
+  return nullptr;
 }
 
-uint64_t miss(uint64_t* regs, const Site* site, uint64_t linear) {
+const void* miss(uint64_t* regs, const Site* site, uint64_t linear) {
+  constexpr uint64_t kAlignment = 16;
   Cpu& cpu = cpu_of(regs);
   const bool one_page = linear % kPageSize + site->size <= kPageSize;
-  if (one_page && linear % site->alignment == 0 && cpu.warm_tlb(linear, site->write)) return kAgain;
-  return interpret(regs, site);
+  const bool fits = one_page && (!site->aligned || linear % kAlignment == 0);
+  return fits && cpu.warm_tlb(linear, site->write) ? again(*site) : interpret(regs, site);
 }
 
-uint64_t span_miss(uint64_t* regs, const Site* site, uint64_t linear) {
-  if ((linear + site->aligned_at) % site->alignment != 0) return kBehind;
-  return cpu_of(regs).warm_tlb(linear, site->write) ? kAgain : kBehind;
+const void* span_miss(uint64_t* regs, const Site* site, uint64_t linear) {
+  constexpr uint64_t kAlignment = 16;
+  if (site->aligned && (linear + site->aligned_at) % kAlignment != 0) return next(*site);
+  return cpu_of(regs).warm_tlb(linear, site->write) ? again(*site) : next(*site);
 }
 
-uint64_t rest_of_block(Cpu& cpu, const Site& site) {
+const void* rest_of_block(Cpu& cpu, const Site& site) {
   begin(cpu, site);
-  const Op* op = site.ops;
+  const Op* op = translation_of(site).block->ops + site.first_op;
   do {
     op = op->fn(cpu, op);
   } while (op != nullptr);
   return go_on(cpu);
 }
 
-uint64_t vectors(uint64_t* regs, const Site* site) {
+const void* vectors(uint64_t* regs, const Site* site) {
   Cpu& cpu = cpu_of(regs);
-  if (cpu.lend_vectors()) {
-    cpu.sse_live = 1;
-    return kAgain;
-  }
-  return rest_of_block(cpu, *site);
+  if (!cpu.lend_vectors()) return rest_of_block(cpu, *site);
+  cpu.sse_live = 1;
+  return next(*site);
 }
 
-uint64_t x87(uint64_t* regs, const Site* site) {
+const void* x87(uint64_t* regs, const Site* site) {
   Cpu& cpu = cpu_of(regs);
   if (!cpu.lend_x87()) return rest_of_block(cpu, *site);
   cpu.x87_lent = 1;
-  return kAgain;
+  return next(*site);
 }
 
 }  // namespace

@@ -28,7 +28,4 @@ class CodeBytes {
   bool valid_ = false;
 };
 
-// The last op of a site.
-[[nodiscard]] interp::Handler end_handler();
-
 }  // namespace husk::soft::jit

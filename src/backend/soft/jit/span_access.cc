@@ -16,13 +16,13 @@ Mem BlockTranslator::first_access(Item& item, const Access& what, const Place& p
   const Span& span = spans_[place.span];
   const Mem kept = span_host(slots_[place.span]);
   before_clobber(item);
-  Site& site = store_.add_site();
+  Site site = site_of(item);
   site.write = span.write;
   if (span.aligned_at) {
-    site.alignment = 16;
+    site.aligned = true;
     site.aligned_at = static_cast<uint16_t>(*span.aligned_at - span.low);
   }
-  SpanMiss miss{a_.here(), index_of(item), &site, &what, &span, {}, {}};
+  SpanMiss miss{a_.here(), index_of(item), site, &what, &span, {}, {}};
   const auto last = static_cast<int32_t>(span.high - span.low - 1);
   uint64_t constant = 0;
   if (constant_address(item, what.operand, constant)) {
@@ -73,21 +73,18 @@ void BlockTranslator::finish(const SpanMiss& miss) {
   const auto last = static_cast<int32_t>(miss.access->extra + miss.span->high - 1);
   a_.bind(miss.from);
   if (miss.misaligned.field != nullptr) a_.bind(miss.misaligned);
+  constexpr uint8_t kPageBit = kPageShift - 8;
   linear_address(item, miss.access->operand, low, rax);
   linear_address(item, miss.access->operand, last, rcx);
-  a_.rr(op(0x33), rcx, rax);
-  a_.shift_imm(5, rcx, kPageShift, true);
+  a_.rr(op(0x33, false), rcx, rax);
+  a_.rr({.opcode = 0xf6}, 0, 5);  // TEST CH: the least bit of the page's number
+  a_.byte(1u << kPageBit);
   const JumpSite crosses = a_.jcc(kNotEqual);
-  a_.mov_imm(rcx, reinterpret_cast<uint64_t>(miss.site));
-  a_.call_to(stubs_.span_miss);
-  a_.jmp_to(miss.again);  // five bytes
+  Site site = miss.site;
+  site.again = distance(miss.again);
+  call(stubs_.span_miss, site, nullptr);
   a_.bind(crosses);
-  Exit& exit = store_.add_exit();
-  exit.rip = rip_of(item);
-  exit.from = out_;
-  exit.careful = true;
-  exit.site = a_.jmp();
-  exits_.push_back({&exit, {.host = false, .memory = true}});
+  add_exit(a_.jmp(), {.rip = rip_of(item), .careful = true}, {.host = false, .memory = true});
 }
 
 }  // namespace husk::soft::jit

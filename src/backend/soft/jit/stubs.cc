@@ -7,7 +7,8 @@ namespace husk::soft::jit {
 namespace {
 
 constexpr uint8_t kCalleeSaved[] = {rbx, rbp, r12, r13, r14, r15};
-constexpr uint8_t kZero = 4, kNotZero = 5, kAbove = 7;
+constexpr uint8_t kZero = 4, kNotZero = 5;
+constexpr int32_t kDepth = 8;  // of a call from translated code: its return address
 
 Mem deeper(Mem m, int32_t bytes) {
   m.disp += bytes;
@@ -24,21 +25,20 @@ class StubWriter {
     enter();
     leave_ = aligned();  // with the Exit or null in RAX; the guest's registers are in memory
     leave();
-    stubs.exit = aligned();
-    move_registers(0, true);
-    move_vectors(0, true);
-    a_.mov(rax, rcx);
+    stubs.exit_saving = aligned();
+    write_save_flags(a_, deeper(HUSK_HOT(status), kDepth));
+    stubs.exit = a_.here();
+    move_registers(true);
+    move_vectors(true);
+    pop(rax);
     a_.jmp_to(leave_);
-    stubs.interpret = aligned();
-    call(reinterpret_cast<uint64_t>(callbacks_.interpret));
-    stubs.miss = aligned();
-    call(reinterpret_cast<uint64_t>(callbacks_.miss));
-    stubs.span_miss = aligned();
-    call(reinterpret_cast<uint64_t>(callbacks_.span_miss));
-    stubs.vectors = aligned();
-    call(reinterpret_cast<uint64_t>(callbacks_.vectors));
-    stubs.x87 = aligned();
-    call(reinterpret_cast<uint64_t>(callbacks_.x87));
+    stubs.interpret = call(reinterpret_cast<uint64_t>(callbacks_.interpret));
+    stubs.miss = call(reinterpret_cast<uint64_t>(callbacks_.miss));
+    stubs.span_miss = call(reinterpret_cast<uint64_t>(callbacks_.span_miss));
+    stubs.vectors = call(reinterpret_cast<uint64_t>(callbacks_.vectors));
+    stubs.x87 = call(reinterpret_cast<uint64_t>(callbacks_.x87));
+    stubs.look_up = look_up(HUSK_HOT(code_key));
+    stubs.look_up_global = look_up(HUSK_HOT(global_code_key));
     return stubs;
   }
   [[nodiscard]] uint8_t* end() const { return a_.here(); }
@@ -49,8 +49,8 @@ class StubWriter {
     return a_.here();
   }
 
-  // Guest registers to or from memory. `depth`: bytes that were pushed.
-  void move_registers(int32_t depth, bool store) {
+  // Guest registers to or from memory, within a call from translated code.
+  void move_registers(bool store, int32_t depth = kDepth) {
     for (uint8_t guest = 0; guest < 16; ++guest) {
       if (in_memory(guest)) continue;
       const Mem slot = deeper(slot_of(guest), depth);
@@ -63,13 +63,13 @@ class StubWriter {
   }
 
   // XMM registers, if they are the guest's.
-  void move_vectors(int32_t depth, bool store) {
-    a_.rm(op(0x83), 7, deeper(HUSK_HOT(sse_live), depth));
+  void move_vectors(bool store) {
+    a_.rm(op(0x83), 7, deeper(HUSK_HOT(sse_live), kDepth));
     a_.byte(0);
     const JumpSite none = a_.jcc(kZero);
     const size_t image = offsetof(HotState, fpu_state) + offsetof(fpu::FpuState, image);
     for (uint8_t i = 0; i < 16; ++i) {
-      const Mem at = deeper(hot(image + fpu::FpuState::kXmm + i * 16u), depth);
+      const Mem at = deeper(hot(image + fpu::FpuState::kXmm + i * 16u), kDepth);
       a_.rm(op0f(store ? 0x29 : 0x28), i, at);  // MOVAPS
     }
     a_.bind(none);
@@ -93,7 +93,7 @@ class StubWriter {
     a_.store(stack, rsp);
     a_.mov(rsp, rdi);
     a_.mov(rax, rsi);
-    move_registers(0, false);
+    move_registers(false, 0);
     a_.rr(op(0xff, false), 4, rax);
   }
 
@@ -108,40 +108,60 @@ class StubWriter {
     ret();
   }
 
-  void call(uint64_t function) {
-    constexpr int32_t kDepth = 8;  // the return address
-    move_registers(kDepth, true);
-    move_vectors(kDepth, true);
+  const uint8_t* call(uint64_t function) {
+    const uint8_t* start = aligned();
+    move_registers(true);
+    move_vectors(true);
     a_.mov(rdx, rax);
-    a_.mov(rsi, rcx);
+    a_.load(rsi, {.base = rsp});
     a_.mov(rbx, rsp);
     a_.lea(rdi, {.base = rsp, .disp = kDepth});
     a_.load(rsp, deeper(HUSK_HOT(host_stack), kDepth));
     a_.mov_imm(rax, function);
     a_.rr(op(0xff, false), 2, rax);
     a_.mov(rsp, rbx);
-    a_.rr(op(0x85, false), rax, rax);
+    a_.rr(op(0x85), rax, rax);
     const JumpSite stay = a_.jcc(kNotZero);
     a_.lea(rsp, {.base = rsp, .disp = kDepth});
     a_.jmp_to(leave_);  // RAX is null
     a_.bind(stay);
-    a_.alu_imm(7, rax, 2);
-    const JumpSite elsewhere = a_.jcc(kAbove);
-    const JumpSite here = a_.jcc(kNotZero);
-    a_.rm(op(0x83), 0, {.base = rsp});  // ADD QWORD [RSP], 5
-    a_.byte(5);
-    a_.bind(here);
-    back(kDepth);
-    a_.bind(elsewhere);
-    a_.lea(rsp, {.base = rsp, .disp = kDepth});
-    move_registers(0, false);
-    a_.rr(op(0xff, false), 4, rax);
+    a_.store({.base = rsp}, rax);
+    move_registers(false);
+    move_vectors(false);
+    write_load_flags(a_, deeper(HUSK_HOT(status), kDepth));
+    ret();
+    return start;
   }
 
-  void back(int32_t depth) {
-    move_registers(depth, false);
-    move_vectors(depth, false);
+  const uint8_t* look_up(const Mem& key) {
+    const uint8_t* start = aligned();
+    static_assert(sizeof(interp::JumpEntry) == 32);
+    constexpr int32_t kMask = HotState::kJumpEntries - 1;
+    a_.mov32(rcx, rax);
+    a_.shift_imm(5, rcx, 12, false);
+    a_.rr(op(0x33, false), rcx, rax);
+    a_.alu_imm(4, rcx, kMask, false);
+    a_.shift_imm(4, rcx, 5, false);
+    const auto entry = [](size_t field) {
+      Mem m = deeper(hot(offsetof(HotState, jumps) + field), kDepth);
+      m.index = rcx;
+      return m;
+    };
+    a_.rm(op(0x3b), rax, entry(offsetof(interp::JumpEntry, rip)));
+    const JumpSite other = a_.jcc(kNotZero);
+    a_.load(rax, deeper(key, kDepth));
+    a_.rm(op(0x3b), rax, entry(offsetof(interp::JumpEntry, key)));
+    const JumpSite unfit = a_.jcc(kNotZero);
+    a_.load(rax, deeper(HUSK_HOT(attention_word), kDepth));
+    a_.rm(op(0x83, false), 7, {.base = rax});
+    a_.byte(0);
+    const JumpSite asked = a_.jcc(kNotZero);
+    a_.load(rcx, entry(offsetof(interp::JumpEntry, code)));
     ret();
+    for (const JumpSite& none : {other, unfit, asked}) a_.bind(none);
+    a_.rr(op(0x33, false), rcx, rcx);
+    ret();
+    return start;
   }
 
   Assembler a_;
@@ -151,10 +171,10 @@ class StubWriter {
 
 }  // namespace
 
-Stubs write_stubs(fpu::CodeArena& arena, const Callbacks& callbacks) {
-  StubWriter writer(arena.next(), callbacks);
+Stubs write_stubs(CodeStore& store, const Callbacks& callbacks) {
+  StubWriter writer(store.next(), callbacks);
   const Stubs stubs = writer.write();
-  arena.take(writer.end());
+  store.take_for_good(writer.end());
   return stubs;
 }
 
