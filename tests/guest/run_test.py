@@ -158,6 +158,26 @@ class Command(RunCase):
         self.ran("--name", "one", "--hostname", "web-1", "--machine-id", machine_id, BUSYBOX, "sh", "-c", show,
                  out=f"web-1\nweb-1\n{machine_id}\n444\n".encode())
 
+    def image_with(self, name, tree):
+        layout = os.path.join(SCRATCH.name, name)
+        shutil.copytree(os.path.join(IMAGES, "busybox"), layout)
+        subprocess.run(["umoci", "insert", "--image", layout + ":latest", tree, "/etc"], check=True, capture_output=True)
+        return "oci:" + layout
+
+    def test_names_give_way_to_the_images_own_and_leave_its_directory_as_it_is(self):
+        tree = tempfile.mkdtemp(dir=SCRATCH.name)
+        os.chmod(tree, 0o711)
+        os.utime(tree, (0, 10**9))
+        os.chown(tree, 7, 8)
+        show = "stat -c '%a %u %g %Y' /etc; cat /etc/hostname /etc/hosts"
+        names = b"127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\tweb\n"
+        before = b"711 7 8 1000000000\n"
+        self.ran("--hostname", "web", self.image_with("bare-etc", tree), "sh", "-c", show, out=before + b"web\n" + names)
+        with open(os.path.join(tree, "hosts"), "w") as hosts:
+            hosts.write("mine\n")
+        os.utime(tree, (0, 10**9))
+        self.ran("--hostname", "web", self.image_with("own-hosts", tree), "sh", "-c", show, out=before + b"web\nmine\n")
+
     def test_an_images_link_in_the_place_of_a_mount_leads_where_it_does_in_the_container(self):
         layout, tree = os.path.join(SCRATCH.name, "linked"), tempfile.mkdtemp(dir=SCRATCH.name)
         shutil.copytree(os.path.join(IMAGES, "busybox"), layout)

@@ -87,7 +87,7 @@ class Capture : public ::testing::Test {
   static Sha256 digest_of(const std::string& path) {
     const auto chain = Chain::open(path);
     if (!chain) return {};
-    return *snapshot::sha256((*snapshot::restore_memory(*chain))->bytes());
+    return snapshot::sha256((*snapshot::restore_memory(*chain))->bytes());
   }
 
   std::unique_ptr<machine::Hypervisor> hypervisor_ = open_hypervisor("soft").value();
