@@ -80,7 +80,7 @@ class Capture : public ::testing::Test {
   }
   Result<CaptureReport> take(const CaptureRequest& request) {
     return capturer_->capture(request, [this]() -> Result<snapshot::Contents> {
-      if (digesting_) digest_ = *snapshot::sha256(machine().guest_memory().bytes());
+      if (digesting_) digest_ = snapshot::sha256(machine().guest_memory().bytes());
       return to_contents(HUSK_TRY(machine().capture()));
     });
   }
