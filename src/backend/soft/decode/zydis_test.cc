@@ -65,8 +65,6 @@ std::string hex(const Bytes& bytes) {
 
 // What Zydis knows and this CPU does not have.
 bool not_offered(const ZydisDecodedInstruction& insn) {
-  if (insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) return false;
-  if (insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return true;  // EVEX, XOP, 3DNow!
   switch (insn.mnemonic) {
     case ZYDIS_MNEMONIC_GETSEC:
     case ZYDIS_MNEMONIC_VMREAD:
@@ -75,12 +73,14 @@ bool not_offered(const ZydisDecodedInstruction& insn) {
     case ZYDIS_MNEMONIC_INSERTQ:
     case ZYDIS_MNEMONIC_FEMMS:
     case ZYDIS_MNEMONIC_HRESET:
-    case ZYDIS_MNEMONIC_JKZD:
+    case ZYDIS_MNEMONIC_JKZD:  // of Xeon Phi, under VEX
     case ZYDIS_MNEMONIC_JKNZD:
       return true;
     default:
       break;
   }
+  if (insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) return false;
+  if (insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return true;  // EVEX, XOP, 3DNow!
   const auto category = insn.meta.category;
   return category == ZYDIS_CATEGORY_PADLOCK || category == ZYDIS_CATEGORY_SGX ||
          insn.meta.isa_ext == ZYDIS_ISA_EXT_KEYLOCKER ||
