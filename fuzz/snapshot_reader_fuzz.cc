@@ -59,7 +59,7 @@ void vouch(Json& manifest, const std::string& content) {
     const uint64_t offset = part["offset"];
     const uint64_t size = part["size"];
     if (offset > content.size() || size > content.size() - offset) continue;
-    part["sha256"] = to_hex(*sha256(bytes_of(content).subspan(offset, size)));
+    part["sha256"] = to_hex(sha256(bytes_of(content).subspan(offset, size)));
   }
 }
 
@@ -87,7 +87,7 @@ std::string forge(const std::string& manifest_text, const std::string& body, con
   const uint64_t offset = content.size();
   content += text;
   const HeaderPage page =
-      *encode(Header{content.size(), offset, text.size(), *sha256(bytes_of(text))});
+      *encode(Header{content.size(), offset, text.size(), sha256(bytes_of(text))});
   std::memcpy(content.data(), page.data(), page.size());
   return content;
 }

@@ -1,16 +1,15 @@
+// The library's plain functions: its newer interface reads a configuration and looks all its
+// algorithms up first, which takes longer than what a warm run has to hash.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "oci/digest.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <array>
 
 namespace husk::oci {
 namespace {
-
-const EVP_MD* implementation(DigestAlgorithm algorithm) {
-  return algorithm == DigestAlgorithm::kSha256 ? EVP_sha256() : EVP_sha512();
-}
 
 size_t hex_length(DigestAlgorithm algorithm) {
   return algorithm == DigestAlgorithm::kSha256 ? 64 : 128;
@@ -21,7 +20,30 @@ bool is_complete_hex(std::string_view hex, DigestAlgorithm algorithm) {
          hex.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-EVP_MD_CTX* as_context(void* context) { return static_cast<EVP_MD_CTX*>(context); }
+void update_state(SHA256_CTX& state, std::span<const std::byte> data) {
+  ::SHA256_Update(&state, data.data(), data.size());
+}
+void update_state(SHA512_CTX& state, std::span<const std::byte> data) {
+  ::SHA512_Update(&state, data.data(), data.size());
+}
+
+template <size_t size>
+std::string hex_of(const std::array<unsigned char, size>& raw) {
+  std::string hex;
+  for (const unsigned char byte : raw) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+Digest finish_state(SHA256_CTX& state) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> raw{};
+  ::SHA256_Final(raw.data(), &state);
+  return {DigestAlgorithm::kSha256, hex_of(raw)};
+}
+Digest finish_state(SHA512_CTX& state) {
+  std::array<unsigned char, SHA512_DIGEST_LENGTH> raw{};
+  ::SHA512_Final(raw.data(), &state);
+  return {DigestAlgorithm::kSha512, hex_of(raw)};
+}
 
 }  // namespace
 
@@ -46,25 +68,20 @@ std::string Digest::text() const { return algorithm_name() + ":" + hex; }
 
 std::string Digest::blob_path() const { return "blobs/" + algorithm_name() + "/" + hex; }
 
-void Hasher::Free::operator()(void* context) const { EVP_MD_CTX_free(as_context(context)); }
-
-Hasher::Hasher(DigestAlgorithm algorithm) : algorithm_(algorithm), context_(EVP_MD_CTX_new()) {
-  ok_ = context_ != nullptr &&
-        EVP_DigestInit_ex(as_context(context_.get()), implementation(algorithm), nullptr) == 1;
+Hasher::Hasher(DigestAlgorithm algorithm) {
+  if (algorithm == DigestAlgorithm::kSha256) {
+    ::SHA256_Init(&state_.emplace<SHA256_CTX>());
+  } else {
+    ::SHA512_Init(&state_.emplace<SHA512_CTX>());
+  }
 }
 
 void Hasher::update(std::span<const std::byte> data) {
-  ok_ = ok_ && EVP_DigestUpdate(as_context(context_.get()), data.data(), data.size()) == 1;
+  std::visit([&](auto& state) { update_state(state, data); }, state_);
 }
 
 Digest Hasher::finish() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> raw{};
-  unsigned size = 0;
-  ok_ = ok_ && EVP_DigestFinal_ex(as_context(context_.get()), raw.data(), &size) == 1;
-  Digest digest{algorithm_, {}};
-  if (!ok_) return digest;
-  for (unsigned i = 0; i < size; ++i) digest.hex += fmt::format("{:02x}", raw[i]);
-  return digest;
+  return std::visit([](auto& state) { return finish_state(state); }, state_);
 }
 
 Digest digest_of(std::string_view data, DigestAlgorithm algorithm) {

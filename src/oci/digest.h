@@ -1,11 +1,13 @@
 // Content digests ("sha256:HEX", OCI image-spec descriptor.md) and the hashing behind them.
 #pragma once
 
+#include <openssl/sha.h>
+
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "husk/error.h"
 
@@ -28,8 +30,7 @@ struct Digest {
   bool operator==(const Digest&) const = default;
 };
 
-// Hashes a stream. Should the library refuse to hash, finish() yields a digest that equals no
-// parsed one.
+// Hashes a stream.
 class Hasher {
  public:
   explicit Hasher(DigestAlgorithm algorithm);
@@ -37,12 +38,7 @@ class Hasher {
   [[nodiscard]] Digest finish();  // once
 
  private:
-  struct Free {
-    void operator()(void* context) const;
-  };
-  DigestAlgorithm algorithm_;
-  std::unique_ptr<void, Free> context_;  // EVP_MD_CTX
-  bool ok_ = false;
+  std::variant<SHA256_CTX, SHA512_CTX> state_;
 };
 
 [[nodiscard]] Digest digest_of(std::string_view data,

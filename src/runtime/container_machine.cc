@@ -15,7 +15,7 @@ namespace husk::runtime {
 namespace {
 
 // A kernel that tests its ciphers at every start spends a third of its boot on that.
-constexpr std::string_view kKernelOptions = "quiet panic=-1 cryptomgr.notests";
+constexpr std::string_view kKernelOptions = "quiet panic=-1 cryptomgr.notests psi=0";
 
 Result<std::unique_ptr<virtio::Device>> make_empty_disk() {
   return std::make_unique<virtio::Block>(std::make_unique<virtio::EmptyStore>(),

@@ -54,7 +54,7 @@ Result<std::string> FrozenMachines::name_for(const ContainerPlan& plan) const {
   add("command line", plan.config.cmdline.value_or(""));
   if (plan.config.root_disk)
     add("root image", HUSK_TRY(root_identity(plan.config.root_disk->string())));
-  return snapshot::to_hex(HUSK_TRY(snapshot::sha256(std::as_bytes(std::span(text)))));
+  return snapshot::to_hex(snapshot::sha256(std::as_bytes(std::span(text))));
 }
 
 Result<base::Fd> FrozenMachines::hold_all() const {

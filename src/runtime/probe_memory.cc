@@ -30,7 +30,7 @@ Result<std::string> name_of(const std::string& device) {
   text += std::string("\n") + kernel.release + "\n" + kernel.version + "\n" +
           HUSK_TRY(base::read_file("/proc/sys/kernel/random/boot_id", "boot id", kLongest)) +
           HUSK_TRY(file_identity(device)) + std::to_string(st.st_rdev);
-  return snapshot::to_hex(HUSK_TRY(snapshot::sha256(std::as_bytes(std::span(text)))));
+  return snapshot::to_hex(snapshot::sha256(std::as_bytes(std::span(text))));
 }
 
 // Yes and what, or no, about what, and why: a line each.

@@ -44,7 +44,7 @@ void HashThread::start(std::span<const std::byte> bytes) {
   changed_.notify_one();
 }
 
-Result<Sha256> HashThread::finish() {
+Sha256 HashThread::finish() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return phase_ != Phase::kStarted; });
   phase_ = Phase::kIdle;
@@ -58,10 +58,10 @@ void HashThread::run() {
     if (phase_ == Phase::kEnd) return;
     const auto bytes = bytes_;
     lock.unlock();
-    auto digest = sha256(bytes);
+    const Sha256 digest = sha256(bytes);
     lock.lock();
     if (phase_ == Phase::kEnd) return;
-    digest_ = std::move(digest);
+    digest_ = digest;
     phase_ = Phase::kDone;
     changed_.notify_one();
   }

@@ -22,7 +22,7 @@ class HashThread {
 
   // The bytes stay as they are until finish().
   void start(std::span<const std::byte> bytes);
-  [[nodiscard]] Result<Sha256> finish();
+  [[nodiscard]] Sha256 finish();
 
  private:
   [[nodiscard]] bool is_worth_a_thread(std::span<const std::byte> bytes);
@@ -31,7 +31,7 @@ class HashThread {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::span<const std::byte> bytes_;
-  Result<Sha256> digest_;
+  Sha256 digest_{};
   enum class Phase { kIdle, kStarted, kDone, kEnd } phase_ = Phase::kIdle;
   std::thread thread_;
   bool refused_ = false;

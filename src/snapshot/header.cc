@@ -31,7 +31,7 @@ void store(HeaderPage& page, size_t offset, const T& value) {
 }
 
 Result<bool> is_whole(const HeaderPage& page) {
-  const Sha256 digest = HUSK_TRY(sha256(std::span(page).first(kDigestAt)));
+  const Sha256 digest = sha256(std::span(page).first(kDigestAt));
   return get<Sha256>(page, kDigestAt) == digest &&
          std::ranges::all_of(std::span(page).subspan(kEnd),
                              [](std::byte byte) { return byte == std::byte{0}; });
@@ -59,7 +59,7 @@ Result<HeaderPage> encode(const Header& header) {
   store(page, kManifestOffsetAt, header.manifest_offset);
   store(page, kManifestSizeAt, header.manifest_size);
   store(page, kIdAt, header.id);
-  store(page, kDigestAt, HUSK_TRY(sha256(std::span(page).first(kDigestAt))));
+  store(page, kDigestAt, sha256(std::span(page).first(kDigestAt)));
   return page;
 }
 

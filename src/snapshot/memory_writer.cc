@@ -64,8 +64,8 @@ Result<void> MemoryWriter::write_image() {
   end_ = kMemoryStart + size;
   std::ranges::fill(buffer_, std::byte{0});
   const uint64_t last = (size - 1) / kPiece * kPiece;
-  digests_.assign(last / kPiece, HUSK_TRY(sha256(buffer_)));
-  digests_.push_back(HUSK_TRY(sha256(std::span(buffer_).first(size - last))));
+  digests_.assign(last / kPiece, sha256(buffer_));
+  digests_.push_back(sha256(std::span(buffer_).first(size - last)));
   uint64_t done = 0;
   for (const Range& range : HUSK_TRY(source_.data())) {
     for (uint64_t at = std::max(done, base::align_down(range.at, kPiece)); at < range.end();) {
@@ -86,7 +86,7 @@ Result<void> MemoryWriter::write_image_piece(Piece piece) {
         if (zero) return Result<void>();
         return base::write_exact(file_, stretch, kMemoryStart + piece.at + offset, subject_);
       });
-  digests_[piece.at / kPiece] = HUSK_TRY(hasher_.finish());
+  digests_[piece.at / kPiece] = hasher_.finish();
   return written;
 }
 
@@ -127,7 +127,7 @@ Result<void> MemoryWriter::write_run(uint64_t at, std::span<const std::byte> byt
                                      std::span<const std::byte> stored) {
   hasher_.start(bytes);
   auto written = base::write_exact(file_, stored, end_, subject_);
-  digests_.push_back(HUSK_TRY(hasher_.finish()));
+  digests_.push_back(hasher_.finish());
   add_run({at, bytes.size(), end_, stored.size()});
   end_ += stored.size();
   return written;

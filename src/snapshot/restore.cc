@@ -1,7 +1,9 @@
 #include "snapshot/restore.h"
 
+#include "base/checked.h"
 #include "base/try.h"
 #include "memory/file_window.h"
+#include "snapshot/ranges.h"
 
 namespace husk::snapshot {
 namespace {
@@ -19,11 +21,7 @@ class Restorer {
 
   Result<void> place(const Extent& extent) {
     if (extent.is_zero()) return {};
-    if (is_worth_mapping(extent)) {
-      ++mappings_;
-      return window_.show(extent.at, extent.file->fd(), extent.file_offset(), extent.length,
-                          FileWindow::Writes::kPrivate);
-    }
+    if (is_worth_mapping(extent)) return show(extent);
     return extent.file->read(*extent.run, extent.at, {window_.host() + extent.at, extent.length},
                              unpacked_);
   }
@@ -34,6 +32,29 @@ class Restorer {
     return !extent.run->is_compressed() && extent.length >= kWorthMapping &&
            mappings_ < kMaxMappings && extent.at % page == 0 && extent.length % page == 0 &&
            extent.file_offset() % page == 0;
+  }
+
+  // All of it, for that refuses a file that was cut; then without its holes. A look at one has the
+  // kernel fill pages of its cache with zeroes, and a capture would look at all of them.
+  Result<void> show(const Extent& extent) {
+    const int file = extent.file->fd();
+    const uint64_t start = extent.file_offset();
+    ++mappings_;
+    HUSK_TRY(window_.show(extent.at, file, start, extent.length, FileWindow::Writes::kPrivate));
+    uint64_t hole = start;
+    for (const Range& data : HUSK_TRY(file_data(file, start, extent.length, extent.file->path()))) {
+      HUSK_TRY(hide(extent.at + (hole - start), extent.at + (data.at - start)));
+      hole = data.end();
+    }
+    return hide(extent.at + (hole - start), extent.at + extent.length);
+  }
+
+  Result<void> hide(uint64_t from, uint64_t to) {
+    const uint64_t begin = base::align_up(from, FileWindow::host_page());
+    const uint64_t end = base::align_down(to, FileWindow::host_page());
+    if (end < begin + kWorthMapping || mappings_ >= kMaxMappings) return {};
+    ++mappings_;
+    return window_.hide(begin, end - begin);
   }
 
   FileWindow& window_;

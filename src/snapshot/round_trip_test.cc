@@ -3,6 +3,7 @@
 
 #include "snapshot/restore.h"
 #include "snapshot/testing/machine.h"
+#include "snapshot/touched.h"
 #include "snapshot/verify.h"
 #include "snapshot/writer.h"
 
@@ -100,6 +101,18 @@ TEST(Size, APlainSnapshotIsRestoredByOneMapping) {
   const size_t first = maps.find(directory / "one");
   ASSERT_NE(first, std::string::npos);
   EXPECT_EQ(maps.find(directory / "one", first + 1), std::string::npos);
+}
+
+TEST(Size, OfAFilesHolesRestoredMemoryShowsSmallOnesOnly) {
+  TempDirectory directory;
+  auto memory = two_regions(4 * kMiB, 4 * kMiB);
+  for (const uint64_t at : {kMiB, kMiB + 0x20000, 6 * kMiB}) fill_page(*memory, at, 1);
+  ASSERT_TRUE(write_full(directory / "one", sample_contents(), *memory));
+  const auto restored = restore_memory(*Chain::open(directory / "one"));
+  ASSERT_TRUE(restored) << why(restored);
+  const std::vector<Range> shown{{kMiB, 0x21000}, {6 * kMiB, kPageSize}};
+  EXPECT_EQ(*touched((*restored)->bytes()), shown);
+  EXPECT_EQ(digest(**restored), digest(*memory));
 }
 
 TEST(Size, CompressionPays) {

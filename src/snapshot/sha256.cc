@@ -1,6 +1,9 @@
+// The library's plain functions, as in oci/digest.cc.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "snapshot/sha256.h"
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 namespace husk::snapshot {
 namespace {
@@ -9,12 +12,12 @@ constexpr std::string_view kDigits = "0123456789abcdef";
 
 }  // namespace
 
-Result<Sha256> sha256(std::span<const std::byte> data) {
+Sha256 sha256(std::span<const std::byte> data) {
+  SHA256_CTX state;
+  ::SHA256_Init(&state);
+  ::SHA256_Update(&state, data.data(), data.size());
   Sha256 digest{};
-  unsigned size = 0;
-  if (EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
-                 EVP_sha256(), nullptr) != 1)
-    return fail(ErrorKind::kUnsupported, "SHA-256", "the cryptographic library refuses it");
+  ::SHA256_Final(reinterpret_cast<unsigned char*>(digest.data()), &state);
   return digest;
 }
 

@@ -8,14 +8,11 @@
 #include <string>
 #include <string_view>
 
-#include "husk/error.h"
-
 namespace husk::snapshot {
 
 using Sha256 = std::array<std::byte, 32>;
 
-// An error: the library refuses to hash.
-[[nodiscard]] Result<Sha256> sha256(std::span<const std::byte> data);
+[[nodiscard]] Sha256 sha256(std::span<const std::byte> data);
 
 // 64 lower-case digits; nothing else is read back.
 [[nodiscard]] std::string to_hex(const Sha256& digest);

@@ -18,7 +18,7 @@ Result<Identified> read_manifest(int fd, const std::string& path) {
   std::string text(header.manifest_size, '\0');
   HUSK_TRY(
       base::read_exact(fd, std::as_writable_bytes(std::span(text)), header.manifest_offset, path));
-  if (HUSK_TRY(sha256(std::as_bytes(std::span(text)))) != header.id)
+  if (sha256(std::as_bytes(std::span(text))) != header.id)
     return fail(ErrorKind::kCorrupt, path, "its manifest is damaged");
   return Identified{header.id, HUSK_TRY(decode_manifest(text, header.manifest_offset, path))};
 }
@@ -64,7 +64,7 @@ Result<void> SnapshotFile::load_states() {
 Result<std::vector<std::byte>> SnapshotFile::load(const Part& part) const {
   std::vector<std::byte> bytes(part.size);
   HUSK_TRY(base::read_exact(fd(), bytes, part.offset, path_));
-  if (HUSK_TRY(sha256(bytes)) != part.digest)
+  if (sha256(bytes) != part.digest)
     return fail(ErrorKind::kCorrupt, path_, fmt::format("part '{}' is damaged", part.name));
   return bytes;
 }

@@ -32,7 +32,7 @@ class PartWriter {
 
   Result<void> add(std::string name, std::span<const std::byte> bytes) {
     HUSK_TRY(base::write_exact(file_, bytes, end_, subject_));
-    parts_.push_back({std::move(name), end_, bytes.size(), HUSK_TRY(sha256(bytes))});
+    parts_.push_back({std::move(name), end_, bytes.size(), sha256(bytes)});
     end_ += bytes.size();
     return {};
   }
@@ -87,7 +87,7 @@ Result<Sha256> seal(int file, const Manifest& manifest, uint64_t at, const std::
   if (text.size() > kMaxManifest) return fail(ErrorKind::kLimit, subject, "too large a manifest");
   const auto bytes = std::as_bytes(std::span(text));
   HUSK_TRY(base::write_exact(file, bytes, at, subject));
-  const Sha256 id = HUSK_TRY(sha256(bytes));
+  const Sha256 id = sha256(bytes);
   const HeaderPage page = HUSK_TRY(encode(Header{at + text.size(), at, text.size(), id}));
   HUSK_TRY(base::write_exact(file, page, 0, subject));
   return id;

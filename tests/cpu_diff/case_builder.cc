@@ -23,6 +23,11 @@ void CaseBuilder::patch(uint64_t address, const void* bytes, size_t size) {
   }
 }
 
+void CaseBuilder::set_vector(uint8_t reg, std::span<const uint8_t, 32> value) {
+  std::memcpy(&test_.start.fx[160 + reg * 16u], value.data(), 16);
+  std::memcpy(&test_.start.upper[reg * 16u], &value[16], 16);
+}
+
 uint64_t CaseBuilder::peek(uint64_t address) const {
   uint64_t value = 0;
   const uint64_t offset = address - kData;
@@ -54,6 +59,7 @@ void CaseBuilder::append(const Plan& plan) {
   uint32_t written = 0;
   // AH..BH are parts of registers 0..3, whatever else the field may mean.
   if (form.modrm || form.opcode_register) written |= 1u << plan.reg | 1u << (plan.reg & 3);
+  if (form.vex_register) written |= 1u << plan.vvvv;
   if (form.modrm && !plan.memory) written |= 1u << plan.rm | 1u << (plan.rm & 3);
   const bool moves_stack = form.setup == Setup::kPush || form.setup == Setup::kPop;
   const bool implicitly = (form.touches >> kRsp & 1) != 0;

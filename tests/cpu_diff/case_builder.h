@@ -31,6 +31,8 @@ class CaseBuilder {
   // has it that value.
   bool set(uint8_t reg, uint64_t value);
 
+  // A vector register's value at the start.
+  void set_vector(uint8_t reg, std::span<const uint8_t, 32> value);
   // Start contents of the data window; what is outside of it is left out.
   void patch(uint64_t address, const void* bytes, size_t size);
   [[nodiscard]] uint64_t peek(uint64_t address) const;

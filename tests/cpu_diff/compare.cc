@@ -90,7 +90,7 @@ bool same_fx(const CpuCase& test, const CpuOutcome& x, const CpuOutcome& y) {
   for (size_t i = 0; i < 8 && with_top; ++i) {
     if (!same_field(a, b, {32 + i * 16, 10})) return false;
   }
-  return same_field(a, b, {160, 256});
+  return same_field(a, b, {160, 256}) && a.upper == b.upper;
 }
 
 std::string bytes_at(const uint8_t* bytes, size_t size) {
@@ -113,6 +113,13 @@ class Lister {
     lines.push_back(
         fmt::format("{:<9} was {}: {} but {}", name, bytes_at(&test_.start.fx[f.offset], f.size),
                     bytes_at(&a.fx[f.offset], f.size), bytes_at(&b.fx[f.offset], f.size)));
+  }
+  void upper(size_t reg, const CpuState& a, const CpuState& b) {
+    const size_t at = reg * 16;
+    if (std::memcmp(&a.upper[at], &b.upper[at], 16) == 0) return;
+    lines.push_back(fmt::format("ymm{:<6} was {}: {} but {}", reg,
+                                bytes_at(&test_.start.upper[at], 16), bytes_at(&a.upper[at], 16),
+                                bytes_at(&b.upper[at], 16)));
   }
   void data(const DataWindow& a, const DataWindow& b) {
     constexpr size_t kMost = 8;
@@ -164,6 +171,7 @@ std::vector<std::string> differences(const CpuCase& test, const CpuOutcome& a, c
     list.field(std::string(kFxNames[i]), x, y, kFxHead[i]);
   for (size_t i = 0; i < 8; ++i) list.field(fmt::format("st{}", i), x, y, {32 + i * 16, 10});
   for (size_t i = 0; i < 16; ++i) list.field(fmt::format("xmm{}", i), x, y, {160 + i * 16, 16});
+  for (size_t i = 0; i < 16; ++i) list.upper(i, x, y);
   list.data(a.data, b.data);
   return list.lines;
 }

@@ -28,7 +28,7 @@ void prefixes(const Plan& plan, Writer& out) {
   if (plan.mem.address32) out.byte(0x67);
   const bool sized = plan.form->width == Width::kAny || plan.form->width == Width::kStack;
   if (sized && plan.operand_bytes == 2) out.byte(0x66);
-  if (plan.form->prefix != 0) out.byte(plan.form->prefix);
+  if (plan.form->prefix != 0 && !plan.form->vex) out.byte(plan.form->prefix);
   if (plan.repeat != 0) out.byte(plan.repeat);
 }
 
@@ -46,6 +46,29 @@ void rex(const Plan& plan, Writer& out) {
     }
   }
   if (bits != 0 || plan.empty_rex) out.byte(0x40 | bits);
+}
+
+// The short form where it can be, and at times where the long one could as well.
+void vex(const Plan& plan, Writer& out) {
+  const Form& form = *plan.form;
+  const bool memory = plan.memory;
+  const uint32_t pp = form.prefix == 0x66   ? 1
+                      : form.prefix == 0xf3 ? 2
+                      : form.prefix == 0xf2 ? 3
+                                            : 0;
+  const uint32_t last = (~plan.vvvv & 15u) << 3 | (form.vex_256 ? 4 : 0) | pp;
+  const uint32_t r = plan.reg >= 8 ? 0 : 0x80;
+  const uint32_t x = memory && plan.mem.index != kNone && plan.mem.index >= 8 ? 0 : 0x40;
+  const uint8_t base = memory ? plan.mem.base : plan.rm;
+  const uint32_t b = base != kNone && base >= 8 ? 0 : 0x20;
+  if (form.vex_map == 1 && x != 0 && b != 0 && !form.vex_wide && !plan.empty_rex) {
+    out.byte(0xc5);
+    out.byte(r | last);
+    return;
+  }
+  out.byte(0xc4);
+  out.byte(r | x | b | form.vex_map);
+  out.byte((form.vex_wide ? 0x80 : 0) | last);
 }
 
 uint32_t modrm(uint32_t mod, uint32_t reg, uint32_t rm) {
@@ -85,7 +108,11 @@ uint8_t encode(const Plan& plan, uint64_t address, std::span<uint8_t> bytes) {
   Writer out(bytes);
   const Form& form = *plan.form;
   prefixes(plan, out);
-  rex(plan, out);
+  if (form.vex) {
+    vex(plan, out);
+  } else {
+    rex(plan, out);
+  }
   for (uint8_t i = 0; i < form.opcode_length; ++i) {
     const bool last = i + 1 == form.opcode_length;
     out.byte(form.opcode[i] + (last && form.opcode_register ? plan.reg & 7 : 0));

@@ -12,13 +12,15 @@
 
 namespace husk::cpu_diff {
 
-// The user-visible state. `fx` is an FXSAVE64 image (Intel SDM vol. 1, 10.5.1).
+// The user-visible state. `fx` is an FXSAVE64 image (Intel SDM vol. 1, 10.5.1); `upper`, 16 bytes
+// each, what YMM registers have beyond XMM, zero where the host has none.
 struct CpuState {
   std::array<uint64_t, 16> gpr{};  // by encoding: rax rcx rdx rbx rsp rbp rsi rdi r8..r15
   uint64_t rip = 0;
   uint64_t rflags = 0x202;
   uint64_t fs_base = 0, gs_base = 0;
   alignas(16) std::array<uint8_t, 512> fx{};
+  alignas(16) std::array<uint8_t, 256> upper{};
 };
 
 using DataWindow = std::array<uint8_t, kDataSize>;

@@ -48,6 +48,7 @@ bool host_has(std::string_view feature) {
   if (feature == "movbe") return __builtin_cpu_supports("movbe");
   if (feature == "adx") return __builtin_cpu_supports("adx");
   if (feature == "sha") return __builtin_cpu_supports("sha");
+  if (feature == "v3") return host_has_v3();
   return false;
 }
 
@@ -208,6 +209,8 @@ Form scalar_variant(Form form, uint8_t prefix) {
 
 }  // namespace
 
+bool host_has_v3() { return __builtin_cpu_supports("x86-64-v3"); }
+
 std::vector<Form> parse_form(const FormLine& line) {
   Form form;
   form.name = line.name;
@@ -241,8 +244,8 @@ std::vector<Form> parse_form(const FormLine& line) {
 }
 
 const FormTables& form_tables() {
-  static const FormTables tables{integer_forms(), flow_forms(), sse_forms(), x87_forms(),
-                                 undefined_forms()};
+  static const FormTables tables{integer_forms(),   flow_forms(), sse_forms(),          x87_forms(),
+                                 undefined_forms(), vex_forms(),  undefined_vex_forms()};
   return tables;
 }
 

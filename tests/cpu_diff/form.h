@@ -62,10 +62,16 @@ enum class Setup : uint8_t {
   kControl,
   kOwnCode,
   kEnvironment,
+  kGather,
+  kMaskedLanes,
 };
 
 struct Form {
   std::string name;
+  bool vex = false;     // with a VEX prefix: `prefix` is its pp, `opcode` one byte
+  uint8_t vex_map = 0;  // 1 to 3
+  bool vex_256 = false, vex_wide = false;
+  bool vex_register = false;  // VEX.vvvv is an operand
   uint8_t prefix = 0;
   std::array<uint8_t, 3> opcode{};
   uint8_t opcode_length = 0;
@@ -99,7 +105,7 @@ std::vector<Form> parse_form(const FormLine& line);
 
 // All forms, by kind.
 struct FormTables {
-  std::vector<Form> integer, flow, sse, x87, undefined;
+  std::vector<Form> integer, flow, sse, x87, undefined, vex, vex_undefined;
 };
 const FormTables& form_tables();
 
@@ -108,5 +114,11 @@ std::vector<Form> flow_forms();  // they end a case
 std::vector<Form> sse_forms();
 std::vector<Form> x87_forms();
 std::vector<Form> undefined_forms();
+// What x86-64-v3 adds under VEX, and what VEX has no meaning for. Empty where the host lacks any of
+// it.
+std::vector<Form> vex_forms();
+std::vector<Form> undefined_vex_forms();
+// AVX, AVX2, BMI1, BMI2, F16C, FMA, LZCNT and MOVBE.
+[[nodiscard]] bool host_has_v3();
 
 }  // namespace husk::cpu_diff

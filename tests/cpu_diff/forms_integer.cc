@@ -75,6 +75,8 @@ constexpr FormLine kLines[] = {
     {"btc", "0f ba /7 ib v lock d:c u:osap"},
     {"bsf", "0f bc /r v d:z u:osapc"},
     {"bsr", "0f bd /r v d:z u:osapc"},
+    {"tzcnt", "f3 0f bc /r v d:cz u:osap cpu:v3"},
+    {"lzcnt", "f3 0f bd /r v d:cz u:osap cpu:v3"},
     {"popcnt", "f3 0f b8 /r v d: cpu:popcnt"},
     {"bswap", "0f c8 +r y"},
     {"cmpxchg", "0f b0 /r b lock d: x:a @cmpxchg"},

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/try.h"
+#include "cpu_diff/form.h"
 #include "cpu_diff/layout.h"
 
 namespace husk::cpu_diff {
@@ -94,7 +95,11 @@ void GuestWorld::fill_state() {
   state_.cr0 = 0x80050033;  // PG AM WP NE ET MP PE
   state_.cr3 = kPml4;
   state_.cr4 = 0x10620;  // FSGSBASE OSXMMEXCPT OSFXSR PAE
-  state_.efer = 0xd01;   // NXE LMA LME SCE
+  if (host_has_v3()) {
+    state_.cr4 |= 1u << 18;  // OSXSAVE
+    state_.xcr0 = 7;
+  }
+  state_.efer = 0xd01;  // NXE LMA LME SCE
   state_.rip = kCode;
 }
 

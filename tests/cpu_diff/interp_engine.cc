@@ -139,6 +139,7 @@ class InterpEngine final : public Engine {
     cpu_.update_mode();
     // The generator makes no image that is refused.
     (void)soft::fpu::load_image(cpu_.fpu_state, start.fx);
+    cpu_.fpu_state.upper = start.upper;
   }
 
   void capture(Stop stop, CpuOutcome& out) {
@@ -163,6 +164,7 @@ class InterpEngine final : public Engine {
     out.state.fs_base = cpu_.seg[kFs].base;
     out.state.gs_base = cpu_.seg[kGs].base;
     soft::fpu::save_image(cpu_.fpu_state, out.state.fx);
+    out.state.upper = cpu_.fpu_state.upper;
   }
 
   bool translates_;

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "cpu_diff/form.h"
 #include "cpu_diff/native_entry.h"
 
 namespace husk::cpu_diff {
@@ -28,6 +29,18 @@ constexpr int kContextRegister[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RS
 CpuOutcome* g_outcome =
     nullptr;  // of the run in progress; signal handlers have no other way to know
 
+// From the XSAVE area that the signal's frame ends in: Linux,
+// arch/x86/include/uapi/asm/sigcontext.h.
+void capture_upper(const uint8_t* area, CpuState& state) {
+  constexpr size_t kSoftwareAt = 464, kComponentsAt = 512, kUpperAt = 576;
+  constexpr uint32_t kMagic = 0x46505853;
+  uint32_t magic = 0;
+  memcpy(&magic, area + kSoftwareAt, sizeof magic);
+  state.upper = {};
+  const bool there = magic == kMagic && (area[kComponentsAt] & 4) != 0;
+  if (there) memcpy(state.upper.data(), area + kUpperAt, state.upper.size());
+}
+
 void capture(const ucontext_t& context, CpuOutcome& out) {
   const auto* regs = context.uc_mcontext.gregs;
   for (size_t i = 0; i < 16; ++i)
@@ -37,6 +50,7 @@ void capture(const ucontext_t& context, CpuOutcome& out) {
   out.state.fs_base = husk_native_frame.fs_base;
   out.state.gs_base = husk_native_frame.gs_base;
   memcpy(out.state.fx.data(), context.uc_mcontext.fpregs, out.state.fx.size());
+  capture_upper(reinterpret_cast<const uint8_t*>(context.uc_mcontext.fpregs), out.state);
   out.vector = static_cast<uint8_t>(regs[REG_TRAPNO]);
   const bool page_fault = out.vector == kVectorPageFault;
   const bool has_error = page_fault || (out.vector >= 10 && out.vector <= 13);
@@ -67,6 +81,7 @@ class NativeEngine final : public Engine {
     if (auto data = map_at(kData, kDataSize, PROT_READ | PROT_WRITE); !data) return data;
     clear_code();
     husk_native_frame.swap_bases = (getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) != 0 ? 1 : 0;
+    husk_native_frame.has_upper = host_has_v3() ? 1 : 0;
     return install_handlers();
   }
 
@@ -82,6 +97,7 @@ class NativeEngine final : public Engine {
     memcpy(at(kData), test.data.data(), kDataSize);
     NativeFrame& frame = husk_native_frame;
     memcpy(frame.fx.data(), test.start.fx.data(), frame.fx.size());
+    frame.upper = test.start.upper;
     frame.gpr = test.start.gpr;
     frame.rflags = test.start.rflags;
     frame.rip = test.start.rip;

@@ -28,6 +28,25 @@ husk_native_enter:
   wrgsbase %rax
 1:
   fxrstor64 husk_native_frame(%rip)
+  cmpq $0, 640+8*8+husk_native_frame(%rip)
+  je 3f
+  vinsertf128 $1, 640+10*8+16*0+husk_native_frame(%rip), %ymm0, %ymm0
+  vinsertf128 $1, 640+10*8+16*1+husk_native_frame(%rip), %ymm1, %ymm1
+  vinsertf128 $1, 640+10*8+16*2+husk_native_frame(%rip), %ymm2, %ymm2
+  vinsertf128 $1, 640+10*8+16*3+husk_native_frame(%rip), %ymm3, %ymm3
+  vinsertf128 $1, 640+10*8+16*4+husk_native_frame(%rip), %ymm4, %ymm4
+  vinsertf128 $1, 640+10*8+16*5+husk_native_frame(%rip), %ymm5, %ymm5
+  vinsertf128 $1, 640+10*8+16*6+husk_native_frame(%rip), %ymm6, %ymm6
+  vinsertf128 $1, 640+10*8+16*7+husk_native_frame(%rip), %ymm7, %ymm7
+  vinsertf128 $1, 640+10*8+16*8+husk_native_frame(%rip), %ymm8, %ymm8
+  vinsertf128 $1, 640+10*8+16*9+husk_native_frame(%rip), %ymm9, %ymm9
+  vinsertf128 $1, 640+10*8+16*10+husk_native_frame(%rip), %ymm10, %ymm10
+  vinsertf128 $1, 640+10*8+16*11+husk_native_frame(%rip), %ymm11, %ymm11
+  vinsertf128 $1, 640+10*8+16*12+husk_native_frame(%rip), %ymm12, %ymm12
+  vinsertf128 $1, 640+10*8+16*13+husk_native_frame(%rip), %ymm13, %ymm13
+  vinsertf128 $1, 640+10*8+16*14+husk_native_frame(%rip), %ymm14, %ymm14
+  vinsertf128 $1, 640+10*8+16*15+husk_native_frame(%rip), %ymm15, %ymm15
+3:
   lea 640+husk_native_frame(%rip), %rsp
   popfq
   mov 512+0*8+husk_native_frame(%rip), %rax
@@ -52,6 +71,10 @@ husk_native_enter:
   .type husk_native_resume, @function
 husk_native_resume:
   fninit
+  cmpq $0, 640+8*8+husk_native_frame(%rip)
+  je 4f
+  vzeroupper
+4:
   pushq $0x1f80
   ldmxcsr (%rsp)
   add $8, %rsp

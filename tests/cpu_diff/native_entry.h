@@ -17,9 +17,13 @@ struct NativeFrame {
   uint64_t fs_base, gs_base;  // of the case: in, and after it, out
   uint64_t host_fs, host_gs, host_rsp;
   uint64_t swap_bases;  // whether the FSGSBASE instructions are there
+  uint64_t has_upper;   // whether YMM registers are
+  uint64_t unused;
+  std::array<uint8_t, 256> upper;
 };
 static_assert(offsetof(NativeFrame, gpr) == 512 && offsetof(NativeFrame, rflags) == 640);
 static_assert(offsetof(NativeFrame, swap_bases) == 640 + 7 * 8);
+static_assert(offsetof(NativeFrame, upper) == 640 + 10 * 8);
 
 }  // namespace husk::cpu_diff
 

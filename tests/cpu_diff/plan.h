@@ -35,6 +35,7 @@ struct Plan {
   uint8_t imm2_bytes = 0;  // ENTER's level, above imm
   uint8_t repeat = 0;      // F2 or F3 on string instructions
   bool lock = false;
+  uint8_t vvvv = 0;         // VEX's register
   uint8_t idle_prefix = 0;  // one that means nothing here
   uint32_t undefined = 0;   // beyond the form's
   bool ends_case = false;

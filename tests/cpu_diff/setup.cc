@@ -1,5 +1,7 @@
 #include "cpu_diff/setup.h"
 
+#include <cstring>
+
 #include "cpu_diff/values.h"
 
 namespace husk::cpu_diff {
@@ -276,7 +278,46 @@ void branch_through(CaseBuilder& builder, const Plan& plan) {
 
 // These load what was arranged in memory, and no store of an earlier instruction may have changed
 // that.
-bool must_be_first(Setup setup) { return setup == Setup::kPopf || setup == Setup::kFxrstor; }
+bool must_be_first(Setup setup) {
+  return setup == Setup::kPopf || setup == Setup::kFxrstor || setup == Setup::kGather;
+}
+
+// The lane's index, which reaches into the data, or anywhere when the mask leaves the lane out:
+// what a fault leaves of the lanes behind it is the processor's own affair.
+int64_t gather_index(Rng& rng, bool counts, uint32_t scale_log2, uint64_t from, uint32_t lane) {
+  if (!counts) return static_cast<int64_t>(rng.next());
+  const uint64_t target = kData + 8 + rng.below(static_cast<uint32_t>(kDataSize - lane - 8));
+  return static_cast<int64_t>(target - from) >> scale_log2;
+}
+
+// Registers that differ, lanes that are said by a mask, indices that fit.
+void gather(CaseBuilder& builder, Plan& plan) {
+  Rng& rng = builder.rng;
+  const uint32_t lane = plan.form->vex_wide ? 8 : 4;
+  const uint32_t index_size = (plan.form->opcode[0] & 1) != 0 ? 8 : 4;
+  const uint64_t from = kData + 64 + rng.below(kDataSize - 128);
+  MemoryRef mem;
+  mem.base = static_cast<uint8_t>(8 + rng.below(7));
+  mem.scale_log2 = static_cast<uint8_t>(rng.below(4));
+  mem.index = static_cast<uint8_t>(rng.below(16));
+  mem.target = from;
+  if (rng.chance(50)) mem.displacement = static_cast<int8_t>(rng.next());
+  if (!builder.set(mem.base, from - static_cast<uint64_t>(int64_t{mem.displacement}))) return;
+  plan.mem = mem;
+  if (!rng.chance(4)) {
+    plan.vvvv = static_cast<uint8_t>((mem.index + 1 + rng.below(7)) & 15);
+    plan.reg = static_cast<uint8_t>((mem.index + 8 + rng.below(7)) & 15);
+  }
+  std::array<uint8_t, 32> mask{}, indices{};
+  for (uint32_t at = 0; at < 32; at += lane) mask[at + lane - 1] = rng.chance(60) ? 0x80 : 0x7f;
+  for (uint32_t n = 0; n * index_size < 32; ++n) {
+    const bool counts = n * lane >= 32 || mask[n * lane + lane - 1] == 0x80;
+    const int64_t index = gather_index(rng, counts, mem.scale_log2, from, lane);
+    std::memcpy(&indices[n * index_size], &index, index_size);
+  }
+  builder.set_vector(plan.vvvv, mask);
+  builder.set_vector(mem.index, indices);
+}
 
 }  // namespace
 
@@ -328,8 +369,12 @@ bool prepare_registers(CaseBuilder& builder, Plan& plan) {
 }
 
 void prepare_memory(CaseBuilder& builder, Plan& plan) {
-  if (plan.form->memory_bytes > 16) builder.check_faults(FaultCheck::kAny);
+  if (plan.form->memory_bytes > 16 && !plan.form->vex) builder.check_faults(FaultCheck::kAny);
   switch (plan.form->setup) {
+    case Setup::kGather:
+      return gather(builder, plan);
+    case Setup::kMaskedLanes:
+      return builder.check_faults(FaultCheck::kAny);
     case Setup::kCmpxchg:
       return compare_exchange(builder, plan);
     case Setup::kBranchReg:

@@ -208,6 +208,13 @@ void fill_fx(Rng& rng, std::span<uint8_t, 512> fx) {
   }
 }
 
+void fill_upper(Rng& rng, std::span<uint8_t, 256> upper) {
+  for (size_t i = 0; i < upper.size(); i += 8) {
+    const uint64_t value = any_value(rng);
+    std::memcpy(&upper[i], &value, 8);
+  }
+}
+
 void fill_data(Rng& rng, DataWindow& data) {
   const auto& pool = data_pool();
   const uint32_t start = rng.below(static_cast<uint32_t>(pool.size() - data.size()));

@@ -18,6 +18,8 @@ uint32_t mxcsr_value(Rng& rng);  // at times with exceptions unmasked
 // A whole FXSAVE image that FXRSTOR accepts.
 void fill_fx(Rng& rng, std::span<uint8_t, 512> fx);
 
+void fill_upper(Rng& rng, std::span<uint8_t, 256> upper);
+
 // Random data of all those kinds.
 void fill_data(Rng& rng, DataWindow& data);
 

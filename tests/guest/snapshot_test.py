@@ -15,6 +15,8 @@ import tempfile
 import time
 import unittest
 
+from host_cpu import missing_for_v3
+
 HUSK, GUEST, IMAGES = (os.path.abspath(path) for path in sys.argv[1:4])
 BUSYBOX, DEBIAN = "oci:" + os.path.join(IMAGES, "busybox"), "oci:" + os.path.join(IMAGES, "debian")
 ROUNDS, KILLS = int(os.environ.get("ROUNDS", "20")), int(os.environ.get("KILLS", "12"))
@@ -151,6 +153,23 @@ class Snapshots(unittest.TestCase):
         numbers = [line for line in lines if line.startswith("line")]
         self.assertEqual(numbers, [f"line {i}" for i in range(len(numbers))])
         self.assertEqual([line for line in lines if not line.startswith("line")], ["complaints over", ""])
+
+    @unittest.skipIf(missing_for_v3(), f"this host lacks {missing_for_v3()}")
+    def test_ymm_registers_are_kept(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "vector_state.c"), encoding="utf-8") as file:
+            source = file.read()
+        compile_and_run = 'printf "%s" "$1" > /tmp/v.c; gcc -O2 -mavx2 -o /tmp/v /tmp/v.c; exec /tmp/v'
+        machine = self.run_machine("m0", "--cpu", "x86-64-v3", "--memory", "512M", DEBIAN, "sh", "-c", compile_and_run, "sh", source)
+        machine.wait_for(3, "line")
+        for number in range(4):
+            self.create(f"m{number}", f"s{number}")
+            self.husk("kill", f"m{number}")
+            machine.end()
+            machine = self.restore(f"s{number}", f"m{number + 1}")
+            machine.wait_for(5, "line")
+            self.assertEqual([line for line in machine.output if not line.startswith("line")], [])
+        self.husk("kill", "m4")
+        machine.end()
 
     def test_the_machine_itself_goes_on_and_its_copies_end_as_it_does(self):
         script = "trap 'echo told; exit 7' TERM; " + COUNT

@@ -26,7 +26,8 @@ def judge(where, output, limit_to):
     """Lines about what is wrong."""
     results = dict(re.findall(r"^SELFTEST (\S+) (\d+)\r?$", output, re.MULTILINE))
     failed = [name for name, status in results.items() if status != "0" and name not in LEFT_OUT]
-    guest.say(f"{where}: {len(results) - len(failed)} of {len(results)} passed"
+    passed = sum(status == "0" for status in results.values())
+    guest.say(f"{where}: {passed} of {len(results)} passed"
               + "".join(f"; {name} left out: {why}" for name, why in LEFT_OUT.items() if name in results))
     for name in failed:
         yield f"{where}: {name} failed with {results[name]}"

@@ -64,25 +64,28 @@ void Agent::reap(int64_t now) {
   signalfd_siginfo ignored;
   while (::read(children_.get(), &ignored, sizeof(ignored)) > 0) {
   }
+  bool last = false;
   int status = 0;
-  for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-    if (main_ != nullptr && main_->child_ended(pid, status, now)) {
-      end_others();
-    } else {
-      for (Session& exec : execs_) {
-        if (!exec.child_ended(pid, status, now)) continue;
-        if (&exec == warm_up_) end_others();
-        break;
-      }
-    }
+  pid_t pid = 0;
+  while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) last |= was_last(pid, status, now);
+  if (last) end_others(pid == 0);
+}
+
+// The child was one with which others end.
+bool Agent::was_last(pid_t pid, int status, int64_t now) {
+  if (main_ != nullptr && main_->child_ended(pid, status, now)) return true;
+  for (Session& exec : execs_) {
+    if (exec.child_ended(pid, status, now)) return &exec == warm_up_;
   }
+  return false;
 }
 
 // What else runs ends with the main command, as in any container; it could write for ever. And with
-// a warm-up: no process is to be the same one in many machines.
-void Agent::end_others() {
+// a warm-up: no process is to be the same one in many machines. Whatever is left of them is a child
+// of PID 1; without one the kernel need not look through all of its threads.
+void Agent::end_others(bool some) {
   for (Session& exec : execs_) exec.kill();
-  if (::getpid() == 1) ::kill(-1, SIGKILL);
+  if (some && ::getpid() == 1) ::kill(-1, SIGKILL);
 }
 
 // The ends of further commands are told before the main one's, at which the host may stop the

@@ -42,7 +42,8 @@ class Agent {
   void turn();
   [[nodiscard]] int patience(int64_t now) const;
   void reap(int64_t now);
-  void end_others();
+  [[nodiscard]] bool was_last(pid_t pid, int status, int64_t now);
+  void end_others(bool some);
   [[nodiscard]] std::string admit_main(Session*& session);
   [[nodiscard]] std::string admit_warm_up(Session*& session);
   [[nodiscard]] std::string admit_exec(Session*& session);

@@ -67,9 +67,13 @@ std::string wait_for(const char* directory, const char* attribute, std::string_v
   return {};
 }
 
-void write_if_empty(const char* path, const std::string& text) {
+bool is_written(const std::string& path) {
   struct stat st{};
-  if (::lstat(path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_size != 0)) return;
+  return ::lstat(path.c_str(), &st) == 0 && (!S_ISREG(st.st_mode) || st.st_size != 0);
+}
+
+void write_if_empty(const char* path, const std::string& text) {
+  if (is_written(path)) return;
   const int fd = ::open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (fd < 0) return;
   [[maybe_unused]] const ssize_t n = ::write(fd, text.data(), text.size());
@@ -98,13 +102,19 @@ void bring_loopback_up() {
   ::close(fd);
 }
 
-// Nobody waits for huge pages in a machine of this size; the kernel's thread for them would wake an
-// idle one twice a second.
-void let_memory_lie() {
-  const int fd = ::open("/proc/sys/vm/compaction_proactiveness", O_WRONLY | O_CLOEXEC);
+void set(const char* path, std::string_view value) {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return;
-  [[maybe_unused]] const ssize_t n = ::write(fd, "0", 1);
+  [[maybe_unused]] const ssize_t n = ::write(fd, value.data(), value.size());
   ::close(fd);
+}
+
+// Nobody waits for huge pages in a machine of this size; the kernel's thread for them would wake an
+// idle one twice a second. Each second it would add up counters, which are exact to a few pages
+// without that (kernel's admin-guide/sysctl/vm.rst, stat_interval).
+void let_memory_lie() {
+  set("/proc/sys/vm/compaction_proactiveness", "0");
+  set("/proc/sys/vm/stat_interval", "60");
 }
 
 // A snapshot's disk has its size once the driver has heard of it.
@@ -129,6 +139,37 @@ void add_entropy(const std::string& bytes) {
   ::ioctl(fd, RNDADDENTROPY, pool.data());
   ::ioctl(fd, RNDRESEEDCRNG);
   ::close(fd);
+}
+
+// The root image's disk, once it is there. In a machine that is to be a base snapshot it has no
+// sectors yet.
+std::string root_disk;
+
+// The directory and the files of write_name(), made before the image is seen: to make them in its
+// overlay takes the kernel a hundred thousand instructions.
+constexpr const char* kNames = "/etc";
+constexpr const char* kNameFiles[] = {"/etc/hostname", "/etc/hosts"};
+const std::string kLower = "/lower", kUpper = "/upper/data";
+
+void stage_names() {
+  ::mkdir((kUpper + kNames).c_str(), 0755);
+  for (const char* name : kNameFiles)
+    Descriptor(::open((kUpper + name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+}
+
+// What the image has itself stays as it is there, and so does the directory.
+void give_way_to_image() {
+  struct stat st{};
+  const bool has_directory = ::lstat((kLower + kNames).c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+  for (const char* name : kNameFiles) {
+    if (!has_directory || is_written(kLower + name)) ::unlink((kUpper + name).c_str());
+  }
+  const std::string directory = kUpper + kNames;
+  if (::rmdir(directory.c_str()) == 0) return;
+  const timespec times[2] = {st.st_atim, st.st_mtim};
+  [[maybe_unused]] const int owned = ::chown(directory.c_str(), st.st_uid, st.st_gid);
+  ::chmod(directory.c_str(), st.st_mode & 07777);
+  ::utimensat(AT_FDCWD, directory.c_str(), times, 0);
 }
 
 // Where what is the same for every container waits for its root.
@@ -157,6 +198,13 @@ void stage_file_systems() {
                                        {"/proc/self/fd/2", "/stage/dev/stderr"}};
   for (const auto& link : kLinks) [[maybe_unused]]
     const int result = ::symlink(link[0], link[1]);
+}
+
+// Most images have the directory.
+bool move_to(const Descriptor& mounted, const char* place) {
+  constexpr unsigned kHow = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
+  const auto move = [&] { return ::move_mount(mounted.get(), "", AT_FDCWD, place, kHow) == 0; };
+  return move() || (errno == ENOENT && ::mkdir(place, 0755) == 0 && move());
 }
 
 }  // namespace
@@ -209,19 +257,21 @@ void load_modules() {
 
 void prepare_container() {
   let_memory_lie();
+  root_disk = wait_for("/sys/block", "serial", kRootDiskSerial);
   for (const char* path : {"/lower", "/upper", "/root"}) ::mkdir(path, 0755);
   ::mount("upper", "/upper", "tmpfs", 0, "mode=0755,size=75%");
   ::mkdir("/upper/data", 0755);
   ::mkdir("/upper/work", 0755);
+  stage_names();
   stage_file_systems();
   bring_loopback_up();
 }
 
 std::string enter_root() {
-  const std::string disk = wait_for("/sys/block", "serial", kRootDiskSerial);
-  if (disk.empty() || !wait_for_sectors(disk)) return "no root disk appeared";
-  if (::mount(("/dev/" + disk).c_str(), "/lower", "erofs", MS_RDONLY, nullptr) != 0)
+  if (root_disk.empty() || !wait_for_sectors(root_disk)) return "no root disk appeared";
+  if (::mount(("/dev/" + root_disk).c_str(), "/lower", "erofs", MS_RDONLY, nullptr) != 0)
     return failure("cannot mount the root image");
+  give_way_to_image();
   if (::mount("root", "/root", "overlay", 0,
               "lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work") != 0)
     return failure("cannot mount the overlay");
@@ -232,10 +282,7 @@ std::string enter_root() {
     return failure("cannot change to the new root");
   // From here on the image's own links, if there are any, lead to where they do in a container.
   for (size_t i = 0; i < stages.size(); ++i) {
-    const char* place = kStages[i][1];
-    ::mkdir(place, 0755);
-    constexpr unsigned kHow = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
-    if (::move_mount(stages[i].get(), "", AT_FDCWD, place, kHow) != 0) return failure(place);
+    if (!move_to(stages[i], kStages[i][1])) return failure(kStages[i][1]);
   }
   return {};
 }

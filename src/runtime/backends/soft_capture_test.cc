@@ -80,14 +80,14 @@ class Capture : public ::testing::Test {
   }
   Result<CaptureReport> take(const CaptureRequest& request) {
     return capturer_->capture(request, [this]() -> Result<snapshot::Contents> {
-      if (digesting_) digest_ = *snapshot::sha256(machine().guest_memory().bytes());
+      if (digesting_) digest_ = snapshot::sha256(machine().guest_memory().bytes());
       return to_contents(HUSK_TRY(machine().capture()));
     });
   }
   static Sha256 digest_of(const std::string& path) {
     const auto chain = Chain::open(path);
     if (!chain) return {};
-    return *snapshot::sha256((*snapshot::restore_memory(*chain))->bytes());
+    return snapshot::sha256((*snapshot::restore_memory(*chain))->bytes());
   }
 
   std::unique_ptr<machine::Hypervisor> hypervisor_ = open_hypervisor("soft").value();

@@ -36,7 +36,7 @@ class Forgery {
     std::string bytes = content_.substr(offset, size);
     change(bytes);
     content_.replace(offset, size, bytes);
-    part["sha256"] = to_hex(*sha256(as_span(bytes)));
+    part["sha256"] = to_hex(sha256(as_span(bytes)));
     return *this;
   }
   // One number of the run table: 0 at, 1 length, 2 offset, 3 stored.
@@ -50,7 +50,7 @@ class Forgery {
   [[nodiscard]] std::string file(const std::string& manifest) const {
     std::string content = content_ + manifest;
     const Header header{content.size(), content_.size(), manifest.size(),
-                        *sha256(as_span(manifest))};
+                        sha256(as_span(manifest))};
     const HeaderPage page = *encode(header);
     std::memcpy(content.data(), page.data(), page.size());
     return content;

@@ -81,7 +81,7 @@ inline Gpa page_at(const memory::GuestMemory& memory, uint64_t offset) {
   return {};
 }
 
-inline Sha256 digest(const memory::GuestMemory& memory) { return *sha256(memory.bytes()); }
+inline Sha256 digest(const memory::GuestMemory& memory) { return sha256(memory.bytes()); }
 
 inline uint64_t disk_bytes(const std::string& path) {
   struct stat st{};

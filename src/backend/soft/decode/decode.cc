@@ -25,12 +25,18 @@ class Decoder {
     if (!prefixes()) return out_of_bytes();
     uint8_t opcode = 0;
     if (!opcode_bytes(opcode)) return out_of_bytes();
-    i_.opcode = opcode;
-    const uint16_t form = form_of(i_.map, opcode);
+    uint16_t form = form_of(i_.map, opcode);
     if ((form & kModrm) != 0) {
       if (at_ >= bytes_.size()) return out_of_bytes();
-      if (vex_escape(opcode, bytes_[at_])) return Status::kInvalid;
+      if (vex_escape(opcode, bytes_[at_])) {
+        if (opcode == 0x62) return Status::kInvalid;
+        wrongly_prefixed_ = prefixed();
+        if (!vex(opcode)) return out_of_bytes();
+        if (!map_exists()) return Status::kInvalid;
+        form = vex_form_of(i_.map, opcode);
+      }
     }
+    i_.opcode = opcode;
     sizes(form);
     if ((form & kModrm) != 0) {
       if (!modrm(form)) return out_of_bytes();
@@ -48,7 +54,7 @@ class Decoder {
   Status out_of_bytes() const { return full_ ? Status::kTooLong : Status::kTruncated; }
 
   [[nodiscard]] bool exists(uint16_t form) const {
-    return (form & kInvalid) == 0 && !(is64() && (form & kInvalid64) != 0);
+    return (form & kInvalid) == 0 && !wrongly_prefixed_ && !(is64() && (form & kInvalid64) != 0);
   }
   [[nodiscard]] bool is64() const { return size_ == CodeSize::k64; }
   [[nodiscard]] uint8_t rex_r() const { return (rex_ & 4) != 0 ? 8 : 0; }
@@ -131,6 +137,34 @@ class Decoder {
     return true;
   }
 
+  // What may not stand before VEX (Intel SDM vol. 2, 2.3.2).
+  [[nodiscard]] bool prefixed() const {
+    return rex_ != 0 || i_.lock || i_.operand_prefix || i_.rep != Rep::kNone;
+  }
+  [[nodiscard]] bool map_exists() const { return i_.map >= OpMap::k0F && i_.map <= OpMap::k0F3A; }
+
+  // The rest of a VEX prefix, whose first byte `opcode` was, and the opcode (Intel SDM vol. 2,
+  // 2.3.5). Outside 64-bit mode what would name registers 8 to 15 is ignored.
+  bool vex(uint8_t& opcode) {
+    const bool longer = opcode == 0xc4;
+    uint8_t first = 0;
+    if (!next(first)) return false;
+    uint8_t last = first;
+    if (longer && !next(last)) return false;
+    const int inverted = ~first;
+    rex_ = static_cast<uint8_t>(longer ? inverted >> 5 & 7 : inverted >> 5 & 4);
+    if (!is64()) rex_ = 0;
+    if (longer) rex_ |= static_cast<uint8_t>(last >> 4 & 8);
+    i_.map = longer ? static_cast<OpMap>(first & 31) : OpMap::k0F;
+    i_.vex = true;
+    i_.vex_256 = (last & 4) != 0;
+    i_.vvvv = static_cast<uint8_t>(~last >> 3 & (is64() ? 15 : 7));
+    constexpr Rep kReps[] = {Rep::kNone, Rep::kNone, Rep::kRepe, Rep::kRepne};
+    i_.rep = kReps[last & 3];
+    i_.operand_prefix = (last & 3) == 1;
+    return next(opcode);
+  }
+
   // Near branches ignore 66 in 64-bit mode, as on Intel's processors; on AMD's they would take a
   // 16-bit target.
   void sizes(uint16_t form) {
@@ -138,7 +172,7 @@ class Decoder {
     i_.rex_w = (rex_ & 8) != 0;
     if (is64()) {
       i_.address_size = address_prefix_ ? 4 : 8;
-      i_.operand_size = i_.rex_w ? 8 : i_.operand_prefix ? 2 : 4;
+      i_.operand_size = i_.rex_w ? 8 : i_.operand_prefix && !i_.vex ? 2 : 4;
       if ((form & kDefault64) != 0 && i_.operand_size == 4) i_.operand_size = 8;
       if ((form & kForce64) != 0) i_.operand_size = 8;
       if ((form & kMax32) != 0 && i_.operand_size == 8) i_.operand_size = 4;
@@ -146,12 +180,13 @@ class Decoder {
       const bool wide = size_ == CodeSize::k32;
       i_.operand_size = wide != i_.operand_prefix ? 4 : 2;
       i_.address_size = wide != address_prefix_ ? 4 : 2;
-      if ((form & kRegisterOnly) != 0) i_.operand_size = 4;  // control registers are whole
+      if ((form & kRegisterOnly) != 0 || i_.vex)
+        i_.operand_size = 4;  // control registers are whole
     }
   }
 
-  // LES, LDS and BOUND with a register operand, and in 64-bit mode at all, are VEX and EVEX. No AVX
-  // is offered.
+  // LES, LDS and BOUND with a register operand, and in 64-bit mode at all, are VEX and EVEX. No
+  // AVX-512 is offered.
   [[nodiscard]] bool vex_escape(uint8_t opcode, uint8_t modrm) const {
     return i_.map == OpMap::kPrimary && (opcode == 0xc4 || opcode == 0xc5 || opcode == 0x62) &&
            (is64() || modrm >= 0xc0);
@@ -202,10 +237,16 @@ class Decoder {
       uint8_t sib = 0;
       if (!next(sib)) return false;
       const auto index = static_cast<uint8_t>((sib >> 3 & 7) | rex_x());
+      const bool gather = i_.vex && is_gather(i_.map, i_.opcode);
       i_.mem.scale_log2 = sib >> 6;
-      if (index != 4) i_.mem.index = index;
+      if (gather) {
+        i_.vector_index = index;
+      } else if (index != 4) {
+        i_.mem.index = index;
+      } else {
+        i_.mem.scale_log2 = 0;
+      }
       base = sib & 7;
-      if (index == 4) i_.mem.scale_log2 = 0;
       if (base == 5 && i_.mod == 0) return absolute_base();
     } else if (rm == 5 && i_.mod == 0) {
       if (is64()) i_.mem.base = kRipBase;
@@ -295,6 +336,7 @@ class Decoder {
   size_t at_ = 0;
   uint8_t rex_ = 0;
   bool address_prefix_ = false;
+  bool wrongly_prefixed_ = false;  // before VEX
 };
 
 }  // namespace

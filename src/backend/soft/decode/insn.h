@@ -40,6 +40,10 @@ struct Insn {
   bool operand_prefix = false;  // 66 present (a mandatory prefix for SSE)
   bool rex = false;             // any REX: registers 4..7 of byte operands are SPL BPL SIL DIL
   bool rex_w = false;
+  bool vex = false;      // VEX-encoded: `rep` and `operand_prefix` are its pp, `rex_w` its W
+  bool vex_256 = false;  // VEX.L
+  uint8_t vvvv = 0;      // VEX's register, already inverted: 0 where a field must be unused
+  uint8_t vector_index = kNoRegister;  // of gathers, in the place of mem.index
   bool has_modrm = false;
   bool memory = false;  // has_modrm with mod != 3, or a moffs form
   uint8_t mod = 0;

@@ -168,4 +168,19 @@ constexpr uint16_t form_of(OpMap map, uint8_t opcode) {
   return kOpcodeTables[static_cast<size_t>(map)][opcode];
 }
 
+// Under VEX (Intel SDM vol. 2, appendix A) nearly everything has a ModRM byte. Which opcodes mean
+// something is for who gives them a meaning.
+constexpr uint16_t vex_form_of(OpMap map, uint8_t opcode) {
+  if (map == OpMap::k0F3A) return kModrm | kImm8;
+  if (map == OpMap::k0F38) return kModrm;
+  if (opcode == 0x77) return 0;  // VZEROUPPER
+  const bool immediate =
+      (opcode >= 0x70 && opcode <= 0x73) || opcode == 0xc2 || (opcode >= 0xc4 && opcode <= 0xc6);
+  return immediate ? kModrm | kImm8 : kModrm;
+}
+// Whose SIB has a vector register for an index.
+constexpr bool is_gather(OpMap map, uint8_t opcode) {
+  return map == OpMap::k0F38 && opcode >= 0x90 && opcode <= 0x93;
+}
+
 }  // namespace husk::soft::decode

@@ -108,19 +108,19 @@ TEST(Opcode, UndefinedInstructionsDecode) {
 }
 
 TEST(Opcode, InvalidOnlyIn64BitMode) {
-  for (const int op : {0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x60,
-                       0x61, 0x62, 0x82, 0x9a, 0xc4, 0xc5, 0xce, 0xd4, 0xd5, 0xd6, 0xea}) {
+  for (const int op : {0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37, 0x3f,
+                       0x60, 0x61, 0x62, 0x82, 0x9a, 0xc4, 0xce, 0xd4, 0xd5, 0xd6, 0xea}) {
     EXPECT_EQ(decode64({op, 0, 0, 0, 0, 0, 0, 0}).status, Status::kInvalid) << std::hex << op;
     EXPECT_EQ(decode32({op, 0, 0, 0, 0, 0, 0, 0}).status, Status::kOk) << std::hex << op;
     EXPECT_EQ(decode16({op, 0, 0, 0, 0, 0, 0, 0}).status, Status::kOk) << std::hex << op;
   }
 }
 
-TEST(Opcode, VectorEscapesAreInvalid) {
-  for (const int op : {0xc4, 0xc5, 0x62}) {
-    EXPECT_EQ(decode32({op, 0xc0, 0, 0, 0, 0}).status, Status::kInvalid) << std::hex << op;
+TEST(Opcode, VectorEscapesAreNotFarPointers) {
+  for (const int op : {0xc4, 0xc5, 0x62}) {  // VEX with map 0, with LOCK; EVEX
+    EXPECT_EQ(decode32({0xf0, op, 0xc0, 0, 0, 0, 0}).status, Status::kInvalid) << std::hex << op;
     EXPECT_EQ(decode32({op, 0x00}).length, 2) << std::hex << op;  // les, lds, bound
-    EXPECT_EQ(decode64({op, 0x80}).status, Status::kInvalid) << std::hex << op;
+    EXPECT_EQ(decode64({0xf0, op, 0x80, 0, 0, 0}).status, Status::kInvalid) << std::hex << op;
   }
 }
 

@@ -65,7 +65,6 @@ std::string hex(const Bytes& bytes) {
 
 // What Zydis knows and this CPU does not have.
 bool not_offered(const ZydisDecodedInstruction& insn) {
-  if (insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return true;  // VEX, EVEX, XOP, 3DNow!
   switch (insn.mnemonic) {
     case ZYDIS_MNEMONIC_GETSEC:
     case ZYDIS_MNEMONIC_VMREAD:
@@ -74,10 +73,14 @@ bool not_offered(const ZydisDecodedInstruction& insn) {
     case ZYDIS_MNEMONIC_INSERTQ:
     case ZYDIS_MNEMONIC_FEMMS:
     case ZYDIS_MNEMONIC_HRESET:
+    case ZYDIS_MNEMONIC_JKZD:  // of Xeon Phi, under VEX
+    case ZYDIS_MNEMONIC_JKNZD:
       return true;
     default:
       break;
   }
+  if (insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) return false;
+  if (insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return true;  // EVEX, XOP, 3DNow!
   const auto category = insn.meta.category;
   return category == ZYDIS_CATEGORY_PADLOCK || category == ZYDIS_CATEGORY_SGX ||
          insn.meta.isa_ext == ZYDIS_ISA_EXT_KEYLOCKER ||
@@ -141,7 +144,9 @@ bool missing_base_misread(const ZydisDecodedInstruction& insn) {
 
 void compare_memory(const ZydisDecodedOperand& theirs, const Insn& ours, std::string& wrong) {
   if (ours.mem.base != register_number(theirs.mem.base)) wrong += " base";
-  if (ours.mem.index != register_number(theirs.mem.index)) wrong += " index";
+  const bool vectors = theirs.mem.type == ZYDIS_MEMOP_TYPE_VSIB;
+  const uint8_t index = vectors ? ours.vector_index : ours.mem.index;
+  if (index != register_number(theirs.mem.index)) wrong += " index";
   const uint8_t scale = theirs.mem.index == ZYDIS_REGISTER_NONE ? 1 : theirs.mem.scale;
   if (1u << ours.mem.scale_log2 != scale) wrong += " scale";
   int64_t displacement = theirs.mem.disp.has_displacement ? theirs.mem.disp.value : 0;
@@ -196,7 +201,7 @@ class Comparison {
     Insn ours;
     const Status status = decode(bytes, size_, ours);
     const bool known = oracle_.decode(bytes);
-    if (status == Status::kOk) accepted_.insert({ours.map, ours.opcode});
+    if (status == Status::kOk && !ours.vex) accepted_.insert({ours.map, ours.opcode});
     if (!known || not_offered(oracle_.insn)) return;
     if (status != Status::kOk) {
       complain(bytes, " refused");

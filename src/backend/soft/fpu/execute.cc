@@ -27,6 +27,24 @@ void summarise(FpuState& state) {
 
 }  // namespace
 
+void settle(FpuState& state) {
+  set_field(state, FpuState::kMxcsr + 4, kMxcsrValid);
+  state.control_word = valid_control(field<uint16_t>(state, kFcw));
+  set_field(state, kFcw, state.control_word);
+  summarise(state);
+}
+
+Vector vector(const FpuState& state, uint8_t reg) {
+  Vector value;
+  std::memcpy(value.data(), state.image.data() + FpuState::kXmm + reg * 16u, 16);
+  std::memcpy(value.data() + 16, state.upper.data() + reg * 16u, 16);
+  return value;
+}
+void set_vector(FpuState& state, uint8_t reg, const Vector& value) {
+  std::memcpy(state.image.data() + FpuState::kXmm + reg * 16u, value.data(), 16);
+  std::memcpy(state.upper.data() + reg * 16u, value.data() + 16, 16);
+}
+
 FpuState::FpuState() {
   set_field(*this, kFcw, kControlInitial);
   set_field(*this, kMxcsr, kMxcsrInitial);
@@ -151,10 +169,7 @@ Outcome Unit::restore_image(FpuState& state, const void* memory) {
   FpuState loaded = state;
   std::memcpy(loaded.image.data(), memory, kFxsaveUsed);
   if ((mxcsr(loaded) & ~kMxcsrValid) != 0) return Outcome::kProtection;
-  set_field(loaded, FpuState::kMxcsr + 4, kMxcsrValid);
-  loaded.control_word = valid_control(field<uint16_t>(loaded, kFcw));
-  set_field(loaded, kFcw, loaded.control_word);
-  summarise(loaded);
+  settle(loaded);
   state = loaded;
   return Outcome::kDone;
 }
@@ -201,10 +216,7 @@ Result<void> load_image(FpuState& state, const std::array<uint8_t, 512>& image) 
   loaded.image = image;
   if ((mxcsr(loaded) & ~kMxcsrValid) != 0)
     return fail(ErrorKind::kCorrupt, "FPU state", "reserved bits are set in MXCSR");
-  set_field(loaded, FpuState::kMxcsr + 4, kMxcsrValid);
-  loaded.control_word = valid_control(field<uint16_t>(loaded, kFcw));
-  set_field(loaded, kFcw, loaded.control_word);
-  summarise(loaded);
+  settle(loaded);
   state = loaded;
   return {};
 }

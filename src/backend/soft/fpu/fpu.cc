@@ -5,6 +5,7 @@
 
 #include "backend/soft/fpu/simd_table.h"
 #include "backend/soft/fpu/thunk_writer.h"
+#include "backend/soft/fpu/vex_table.h"
 #include "backend/soft/fpu/x87_table.h"
 
 namespace husk::soft::fpu {
@@ -21,7 +22,9 @@ uint64_t key_of(const Insn& insn) {
          uint64_t{insn.rex_w} << 13 | uint64_t{insn.memory} << 14 | uint64_t{insn.reg} << 16 |
          uint64_t{insn.memory ? uint8_t{0} : insn.rm} << 20 |
          static_cast<uint64_t>(static_cast<uint8_t>(insn.imm)) << 24 |
-         uint64_t{insn.operand_size} << 32;
+         uint64_t{insn.operand_size} << 32 | uint64_t{insn.vex} << 40 |
+         uint64_t{insn.vex_256} << 41 | uint64_t{insn.vvvv} << 42 |
+         uint64_t{insn.vector_index} << 46 | uint64_t{insn.vex ? insn.mem.scale_log2 : 0u} << 54;
 }
 
 struct HostFeatures {
@@ -62,6 +65,14 @@ bool host_has(const Insn& insn) {
   if (op == 0xdf) return host().aes;
   if (op == 0xcc) return host().sha;
   return host().sse41;
+}
+
+// The rest is in CPUID together or not at all.
+bool host_has_vex(const Insn& insn) {
+  if (insn.map == OpMap::k0F38 && insn.opcode >= 0xdb && insn.opcode <= 0xdf) return host().aes;
+  if (insn.map == OpMap::k0F3A && insn.opcode == 0x44) return host().pclmul;
+  if (insn.map == OpMap::k0F3A && insn.opcode == 0xdf) return host().aes;
+  return true;
 }
 
 UnitKind unit_of(const SimdForm& form) {
@@ -111,6 +122,43 @@ bool state_form(const Insn& insn, CompiledInsn& out) {
   return true;
 }
 
+bool vex_instruction(const Insn& insn, CompiledInsn& out, ThunkWriter& writer) {
+  using enum VexOperands;
+  const auto form = vex_form(insn);
+  if (!form || !host_has_vex(insn)) return false;
+  const VexOperands kind = form->operands;
+  out.unit = is_general(kind) ? UnitKind::kGeneral : UnitKind::kAvx;
+  out.arithmetic = form->arithmetic;
+  out.writes_flags = form->flags;
+  out.masked_store = kind == kMaskMove;
+  if (insn.memory || out.masked_store) {
+    const bool writes = kind == kStore || kind == kExtract || kind == kMaskedStore ||
+                        kind == kMaskMove || kind == kStoreControl;
+    out.memory = writes ? MemAccess::kWrite : MemAccess::kRead;
+    out.size = form->size;
+    out.alignment = form->alignment;
+  }
+  if (kind == kLoadControl || kind == kStoreControl) {
+    out.special = kind == kLoadControl ? Special::kLdmxcsr : Special::kStmxcsr;
+    return true;
+  }
+  out.reg = insn.reg;
+  out.mask = insn.vvvv;
+  if (kind == kMaskedLoad || kind == kMaskedStore || kind == kGather) {
+    out.lane = form->size;
+    out.size = insn.vex_256 ? 32 : 16;
+  }
+  if (kind == kGather) {
+    out.gathers = true;
+    out.index = insn.vector_index;
+    out.index_size = (insn.opcode & 1) != 0 ? 8 : 4;
+    out.scale_log2 = insn.mem.scale_log2;
+    return true;
+  }
+  writer.vex(insn, *form);
+  return true;
+}
+
 }  // namespace
 
 const CompiledInsn* Unit::compile(const Insn& insn) {
@@ -119,7 +167,9 @@ const CompiledInsn* Unit::compile(const Insn& insn) {
   auto out = std::make_unique<CompiledInsn>();
   ThunkWriter writer;
   const bool x87 = insn.map == OpMap::kPrimary;
-  if (x87) {
+  if (insn.vex) {
+    if (!vex_instruction(insn, *out, writer)) return nullptr;
+  } else if (x87) {
     const auto form = x87_form(insn);
     if (!form) return nullptr;
     out->unit = UnitKind::kX87;

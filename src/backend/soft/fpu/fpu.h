@@ -23,10 +23,12 @@
 
 namespace husk::soft::fpu {
 
-// The FXSAVE64 image (Intel SDM vol. 1, 10.5.1), which XMM registers live in at all times.
+// The FXSAVE64 image (Intel SDM vol. 1, 10.5.1), which XMM registers live in at all times, and
+// behind it the upper halves of YMM registers.
 struct FpuState {
-  static constexpr size_t kXmm = 160, kMxcsr = 24;
-  alignas(64) std::array<uint8_t, 512> image{};
+  static constexpr size_t kXmm = 160, kMxcsr = 24, kUpper = 512;
+  alignas(64) std::array<uint8_t, kUpper> image{};
+  std::array<uint8_t, 256> upper{};
   uint16_t control_word = 0x037f;
   bool x87_live = false;  // the host's x87 registers are the guest's; never with an exception
                           // unmasked
@@ -35,7 +37,14 @@ struct FpuState {
   FpuState();
 };
 
-enum class UnitKind : uint8_t { kX87, kMmx, kSse, kState /* FXSAVE and its kin */ };
+enum class UnitKind : uint8_t {
+  kX87,
+  kMmx,
+  kSse,
+  kState,    // FXSAVE and its kin
+  kAvx,      // VEX-encoded
+  kGeneral,  // VEX-encoded, with general registers only
+};
 enum class MemAccess : uint8_t { kNone, kRead, kWrite };
 
 // Host code: `image` is FpuState::image, `gpr` the guest's registers, `memory` the operand's bytes
@@ -59,16 +68,46 @@ struct CompiledInsn {
   Special special = Special::kNone;
   MemAccess memory = MemAccess::kNone;
   uint16_t size = 0;          // bytes of the memory operand
-  uint8_t alignment = 1;      // 16: a misaligned operand is #GP(0)
+  uint8_t alignment = 1;      // 16, 32: a misaligned operand is #GP(0)
   bool arithmetic = false;    // reads MXCSR: may raise #XM
   bool waiting = false;       // reports a pending #MF first
   bool masked_store = false;  // MASKMOVQ, MASKMOVDQU: writes some bytes of its operand
+  // VEX-encoded moves whose mask is a register: bytes of a lane, and the registers.
+  uint8_t lane = 0;
+  uint8_t reg = 0, mask = 0;
+  bool gathers = false;  // has no thunk; indices are of `index_size` bytes
+  uint8_t index = 0, index_size = 0, scale_log2 = 0;
   bool reads_flags = false, writes_flags = false;
   bool wide = false;    // REX.W, of FXSAVE and FXRSTOR
   bool narrow = false;  // 16-bit forms of the environment
 };
 
 enum class Outcome : uint8_t { kDone, kSimdFault /* #XM */, kProtection /* #GP(0) */ };
+
+// A YMM register.
+using Vector = std::array<uint8_t, 32>;
+[[nodiscard]] Vector vector(const FpuState& state, uint8_t reg);
+void set_vector(FpuState& state, uint8_t reg, const Vector& value);
+
+[[nodiscard]] bool has_upper(const FpuState& state);  // any that is not zero
+
+// State components, as XCR0 and XSAVE's header have them (Intel SDM vol. 1, 13.1), and XSAVE's area
+// in its standard format (13.4) as far as AVX.
+constexpr uint64_t kXcr0X87 = 1, kXcr0Sse = 2, kXcr0Avx = 4;
+constexpr uint32_t kXsaveLegacy = 512, kXsaveUpper = 576, kXsaveArea = 832;
+
+// XSAVE and XRSTOR (13.7, 13.8); `mask`: the components that are asked for. While no register is in
+// the host's units.
+struct SavedBytes {
+  size_t begin, end;  // of the area
+};
+constexpr size_t kSavedPieces = 6;
+// What was written, which is all that may be.
+[[nodiscard]] std::array<SavedBytes, kSavedPieces> save_extended(const FpuState& state,
+                                                                 uint64_t mask, uint8_t* area);
+// `enabled`: XCR0. False: #GP, and nothing has changed.
+[[nodiscard]] bool restore_extended(FpuState& state, uint64_t mask, uint64_t enabled,
+                                    const uint8_t* area);
 
 class Unit {
  public:

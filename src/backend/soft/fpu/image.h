@@ -31,4 +31,7 @@ inline uint32_t mxcsr(const FpuState& state) { return field<uint32_t>(state, Fpu
 // The control word without the bits that do not exist; bit 6 always reads as one.
 constexpr uint16_t valid_control(uint16_t value) { return (value & 0x1f3f) | 0x40; }
 
+// What follows from the fields of an image that was loaded.
+void settle(FpuState& state);
+
 }  // namespace husk::soft::fpu

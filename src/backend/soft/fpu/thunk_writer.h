@@ -1,6 +1,6 @@
 // Writes thunks: the host code of one instruction with its operands moved into place. Arguments are
 // in RDI (the FXSAVE image), RSI (general registers), RDX (memory operand), RCX (flags); only RAX,
-// R8 to R11 and XMM0 to XMM2 are used besides.
+// R8 to R11 and XMM0 to XMM4 are used besides.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 
 #include "backend/soft/decode/insn.h"
 #include "backend/soft/fpu/simd_table.h"
+#include "backend/soft/fpu/vex_table.h"
 
 namespace husk::soft::fpu {
 
@@ -16,6 +17,8 @@ class ThunkWriter {
  public:
   // An SSE or MMX instruction.
   void simd(const decode::Insn& insn, const SimdForm& form);
+  // A VEX-encoded instruction, but for those that CompiledInsn has another way for.
+  void vex(const decode::Insn& insn, const VexForm& form);
   // An x87 instruction: its own bytes, with the memory operand at RDX. FCMOVcc reads the guest's
   // flags, FCOMI writes them, FNSTSW AX writes AX.
   void x87(const decode::Insn& insn, bool reads_flags, bool writes_flags, bool writes_ax);
@@ -37,6 +40,15 @@ class ThunkWriter {
   // The instruction itself: operands are register numbers; rm_memory takes [rdx].
   void instruction(const decode::Insn& insn, uint8_t reg, uint8_t rm, bool rm_memory);
   void string_compare(const decode::Insn& insn, bool index);
+  // vex_thunk.cc
+  void load_vector(uint8_t host, uint8_t guest, bool whole);
+  void store_vector(uint8_t guest, uint8_t host);
+  void vex_bytes(const decode::Insn& insn, bool wide, uint8_t reg, uint8_t vvvv, uint8_t rm,
+                 bool rm_memory);
+  void vex_vector(const decode::Insn& insn, const VexForm& form);
+  void vex_general(const decode::Insn& insn, const VexForm& form);
+  void vex_string(const decode::Insn& insn, const VexForm& form);
+  void zero(bool all);
 
   std::vector<uint8_t> code_;
 };

@@ -1,16 +1,29 @@
 #include "backend/soft/interp/block_cache.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <utility>
 
 namespace husk::soft::interp {
 
+void BlockCache::Free::operator()(std::byte* chunk) const { std::free(chunk); }
+
+// A guest that gets beyond the first one has the next ones full in no time: in small pages that
+// would be five hundred faults each. One that sleeps gives all of them back.
+std::unique_ptr<std::byte, BlockCache::Free> BlockCache::new_chunk() const {
+  auto* chunk = static_cast<std::byte*>(std::aligned_alloc(kChunk, kChunk));
+  if (chunk == nullptr) throw std::bad_alloc();
+  if (!chunks_.empty()) (void)::madvise(chunk, kChunk, MADV_HUGEPAGE);
+  return std::unique_ptr<std::byte, Free>(chunk);
+}
+
 std::byte* BlockCache::allocate(size_t size) {
   if (offset_ + size > kChunk) {
-    if (chunks_used_ == chunks_.size())
-      chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>(kChunk));
+    if (chunks_used_ == chunks_.size()) chunks_.push_back(new_chunk());
     ++chunks_used_;
     offset_ = 0;
   }

@@ -15,7 +15,7 @@ namespace husk::soft::interp {
 class BlockCache {
  public:
   static constexpr size_t kArenaLimit = size_t{64} << 20;  // bytes
-  static constexpr size_t kChunk = size_t{1} << 20;
+  static constexpr size_t kChunk = size_t{2} << 20;        // one page, where the host has such
 
   [[nodiscard]] const Block* find(uint64_t key) const {
     for (size_t at = home(key);; at = (at + 1) % slots_.size())
@@ -40,7 +40,7 @@ class BlockCache {
     uint64_t key = 0;
     const Block* block = nullptr;  // null: free
   };
-  static constexpr size_t kFewestSlots = 16384;  // a power of two, as all of its sizes
+  static constexpr size_t kFewestSlots = 2048;  // a power of two, as all of its sizes
 
   [[nodiscard]] size_t home(uint64_t key) const {
     constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;  // 2^64 / the golden ratio
@@ -52,7 +52,12 @@ class BlockCache {
 
   std::vector<Slot> slots_ = std::vector<Slot>(kFewestSlots);
   size_t taken_ = 0;
-  std::vector<std::unique_ptr<std::byte[]>> chunks_;
+  struct Free {
+    void operator()(std::byte* chunk) const;
+  };
+  [[nodiscard]] std::unique_ptr<std::byte, Free> new_chunk() const;
+
+  std::vector<std::unique_ptr<std::byte, Free>> chunks_;
   size_t chunks_used_ = 0;  // the last of them is being filled
   size_t offset_ = kChunk;  // into that one
   size_t used_ = 0;

@@ -1,5 +1,6 @@
 // Control registers, and what the rest of the CPU derives from them.
 #include "backend/soft/interp/cpu.h"
+#include "contract/x86/cpu_model.h"
 
 namespace husk::soft::interp {
 
@@ -117,11 +118,20 @@ bool Cpu::write_cr3(const Op* op, uint64_t value) {
   return true;
 }
 
+// False: #GP (Intel SDM vol. 2, XSETBV).
+bool Cpu::write_xcr0(uint64_t value) {
+  const bool avx_alone = (value & kXcr0Avx) != 0 && (value & kXcr0Sse) == 0;
+  if ((value & kXcr0X87) == 0 || (value & ~xcr0_mask(cpuid_shown_)) != 0 || avx_alone) return false;
+  xcr0 = value;
+  return true;
+}
+
 bool Cpu::write_cr4(const Op* op, uint64_t value) {
   const bool pcid_wrong =
       (value & kCr4Pcide) != 0 && (cr4 & kCr4Pcide) == 0 && (!long_mode() || (cr3 & 0xfff) != 0);
   const bool pae_needed = long_mode() && (value & kCr4Pae) == 0;
-  if ((value & ~kCr4Known) != 0 || pcid_wrong || pae_needed) {
+  const uint64_t known = kCr4Known | (shows_v3_ ? kCr4Osxsave : 0);
+  if ((value & ~known) != 0 || pcid_wrong || pae_needed) {
     fault(op, kGp, 0);
     return false;
   }

@@ -180,7 +180,7 @@ bool Cpu::decode_block(uint64_t linear, const FetchedPage& page, FetchedPage& se
       ops.note_of_one_cpu();
       break;
     }
-    if (Lowering(insn, code_size, offset, *fpu_unit, ops).run()) {
+    if (Lowering(insn, code_size, offset, shows_v3_, *fpu_unit, ops).run()) {
       const bool passes = code64() && jumps_forward_on_condition(insn) &&
                           ops.size() < kShortBlockOps && passed < kMaxJumpsPassed;
       if (passes) ++passed;

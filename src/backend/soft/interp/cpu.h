@@ -62,7 +62,10 @@ constexpr uint64_t kCr0Pe = 1, kCr0Mp = 2, kCr0Em = 4, kCr0Ts = 8, kCr0Et = 16, 
 constexpr uint64_t kCr4Vme = 1, kCr4Pvi = 2, kCr4Tsd = 4, kCr4De = 8, kCr4Pse = 16, kCr4Pae = 32,
                    kCr4Mce = 64, kCr4Pge = 128, kCr4Pce = 256, kCr4Osfxsr = 512,
                    kCr4Osxmmexcpt = 1024, kCr4Umip = 2048, kCr4Fsgsbase = 1u << 16,
-                   kCr4Pcide = 1u << 17, kCr4Smep = 1u << 20, kCr4Smap = 1u << 21;
+                   kCr4Pcide = 1u << 17, kCr4Osxsave = 1u << 18, kCr4Smep = 1u << 20,
+                   kCr4Smap = 1u << 21;
+using fpu::kXcr0Avx, fpu::kXcr0Sse, fpu::kXcr0X87;
+using fpu::kXsaveArea, fpu::kXsaveLegacy, fpu::kXsaveUpper;
 constexpr uint64_t kEferSce = 1, kEferLme = 1u << 8, kEferLma = 1u << 10, kEferNxe = 1u << 11;
 
 // Why run() came back.
@@ -80,6 +83,9 @@ constexpr uint8_t kSlotZero = 16, kSlotBlockRip = 17, kSlotAddress = 18, kSlots 
 // Indices of Cpu::seg_base beyond the six segments: always zero. The second one is for stack
 // accesses, whose non-canonical addresses are #SS.
 constexpr uint8_t kSegZero = 6, kSegZeroStack = 7;
+
+// HotState::sse_live; else it is 0, or kLowVectors for XMM alone.
+constexpr uint64_t kLowVectors = 1, kWholeVectors = 2;
 
 struct JumpEntry {
   uint64_t rip = ~uint64_t{0};
@@ -111,7 +117,7 @@ struct HotState {
   const std::atomic<uint32_t>* attention_word = nullptr;
   uint64_t host_stack = 0;  // translated code's own, as the next three
   uint64_t kept = 0;
-  uint64_t sse_live = 0;  // the host's XMM registers are the guest's
+  uint64_t sse_live = 0;  // the host's XMM registers are the guest's; kWholeVectors: YMM registers
   uint64_t x87_lent = 0;  // the host's x87 registers are, and may be used
   std::array<uint64_t, 8>
       seg_base{};  // what address computation adds: zero for ES..DS in 64-bit mode
@@ -159,9 +165,9 @@ class Cpu : public HotState {
   // not raised.
   bool warm_tlb(uint64_t linear, bool write);
   // Likewise: the host's MXCSR is the guest's, all exceptions masked, and SSE instructions may be
-  // executed by the host. False: they are the interpreter's.
-  bool lend_vectors();
-  [[nodiscard]] bool keeps_vectors() const;
+  // executed by the host; kWholeVectors: AVX's too. 0: they are the interpreter's.
+  uint64_t lend_vectors();
+  [[nodiscard]] uint64_t keeps_vectors() const;
   // The same for x87.
   bool lend_x87();
   [[nodiscard]] bool keeps_x87() const;
@@ -277,6 +283,11 @@ class Cpu : public HotState {
   // The base of CS as it counts: zero in 64-bit mode.
   [[nodiscard]] uint64_t seg_base_of_code() const { return seg_base[contract::x86::kCs]; }
   [[nodiscard]] bool vm86() const { return (rflags_rest & kVm) != 0; }
+  [[nodiscard]] bool avx_enabled() const {
+    constexpr uint64_t kBoth = kXcr0Sse | kXcr0Avx;
+    return (cr4 & kCr4Osxsave) != 0 && (xcr0 & kBoth) == kBoth && !real_mode();
+  }
+  bool write_xcr0(uint64_t value);
   [[nodiscard]] bool real_mode() const { return !protected_mode() || vm86(); }
   [[nodiscard]] uint64_t stack_mask() const {
     if (code64()) return ~uint64_t{0};
@@ -301,7 +312,7 @@ class Cpu : public HotState {
   std::array<Segment, 6> seg{};
   Segment ldtr{}, tr{};
   DescriptorTable gdtr{}, idtr{};
-  uint64_t cr0 = 0, cr2 = 0, cr3 = 0, cr4 = 0, efer = 0;
+  uint64_t cr0 = 0, cr2 = 0, cr3 = 0, cr4 = 0, efer = 0, xcr0 = kXcr0X87;
   std::array<uint64_t, 4> dr{};
   uint64_t dr6 = 0xffff0ff0, dr7 = 0x400;
   uint64_t star = 0, lstar = 0, cstar = 0, fmask = 0, kernel_gs_base = 0, tsc_aux = 0,
@@ -391,6 +402,8 @@ class Cpu : public HotState {
 
   CpuModel cpu_model_ = CpuModel::kHost;
   contract::x86::CpuidTable cpuid_offered_, cpuid_shown_;
+  bool shows_v3_ = false;  // cpuid_shown_ has AVX2, and with it all of x86-64-v3
+  void set_shown(contract::x86::CpuidTable table);
   Pending pending_;
   mmu::Privilege privilege_ = mmu::Privilege::kSupervisor;
   uint32_t context_base_ = 0;

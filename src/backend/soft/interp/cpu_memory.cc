@@ -254,11 +254,13 @@ void Cpu::finish_write(const Op* op, const WriteRef& ref) {
   }
 }
 
-bool Cpu::keeps_vectors() const {
-  return (cr0 & (kCr0Em | kCr0Ts)) == 0 && (cr4 & kCr4Osfxsr) != 0 && fpu::Unit::lent(fpu_state);
+uint64_t Cpu::keeps_vectors() const {
+  const bool lent =
+      (cr0 & (kCr0Em | kCr0Ts)) == 0 && (cr4 & kCr4Osfxsr) != 0 && fpu::Unit::lent(fpu_state);
+  return !lent ? 0 : avx_enabled() ? kWholeVectors : kLowVectors;
 }
 
-bool Cpu::lend_vectors() {
+uint64_t Cpu::lend_vectors() {
   fpu_unit->lend(fpu_state);
   return keeps_vectors();
 }

@@ -34,6 +34,11 @@ constexpr uint32_t kEcxOwn = bit(13) | bit(17) | bit(21) | bit(22) | bit(24) | b
 constexpr uint32_t kEdxOwn = bit(0) | bit(2) | bit(3) | bit(4) | bit(5) | bit(6) | bit(8) | bit(9) |
                              bit(12) | bit(13) | bit(15) | bit(16) | bit(17) | bit(19) | bit(23) |
                              bit(24) | bit(25) | bit(26);
+// What x86-64-v3 adds, where the host has it, for such instructions are its own: leaf 1's FMA,
+// XSAVE, AVX and F16C; leaf 7's BMI1, AVX2 and BMI2; leaf 80000001's LZCNT.
+constexpr uint32_t kV3Leaf1 = bit(12) | bit(26) | bit(28) | bit(29);
+constexpr uint32_t kAvx2 = bit(5), kV3Leaf7 = bit(3) | kAvx2 | bit(8), kV3Extended = bit(5);
+constexpr uint32_t kOsxsave = bit(27);
 constexpr uint32_t kEdxHtt = bit(28), kEdxApic = bit(9), kCmpLegacy = bit(1);
 constexpr uint32_t kFamily19hModel11h = 0x00a10f11;
 
@@ -47,11 +52,19 @@ Regs vendor(uint32_t max_leaf) {
   return {max_leaf, 0x68747541, 0x444d4163, 0x69746e65};
 }  // AuthenticAMD
 
+// All of it or nothing. OSXSAVE: the host's system keeps YMM registers.
+bool host_has_v3() {
+  const auto all = [](uint32_t value, uint32_t bits) { return (value & bits) == bits; };
+  if (!all(host_leaf(1, 0)[2], kV3Leaf1 | kOsxsave)) return false;
+  return __builtin_cpu_supports("avx2") && all(host_leaf(7, 0)[1], kV3Leaf7) &&
+         all(host_leaf(0x80000001, 0)[2], kV3Extended);
+}
+
 // FSGSBASE SMEP ERMS INVPCID ADX SMAP SHA; UMIP; FSRM.
 Regs leaf_7() {
   const Regs host = host_leaf(7, 0);
   const uint32_t ebx = bit(0) | bit(7) | bit(9) | bit(10) | bit(19) | bit(20) | (host[1] & bit(29));
-  return {0, ebx, bit(2), bit(4)};
+  return {0, ebx | (host_has_v3() ? kV3Leaf7 : 0), bit(2), bit(4)};
 }
 
 void add_basic(CpuidTable& table) {
@@ -59,10 +72,17 @@ void add_basic(CpuidTable& table) {
     table.push_back({leaf, 0, false, regs});
   };
   plain(0, vendor(kMaxBasic));
-  const uint32_t ecx = (host_leaf(1, 0)[2] & kEcxFromHost) | kEcxOwn;
+  const bool v3 = host_has_v3();
+  const uint32_t ecx = (host_leaf(1, 0)[2] & kEcxFromHost) | kEcxOwn | (v3 ? kV3Leaf1 : 0);
   plain(1, {kFamily19hModel11h, 8u << 8, ecx, kEdxOwn});
   plain(6, {bit(2), 0, 0, 0});  // ARAT
   table.push_back({7, 0, true, leaf_7()});
+  if (v3) {  // XSAVE in its standard format alone
+    constexpr uint32_t kComponents = kXcr0X87 | kXcr0Sse | kXcr0Avx;
+    table.push_back({0xd, 0, true, {kComponents, kXsaveArea, kXsaveArea, 0}});
+    table.push_back({0xd, 1, true, {}});
+    table.push_back({0xd, 2, true, {kXsaveArea - kXsaveUpper, kXsaveUpper, 0, 0}});
+  }
   // KVM's paravirtual leaves (Linux, Documentation/virt/kvm/x86/cpuid.rst): clock source 2, stable
   // clock, no I/O delay.
   plain(0x40000000, {kMaxHypervisor, 0x4b4d564b, 0x564b4d56, 0x4d});
@@ -100,7 +120,7 @@ void add_extended(CpuidTable& table) {
   plain(0x80000000, vendor(kMaxExtended));
   // LAHF, 3DNow prefetch, TOPOEXT; SYSCALL NX MMXEXT 1 GiB pages RDTSCP LM.
   plain(0x80000001,
-        {kFamily19hModel11h, 0, bit(0) | bit(8) | bit(22),
+        {kFamily19hModel11h, 0, bit(0) | bit(8) | bit(22) | (host_has_v3() ? kV3Extended : 0),
          (kEdxOwn & 0x0183f3ff) | bit(11) | bit(20) | bit(22) | bit(26) | bit(27) | bit(29)});
   for (uint32_t part = 0; part < 3; ++part) plain(0x80000002 + part, brand(part));
   plain(0x80000005, {0, 0, 0x20080140, 0x20080140});
@@ -156,10 +176,19 @@ CpuidTable with_topology(CpuidTable model, uint32_t apic_id, uint32_t cpus) {
   return model;
 }
 
+// Code that was decoded for another processor may mean something else now.
+void Cpu::set_shown(CpuidTable table) {
+  const bool v3 = (word(table, 7, 0, kEbx) & kAvx2) != 0;
+  cpuid_shown_ = std::move(table);
+  if (v3 == shows_v3_) return;
+  shows_v3_ = v3;
+  forget_blocks();
+}
+
 void Cpu::show(CpuModel model, CpuidTable table) {
   cpu_model_ = model;
-  cpuid_shown_ = table;
-  cpuid_offered_ = std::move(table);
+  cpuid_offered_ = table;
+  set_shown(std::move(table));
 }
 
 // Whatever vendor the guest has seen: this CPU only has to say its name.
@@ -168,7 +197,7 @@ Result<void> Cpu::adopt_cpuid(const VcpuState& state) {
   HUSK_TRY(require_components(state, cpuid_offered_));
   if (state.cpuid.empty()) return {};
   cpu_model_ = state.cpu_model;
-  cpuid_shown_ = state.cpuid;
+  set_shown(state.cpuid);
   return {};
 }
 
@@ -183,6 +212,9 @@ void Cpu::cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
   if ((leaf == 1 || leaf == 0x80000001) &&
       (env.apic_msr_read(kApicBase).value_or(0) & bit(11)) == 0)
     result[3] &= ~kEdxApic;
+  if (leaf == 1 && (cr4 & kCr4Osxsave) != 0) result[2] |= kOsxsave;
+  if (leaf == 0xd && subleaf == 0 && (xcr0 & kXcr0Avx) == 0 && result[0] != 0)
+    result[1] = kXsaveUpper;  // what XCR0 enables takes this much
   for (size_t i = 0; i < 4; ++i) out[i] = result[i];
 }
 

@@ -29,7 +29,7 @@ Handler shift_handler(int shift_op, bool memory, bool by_cl, int log2);
 Handler double_shift_handler(bool left, bool memory, bool by_cl, int log2);
 // handlers_bits.cc
 Handler bit_test_handler(int kind, Form form, int log2, bool lock);  // 0 bt 1 bts 2 btr 3 btc
-Handler bit_scan_handler(int kind, bool memory, int log2);           // 0 bsf 1 bsr 2 popcnt
+Handler bit_scan_handler(int kind, bool memory, int log2);  // 0 bsf 1 bsr 2 popcnt 3 tzcnt 4 lzcnt
 Handler crc32_handler(bool memory, int log2);
 Handler adx_handler(bool overflow, bool memory, int log2);
 // handlers_muldiv.cc
@@ -58,6 +58,11 @@ Handler stale_handler();           // the code has changed here: back to the run
 Handler string_handler(uint8_t opcode, int log2);
 // handlers_simd.cc
 Handler simd_handler(const fpu::CompiledInsn& insn);
+// handlers_vex.cc
+Handler masked_handler(const fpu::CompiledInsn& insn);  // lanes by a mask
+// handlers_xsave.cc
+enum class Xsave : uint8_t { kSave, kRestore, kGetControl, kSetControl };
+Handler xsave_handler(Xsave what);
 // debugging.cc
 Handler breakpoint_handler();
 // handlers_address.cc

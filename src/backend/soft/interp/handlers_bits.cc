@@ -1,4 +1,4 @@
-// BT BTS BTR BTC, BSF BSR POPCNT, CRC32 and ADCX ADOX.
+// BT BTS BTR BTC, BSF BSR POPCNT TZCNT LZCNT, CRC32 and ADCX ADOX.
 #include "backend/soft/interp/alu.h"
 #include "backend/soft/interp/handlers.h"
 #include "backend/soft/interp/operands.h"
@@ -87,7 +87,7 @@ Handler pick_bit(Form form, bool lock) {
   }
 }
 
-enum ScanOp : int { kBsf, kBsr, kPopcnt };
+enum ScanOp : int { kBsf, kBsr, kPopcnt, kTzcnt, kLzcnt };
 
 #define HUSK_SCAN(insn) \
   asm(insn " %2, %0\n\tlahf\n\tseto %%al" : "+&r"(result), "=&a"(flags) : "r"(value) : "cc")
@@ -99,9 +99,11 @@ template <int op, class T>
   if constexpr (op == kBsf) HUSK_SCAN("bsf");
   if constexpr (op == kBsr) HUSK_SCAN("bsr");
   if constexpr (op == kPopcnt) HUSK_SCAN("popcnt");
+  if constexpr (op == kTzcnt) HUSK_SCAN("tzcnt");
+  if constexpr (op == kLzcnt) HUSK_SCAN("lzcnt");
   cpu.status = flags;
   // BSF and BSR of zero leave the whole register as it was.
-  if (op == kPopcnt || value != 0) set_reg<T>(cpu, o->dst, result);
+  if (op >= kPopcnt || value != 0) set_reg<T>(cpu, o->dst, result);
 }
 #undef HUSK_SCAN
 
@@ -199,6 +201,8 @@ Handler bit_test_handler(int kind, Form form, int log2, bool lock) {
 Handler bit_scan_handler(int kind, bool memory, int log2) {
   if (kind == kBsf) return pick_scan<kBsf>(memory, log2);
   if (kind == kBsr) return pick_scan<kBsr>(memory, log2);
+  if (kind == kTzcnt) return pick_scan<kTzcnt>(memory, log2);
+  if (kind == kLzcnt) return pick_scan<kLzcnt>(memory, log2);
   return pick_scan<kPopcnt>(memory, log2);
 }
 

@@ -1,5 +1,7 @@
-// x87, MMX and SSE instructions: what surrounds their execution in the FPU room. An op's `imm`
+// x87, MMX, SSE and AVX instructions: what surrounds their execution in the FPU room. An op's `imm`
 // points to the compiled instruction.
+#include "backend/soft/interp/handlers_simd.h"
+
 #include <array>
 
 #include "backend/soft/interp/handlers.h"
@@ -20,8 +22,22 @@ bool no_math_fault(Cpu& cpu, const Op* o, const CompiledInsn& insn) {
   return false;
 }
 
+// VEX means nothing in real mode; vectors want the system's consent (Intel SDM vol. 2, tables 2-14
+// to 2-29).
+bool vex_available(Cpu& cpu, const Op* o, const CompiledInsn& insn) {
+  const bool vectors = insn.unit == UnitKind::kAvx;
+  if (vectors ? !cpu.avx_enabled() : cpu.real_mode()) {
+    cpu.fault(o, kUd);
+    return false;
+  }
+  if (!vectors || (cpu.cr0 & kCr0Ts) == 0) return true;
+  cpu.fault(o, kNm);
+  return false;
+}
+
 // The faults that come before the operands are looked at (Intel SDM vol. 3, tables 2-2 and 13-1).
 bool available(Cpu& cpu, const Op* o, const CompiledInsn& insn) {
+  if (insn.unit >= UnitKind::kAvx) return vex_available(cpu, o, insn);
   if (insn.unit == UnitKind::kX87) {
     const bool fwait = o->aux == 1;  // FWAIT heeds TS only together with MP
     const uint64_t blocking = fwait ? ((cpu.cr0 & kCr0Mp) != 0 ? kCr0Ts : 0) : kCr0Em | kCr0Ts;
@@ -67,7 +83,7 @@ Outcome execute(Cpu& cpu, const CompiledInsn& insn, void* memory) {
 
 // Without a memory operand.
 const Op* simd_r(Cpu& cpu, const Op* o) {
-  const auto& insn = *reinterpret_cast<const CompiledInsn*>(o->imm);
+  const CompiledInsn& insn = compiled_of(o);
   if (!available(cpu, o, insn)) [[unlikely]]
     return nullptr;
   const Outcome outcome = execute(cpu, insn, nullptr);
@@ -77,7 +93,7 @@ const Op* simd_r(Cpu& cpu, const Op* o) {
 }
 
 const Op* simd_load(Cpu& cpu, const Op* o) {
-  const auto& insn = *reinterpret_cast<const CompiledInsn*>(o->imm);
+  const CompiledInsn& insn = compiled_of(o);
   if (!available(cpu, o, insn)) [[unlikely]]
     return nullptr;
   const uint64_t linear = linear_address(cpu, o);
@@ -109,7 +125,7 @@ const Op* x87_store_unmasked(Cpu& cpu, const Op* o, const CompiledInsn& insn, ui
 }
 
 const Op* simd_store(Cpu& cpu, const Op* o) {
-  const auto& insn = *reinterpret_cast<const CompiledInsn*>(o->imm);
+  const CompiledInsn& insn = compiled_of(o);
   if (!available(cpu, o, insn)) [[unlikely]]
     return nullptr;
   const uint64_t linear = linear_address(cpu, o);
@@ -137,7 +153,17 @@ const Op* simd_store(Cpu& cpu, const Op* o) {
 
 }  // namespace
 
+bool simd_available(Cpu& cpu, const Op* o, const CompiledInsn& insn) {
+  return available(cpu, o, insn);
+}
+
+const Op* simd_execute(Cpu& cpu, const Op* o, const CompiledInsn& insn, void* memory) {
+  const Outcome outcome = execute(cpu, insn, memory);
+  return outcome == Outcome::kDone ? o + 1 : report(cpu, o, outcome);
+}
+
 Handler simd_handler(const CompiledInsn& insn) {
+  if (insn.lane != 0) return masked_handler(insn);
   switch (insn.memory) {
     case MemAccess::kRead:
       return simd_load;

@@ -112,6 +112,7 @@ bool Lowering::undefined() {
 bool Lowering::run() {
   // Among them MOV CR0 with LOCK, AMD's way to CR8, which CPUID does not offer.
   if (i_.lock && !lock_is_legal()) return undefined();
+  if (i_.vex) return vex();
   switch (i_.map) {
     case OpMap::kPrimary:
       return primary();

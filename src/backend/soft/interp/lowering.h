@@ -42,9 +42,10 @@ class OpList {
 
 class Lowering {
  public:
-  Lowering(const decode::Insn& insn, decode::CodeSize mode, uint16_t offset, fpu::Unit& fpu,
-           OpList& out)
-      : i_(insn), mode_(mode), offset_(offset), fpu_(fpu), out_(out) {}
+  // `v3`: the guest has what x86-64-v3 adds. Without, it is undefined, or has its older meaning.
+  Lowering(const decode::Insn& insn, decode::CodeSize mode, uint16_t offset, bool v3,
+           fpu::Unit& fpu, OpList& out)
+      : i_(insn), mode_(mode), offset_(offset), v3_(v3), fpu_(fpu), out_(out) {}
 
   // Appends the instruction's ops. True: the block ends behind it.
   bool run();
@@ -83,10 +84,13 @@ class Lowering {
   bool register_in_opcode();
   bool bit_test(int kind, bool immediate);
   bool bit_scan(int kind);
+  bool scan_or_count();
+  bool xsave(Xsave what);
   bool extend(bool sign);
   bool compare_exchange_wide();
   bool ends_block(Simple what);
   bool simd();
+  bool vex();
   bool undefined();
 
   [[nodiscard]] bool lock_is_legal() const;
@@ -113,6 +117,7 @@ class Lowering {
   const decode::Insn& i_;
   decode::CodeSize mode_;
   uint16_t offset_;
+  bool v3_;
   fpu::Unit& fpu_;
   OpList& out_;
 };

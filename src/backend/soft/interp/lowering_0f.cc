@@ -65,6 +65,22 @@ bool Lowering::bit_scan(int kind) {
   return false;
 }
 
+// Without TZCNT and LZCNT their prefix means nothing. `aux` tells the translator.
+bool Lowering::scan_or_count() {
+  const bool reversed = (i_.opcode & 1) != 0;
+  if (i_.rep != Rep::kRepe) return bit_scan(reversed ? 1 : 0);
+  out_.note_of_one_cpu();
+  if (!v3_) return bit_scan(reversed ? 1 : 0);
+  const int size = log2();
+  const int kind = reversed ? 4 : 3;
+  Op& op = emit(bit_scan_handler(kind, i_.memory, size));
+  op.aux = kCountsZeros;
+  op.dst = slot(i_.reg, size);
+  op.src = slot(i_.rm, size);
+  if (i_.memory) set_memory(op, 1u << size, false);
+  return false;
+}
+
 bool Lowering::extend(bool sign) {
   const int size = log2();
   const int from = i_.opcode & 1;
@@ -132,8 +148,8 @@ bool Lowering::map_0f_integer() {
     case 0xb8:  // POPCNT
       return i_.rep == Rep::kRepe ? bit_scan(2) : undefined();
     case 0xbc:
-    case 0xbd:  // TZCNT and LZCNT are not offered, so their prefix means nothing
-      return bit_scan(op & 1);
+    case 0xbd:
+      return scan_or_count();
     case 0xc3:  // MOVNTI
       if (!i_.memory || i_.operand_prefix || size == 1) return undefined();
       emit_rm(undefined_handler(), mov_handler(Form::kMemReg, size), size, true, true);
@@ -265,6 +281,10 @@ bool Lowering::group_7() {
 bool Lowering::group_7_register() {
   const uint8_t modrm = static_cast<uint8_t>(0xc0 | i_.group() << 3 | (i_.rm & 7));
   switch (modrm) {
+    case 0xd0:
+      return xsave(Xsave::kGetControl);
+    case 0xd1:
+      return xsave(Xsave::kSetControl);
     case 0xc1:
     case 0xd9:
       system(System::kHypercall);
@@ -301,6 +321,7 @@ bool Lowering::group_7_register() {
 bool Lowering::group_15() {
   const int group = i_.group();
   if (i_.memory) {
+    if (group == 4 || group == 5) return xsave(group == 4 ? Xsave::kSave : Xsave::kRestore);
     if (group != 7 || i_.operand_prefix || i_.rep != Rep::kNone) return simd();
     // CLFLUSH: the access counts as a read.
     set_memory(emit(touch_handler()), 1, false);
@@ -317,6 +338,15 @@ bool Lowering::group_15() {
     return false;
   }
   return undefined();
+}
+
+// Each of them may change what the code behind it may do with vectors.
+bool Lowering::xsave(Xsave what) {
+  out_.note_of_one_cpu();
+  if (!v3_ || i_.operand_prefix || i_.rep != Rep::kNone) return undefined();
+  Op& op = emit(xsave_handler(what));
+  if (i_.memory) set_memory(op, kXsaveArea, what == Xsave::kSave);
+  return true;
 }
 
 bool Lowering::map_0f38() {

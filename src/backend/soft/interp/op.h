@@ -33,6 +33,8 @@ struct Op {
 };
 static_assert(sizeof(Op) == 32);
 
+constexpr uint8_t kCountsZeros = 1;  // Op::aux of TZCNT and LZCNT, which are BSF and BSR to others
+
 // A straight run of code within one page (or one instruction that straddles two), with ways out in
 // its middle.
 struct Block {

@@ -21,6 +21,22 @@ Segment real_mode_segment(uint16_t selector, bool code) {
           0xffff, uint64_t{selector} << 4};
 }
 
+constexpr size_t kUpperInRest = kXsaveUpper - kXsaveLegacy;
+
+// The XSAVE area behind its first 512 bytes: a header that says what is not in its initial state,
+// and AVX's halves. What x87 and SSE have is in the image whether initial or not.
+std::vector<uint8_t> extended_state(const fpu::FpuState& state) {
+  std::vector<uint8_t> rest(kXsaveArea - kXsaveLegacy);
+  rest[0] = kXcr0X87 | kXcr0Sse | (fpu::has_upper(state) ? kXcr0Avx : 0);
+  std::ranges::copy(state.upper, rest.begin() + kUpperInRest);
+  return rest;
+}
+
+void load_extended(const std::vector<uint8_t>& rest, fpu::FpuState& state) {
+  if (rest.size() < kUpperInRest + state.upper.size() || (rest[0] & kXcr0Avx) == 0) return;
+  std::copy_n(rest.begin() + kUpperInRest, state.upper.size(), state.upper.begin());
+}
+
 }  // namespace
 
 // Table 10-1 of the Intel SDM, volume 3, except that RIP starts at zero: there is no firmware to
@@ -35,6 +51,7 @@ void Cpu::reset() {
   gdtr = idtr = {0, 0xffff};
   cr0 = kCr0Et | kCr0Nw | kCr0Cd;
   cr2 = cr3 = cr4 = efer = 0;
+  xcr0 = kXcr0X87;
   dr.fill(0);
   dr6 = 0xffff0ff0;
   dr7 = 0x400;
@@ -87,6 +104,10 @@ contract::x86::VcpuState Cpu::capture() {
   }
   fpu_unit->leave(fpu_state);
   fpu::save_image(fpu_state, state.fxsave);
+  if (shows_v3_) {
+    state.xcr0 = xcr0;
+    state.xsave = extended_state(fpu_state);
+  }
   state.events.nmi_blocked = nmi_blocked;
   state.events.interrupt_shadow = shadow;
   state.cpu_model = cpu_model_;
@@ -123,6 +144,11 @@ Result<void> Cpu::restore(const VcpuState& state) {
   set_rflags(state.rflags);
   flush_tlb_all();
   HUSK_TRY(fpu::load_image(fpu_state, state.fxsave));
+  if (shows_v3_) {
+    if (!write_xcr0(state.xcr0))
+      return fail(ErrorKind::kCorrupt, "vCPU state", "XCR0 has a value that is none");
+    load_extended(state.xsave, fpu_state);
+  }
   for (const Msr& msr : state.msrs) {
     if (!write_msr(msr.index, msr.value))
       return fail(ErrorKind::kCorrupt, "vCPU state",

@@ -9,7 +9,23 @@ bool needs_rex_as_byte(uint8_t reg) { return reg >= 4 && reg < 8; }
 
 }  // namespace
 
+void Assembler::vex(const Encoding& e, uint8_t reg, uint8_t index, uint8_t base) {
+  const int pp = e.prefix == 0x66 ? 1 : e.prefix == 0xf3 ? 2 : e.prefix == 0xf2 ? 3 : 0;
+  const int last = (~e.vvvv & 15) << 3 | (e.vex_256 ? 4 : 0) | pp;
+  const int r = high(reg) ? 0 : 0x80, x = high(index) ? 0 : 0x40, b = high(base) ? 0 : 0x20;
+  if (e.map == 1 && !e.wide && x != 0 && b != 0) {
+    byte(0xc5);
+    byte(static_cast<uint8_t>(r | last));
+  } else {
+    byte(0xc4);
+    byte(static_cast<uint8_t>(r | x | b | e.map));
+    byte(static_cast<uint8_t>((e.wide ? 0x80 : 0) | last));
+  }
+  byte(e.opcode);
+}
+
 void Assembler::head(const Encoding& e, uint8_t reg, uint8_t index, uint8_t base, bool byte_rm) {
+  if (e.vex) return vex(e, reg, index, base);
   if (e.lock) byte(0xf0);
   if (e.prefix != 0) byte(e.prefix);
   uint8_t rex = 0;

@@ -26,6 +26,9 @@ struct Encoding {
   bool wide = false;   // REX.W
   bool bytes = false;  // byte registers: 4 to 7 are SPL to DIL
   bool lock = false;
+  bool vex = false;  // with a VEX prefix, whose other fields these are
+  bool vex_256 = false;
+  uint8_t vvvv = 0;
 };
 
 constexpr Encoding op(uint8_t opcode, bool wide = true) { return {.opcode = opcode, .wide = wide}; }
@@ -83,6 +86,7 @@ class Assembler {
     std::memcpy(at_, &value, sizeof value);
     at_ += sizeof value;
   }
+  void vex(const Encoding& e, uint8_t reg, uint8_t index, uint8_t base);
   void head(const Encoding& e, uint8_t reg, uint8_t index, uint8_t base, bool byte_rm);
 
   uint8_t* at_;

@@ -6,6 +6,14 @@ namespace husk::soft::jit {
 
 using decode::Insn;
 
+namespace {
+
+bool is_bit_scan(const Insn& insn) {
+  return insn.map == decode::OpMap::k0F && (insn.opcode | 1) == 0xbd;
+}
+
+}  // namespace
+
 BlockTranslator::BlockTranslator(CodeStore& store, const Stubs& stubs, const Block& block,
                                  uint64_t rip, std::span<const uint8_t> bytes, bool careful)
     : store_(store),
@@ -31,6 +39,9 @@ bool BlockTranslator::collect() {
     const auto decoded = decode::decode(bytes_.subspan(offset), decode::CodeSize::k64, item.insn);
     const bool undefined =
         decoded != decode::Status::kOk || block_.ops[op - 1].fn == interp::undefined_handler();
+    // BSF and BSR ignore the prefix that makes TZCNT and LZCNT of them, where the guest has these.
+    if (block_.ops[op - 1].aux != interp::kCountsZeros && is_bit_scan(item.insn))
+      item.insn.rep = decode::Rep::kNone;
     if (decoded != decode::Status::kOk) item.insn.length = static_cast<uint8_t>(end - offset);
     if (!undefined) item.form = form_of(item.insn);
     const bool interpreted = item.form.family == Family::kInterpreted;
@@ -129,6 +140,8 @@ void BlockTranslator::translate(Item& item) {
       return convert(item);
     case Family::kStatusWord:
       return status_word(item);
+    case Family::kZeroUpper:
+      return zero_upper(item);
     case Family::kMultiply:
       return multiply(item);
     case Family::kDivide:

@@ -149,6 +149,8 @@ class BlockTranslator {
   void jump_indirect(Item& item);
   void call_indirect(Item& item);
   void want_vectors(Item& item);
+  void want_whole_vectors(Item& item);
+  void zero_upper(Item& item);
   void want_x87(Item& item);
   void want(Item& item, const Mem& live, bool& wanted, const uint8_t* stub);
   void status_word(Item& item);
@@ -184,7 +186,7 @@ class BlockTranslator {
   Translation* out_ = nullptr;  // its address is the start of all distances
   Assembler a_;
   Flags flags_;
-  bool vectors_wanted_ = false, x87_wanted_ = false;
+  bool vectors_wanted_ = false, whole_vectors_wanted_ = false, x87_wanted_ = false;
 };
 
 }  // namespace husk::soft::jit

@@ -53,7 +53,7 @@ struct [[gnu::packed]] Site {
   uint16_t size = 0;        // of the access that missed the TLB
   uint16_t aligned_at = 0;  // what is to be aligned, counted from a span's begin
   uint8_t op_count : 6 = 0;
-  bool aligned : 1 = false;  // to 16 bytes
+  bool aligned : 1 = false;  // to its size; a span to 16 bytes
   bool write : 1 = false;
 };
 constexpr size_t kMostSiteOps = 4;

@@ -1,5 +1,7 @@
 #include "backend/soft/jit/flag_use.h"
 
+#include "backend/soft/fpu/vex_table.h"
+
 namespace husk::soft::jit {
 
 using decode::Insn;
@@ -13,6 +15,8 @@ constexpr FlagUse kChangesSome{0, 0, true};  // by a count that may be zero
 constexpr FlagSet kConditionReads[] = {
     kFlagOf, kFlagCf, kFlagZf,           kFlagCf | kFlagZf,
     kFlagSf, kFlagPf, kFlagSf | kFlagOf, kFlagZf | kFlagSf | kFlagOf};
+
+constexpr FlagSet kZeroAndCarry = kFlagZf | kFlagCf;
 
 FlagUse condition(uint8_t opcode) { return {kConditionReads[opcode >> 1 & 7], 0, false}; }
 
@@ -146,8 +150,8 @@ FlagUse two_byte(const Insn& insn) {
     case 0xb8:
       return kKillsAll;
     case 0xbc:
-    case 0xbd:
-      return {0, kFlagZf, true};
+    case 0xbd:  // TZCNT and LZCNT set CF too
+      return {0, insn.rep == decode::Rep::kRepe ? kZeroAndCarry : kFlagZf, true};
     case 0x0d:
     case 0xb6:
     case 0xb7:
@@ -165,9 +169,16 @@ FlagUse two_byte(const Insn& insn) {
   }
 }
 
+FlagUse vex(const Insn& insn) {
+  const auto form = fpu::vex_form(insn);
+  if (!form) return kUnknown;
+  return form->flags ? kKillsAll : kNothing;
+}
+
 }  // namespace
 
 FlagUse flag_use(const Insn& insn) {
+  if (insn.vex) return vex(insn);
   switch (insn.map) {
     case OpMap::kPrimary:
       return primary(insn);

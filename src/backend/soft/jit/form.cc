@@ -2,6 +2,7 @@
 
 #include "backend/soft/jit/form_parts.h"
 #include "backend/soft/jit/sse_form.h"
+#include "backend/soft/jit/vex_form.h"
 
 namespace husk::soft::jit {
 
@@ -11,6 +12,7 @@ using decode::OpMap;
 namespace {
 
 Form in_map(const Insn& insn) {
+  if (insn.vex) return vex_form(insn);
   switch (insn.map) {
     case OpMap::kPrimary:
       return primary_form(insn);

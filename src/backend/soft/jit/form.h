@@ -21,6 +21,7 @@ enum class Family : uint8_t {
   kShiftByCl,
   kConvert,     // CDQ and its kin
   kStatusWord,  // FNSTSW AX
+  kZeroUpper,   // VZEROUPPER, VZEROALL
   kMultiply,
   kDivide,
   kCompareExchange,
@@ -44,7 +45,7 @@ enum class Role : uint8_t {
   kSource,  // a general register
   kTarget,
   kBoth,
-  kVector,  // an XMM register
+  kVector,  // an XMM or YMM register
 };
 
 struct Form {
@@ -54,12 +55,15 @@ struct Form {
   Role reg_role = Role::kNone, rm_role = Role::kNone;
   bool memory = false;
   bool writes_memory = false;
-  uint8_t size = 0;             // of the memory operand, or of what the rm register takes
-  bool aligned = false;         // a misaligned memory operand is the interpreter's, for #GP
+  uint8_t size = 0;  // of the memory operand, or of what the rm register takes
+  // A memory operand that is not aligned to its size is the interpreter's, for #GP.
+  bool aligned = false;
   bool needs_register = false;  // rm must not become memory, where it would mean something else
   uint8_t imm_bytes = 0;
   int64_t imm = 0;
   bool sse = false, x87 = false;
+  bool avx = false;  // YMM registers, as VEX may change them
+  Role vvvv_role = Role::kNone;
   bool last = false;  // the translation ends behind it
 };
 

@@ -74,6 +74,33 @@ TEST(FormTest, KernelEntriesAreTranslated) {
   EXPECT_EQ(form({0x0f, 0x01, 0x38}).family, Family::kInterpreted);  // INVLPG [RAX]
 }
 
+TEST(FormTest, VexStaysItself) {
+  const Form add = form({0xc5, 0b0'0110'1'01, 0x58, 0x03});  // VADDPD YMM8, YMM9, [RBX]
+  EXPECT_EQ(add.family, Family::kPlain);
+  EXPECT_TRUE(add.sse && add.avx && add.encoding.vex && add.encoding.vex_256);
+  EXPECT_EQ(add.encoding.vvvv, 9);
+  EXPECT_EQ(add.reg, 8);
+  EXPECT_EQ(add.size, 32);
+  EXPECT_FALSE(add.aligned);
+  EXPECT_TRUE(form({0xc5, 0xfd, 0x6f, 0x03}).aligned);        // VMOVDQA YMM0, [RBX]
+  EXPECT_TRUE(form({0xc5, 0xfe, 0x7f, 0x03}).writes_memory);  // VMOVDQU [RBX], YMM0
+  EXPECT_EQ(form({0xc5, 0xf8, 0x77}).family, Family::kZeroUpper);
+}
+
+// VEX's register is under another name, or in memory, where no instruction takes it from.
+TEST(FormTest, GeneralRegistersOfVexAreRenamed) {
+  const Form andn = form({0xc4, 0xe2, 0xf8, 0xf2, 0xca});  // ANDN RCX, RAX, RDX
+  EXPECT_EQ(andn.family, Family::kPlain);
+  EXPECT_EQ(andn.encoding.vvvv, r9);
+  EXPECT_FALSE(andn.sse);
+  EXPECT_EQ(form({0xc4, 0xe2, 0xb0, 0xf2, 0xca}).family, Family::kInterpreted);  // RAX is R9
+}
+
+TEST(FormTest, LanesByAMaskAreInterpreted) {
+  EXPECT_EQ(form({0xc4, 0xe2, 0x7d, 0x2c, 0x03}).family, Family::kInterpreted);        // VMASKMOVPS
+  EXPECT_EQ(form({0xc4, 0xe2, 0x69, 0x90, 0x0c, 0x20}).family, Family::kInterpreted);  // VPGATHERDD
+}
+
 TEST(FormTest, ChangedMasksEndTheTranslation) {
   EXPECT_TRUE(form({0x0f, 0xae, 0x10}).last);  // LDMXCSR [RAX]
   EXPECT_TRUE(form({0xd9, 0x28}).last);        // FLDCW [RAX]

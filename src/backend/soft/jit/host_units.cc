@@ -6,6 +6,27 @@ namespace husk::soft::jit {
 void BlockTranslator::want_vectors(Item& item) {
   want(item, HUSK_HOT(sse_live), vectors_wanted_, stubs_.vectors);
 }
+// Behind want_vectors(): where the guest has not enabled AVX, the interpreter raises the fault that
+// ends the block here.
+void BlockTranslator::want_whole_vectors(Item& item) {
+  constexpr uint8_t kNotEqual = 5;
+  if (whole_vectors_wanted_) return;
+  whole_vectors_wanted_ = true;
+  before_clobber(item);
+  a_.rm(op(0x83), 7, HUSK_HOT(sse_live));
+  a_.byte(interp::kWholeVectors);
+  detour(item, a_.jcc(kNotEqual));
+}
+
+void BlockTranslator::zero_upper(Item& item) {
+  want_vectors(item);
+  want_whole_vectors(item);
+  before_native(item);
+  a_.byte(0xc5);
+  a_.byte(item.form.encoding.vex_256 ? 0xfc : 0xf8);
+  a_.byte(0x77);
+}
+
 void BlockTranslator::want_x87(Item& item) {
   want(item, HUSK_HOT(x87_lent), x87_wanted_, stubs_.x87);
 }

@@ -135,7 +135,7 @@ Mem BlockTranslator::single_access(Item& item, const Access& what) {
     constant += static_cast<uint64_t>(static_cast<int64_t>(what.extra));
     const size_t entry = table(what.write) + mmu::Tlb::index(constant) * sizeof(mmu::TlbEntry);
     const uint64_t tag = (constant + static_cast<uint64_t>(last)) & kPageMask;
-    const bool misaligned = what.aligned && constant % 16 != 0;
+    const bool misaligned = what.aligned && constant % what.size != 0;
     compare_constant(misaligned ? kNoTag : tag, constant, what.write);
     miss();
     before_native(item);
@@ -159,8 +159,8 @@ Mem BlockTranslator::single_access(Item& item, const Access& what) {
     a_.lea(rax, {.base = rcx, .disp = last});
   }
   if (what.aligned) {
-    a_.rr({.opcode = 0xf6, .bytes = true}, 0, rcx);  // TEST CL, 15
-    a_.byte(15);
+    a_.rr({.opcode = 0xf6, .bytes = true}, 0, rcx);  // TEST CL, size - 1
+    a_.byte(static_cast<uint8_t>(what.size - 1));
     miss();
   }
   compare_entry(what.write);

@@ -52,6 +52,7 @@ void plain(const Insn& insn, const Form& form, Assignments& out) {
     return out.add({form.rm, form.rm, delta});
   if (reg) out.add({form.reg});
   if (rm && !(reg && form.rm == form.reg)) out.add({form.rm});
+  if (written(form.vvvv_role) && !(reg && insn.vvvv == form.reg)) out.add({insn.vvvv});
 }
 
 Assignment move(const Form& form) {

@@ -15,7 +15,7 @@ struct Access {
   int32_t extra = 0;  // to be added to the address
   uint16_t size = 0;
   bool write = false;
-  bool aligned = false;  // to 16 bytes, else it faults
+  bool aligned = false;  // to its size, else it faults
 };
 
 struct Accesses {

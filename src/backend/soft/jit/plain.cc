@@ -35,6 +35,7 @@ void BlockTranslator::emit_plain(const Form& form, uint8_t reg, uint8_t rm, cons
 void BlockTranslator::plain(Item& item) {
   const Form& form = item.form;
   if (form.sse) want_vectors(item);
+  if (form.avx) want_whole_vectors(item);
   if (form.x87) want_x87(item);
   const bool general_reg = form.reg_role != Role::kNone && form.reg_role != Role::kVector;
   const bool general_rm =

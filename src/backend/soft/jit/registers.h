@@ -4,7 +4,7 @@
 //   RAX, RCX  scratch: addresses, and the guest's flags on their way (LAHF, SETO)
 //   the rest  guest registers, under their own names but for RAX in R9, RCX in R10 and RSP in R11
 //   memory    the guest's R9, R10 and R11, which compilers use least
-//   XMM       the guest's own, while HotState::sse_live is not zero
+//   XMM       the guest's own, while HotState::sse_live is not zero; YMM, while it is kWholeVectors
 #pragma once
 
 #include <cstddef>

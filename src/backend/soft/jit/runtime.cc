@@ -69,7 +69,7 @@ const void* interpret(uint64_t* regs, const Site* site) {
     op = op->fn(cpu, op);
   } while (op != nullptr && op->fn != end_of_site);
   if (op == nullptr) return go_on(cpu);
-  if (!cpu.keeps_vectors()) cpu.sse_live = 0;
+  if (cpu.keeps_vectors() != cpu.sse_live) cpu.sse_live = 0;
   if (!cpu.keeps_x87()) cpu.x87_lent = 0;
   if (!cpu.wants_run_loop()) return next(*site);
   cpu.rip = cpu.ip_of(op);
@@ -77,10 +77,9 @@ const void* interpret(uint64_t* regs, const Site* site) {
 }
 
 const void* miss(uint64_t* regs, const Site* site, uint64_t linear) {
-  constexpr uint64_t kAlignment = 16;
   Cpu& cpu = cpu_of(regs);
   const bool one_page = linear % kPageSize + site->size <= kPageSize;
-  const bool fits = one_page && (!site->aligned || linear % kAlignment == 0);
+  const bool fits = one_page && (!site->aligned || linear % site->size == 0);
   return fits && cpu.warm_tlb(linear, site->write) ? again(*site) : interpret(regs, site);
 }
 
@@ -101,9 +100,8 @@ const void* rest_of_block(Cpu& cpu, const Site& site) {
 
 const void* vectors(uint64_t* regs, const Site* site) {
   Cpu& cpu = cpu_of(regs);
-  if (!cpu.lend_vectors()) return rest_of_block(cpu, *site);
-  cpu.sse_live = 1;
-  return next(*site);
+  cpu.sse_live = cpu.lend_vectors();
+  return cpu.sse_live != 0 ? next(*site) : rest_of_block(cpu, *site);
 }
 
 const void* x87(uint64_t* regs, const Site* site) {

@@ -10,6 +10,12 @@ namespace husk::soft::jit {
 using decode::kNoRegister;
 using decode::kRipBase;
 
+namespace {
+
+constexpr uint16_t kAlignment = 16;  // that a span can promise
+
+}  // namespace
+
 SpanFinder::SpanFinder() { forget_all(); }
 
 // Registers hold what is not known, and no check is good any more.
@@ -35,6 +41,7 @@ Places SpanFinder::add(const decode::Insn& insn, const Form& form, uint64_t next
 }
 
 Place SpanFinder::place(const Access& access, uint64_t next_rip) {
+  if (access.aligned && access.size != kAlignment) return {};
   const decode::MemoryOperand& operand = access.operand;
   Root root;
   auto start = static_cast<uint64_t>(operand.displacement) +
@@ -78,7 +85,8 @@ bool SpanFinder::join(const Root& root, int64_t start, Span& span, const Access&
   };
   if (root.constant() && page_of(low) != page_of(high - 1)) return false;
   if (access.write && !span.write && span.sealed) return false;
-  if (access.aligned && span.aligned_at && (*span.aligned_at - offset) % 16 != 0) return false;
+  if (access.aligned && span.aligned_at && (*span.aligned_at - offset) % kAlignment != 0)
+    return false;
   if (access.aligned) span.aligned_at = offset;
   span.low = low;
   span.high = high;

@@ -72,6 +72,29 @@ class StubWriter {
       const Mem at = deeper(hot(image + fpu::FpuState::kXmm + i * 16u), kDepth);
       a_.rm(op0f(store ? 0x29 : 0x28), i, at);  // MOVAPS
     }
+    move_upper(store);
+    a_.bind(none);
+  }
+
+  // Their upper halves, if these are: VEXTRACTF128, VINSERTF128.
+  void move_upper(bool store) {
+    a_.rm(op(0x83), 7, deeper(HUSK_HOT(sse_live), kDepth));
+    a_.byte(interp::kWholeVectors);
+    const JumpSite none = a_.jcc(kNotZero);
+    const size_t upper = offsetof(HotState, fpu_state) + offsetof(fpu::FpuState, upper);
+    for (uint8_t i = 0; i < 16; ++i) {
+      const Encoding move{.opcode = static_cast<uint8_t>(store ? 0x19 : 0x18),
+                          .map = 3,
+                          .prefix = 0x66,
+                          .vex = true,
+                          .vex_256 = true,
+                          .vvvv = store ? uint8_t{0} : i};
+      a_.rm(move, i, deeper(hot(upper + i * 16u), kDepth));
+      a_.byte(1);
+    }
+    if (store) {  // VZEROUPPER: what comes next is SSE
+      for (const uint8_t byte : {0xc5, 0xf8, 0x77}) a_.byte(byte);
+    }
     a_.bind(none);
   }
 

@@ -22,6 +22,15 @@ Form extend(const Insn& insn) {
   return plain(insn, from, Role::kTarget, Role::kSource, insn.operand_size);
 }
 
+// TZCNT and LZCNT, with the prefix; else with an operand of zero the target keeps its value.
+Form bit_scan(const Insn& insn) {
+  const bool counts = insn.rep == decode::Rep::kRepe;
+  if (counts && insn.operand_size == 2) return {};
+  Form form = plain(insn, insn.operand_size, counts ? Role::kTarget : Role::kBoth, Role::kSource);
+  if (counts) form.encoding.prefix = 0xf3;
+  return form;
+}
+
 Form compare_exchange(const Insn& insn) {
   Form form = plain(insn, byte_or_full(insn), Role::kSource, Role::kBoth);
   const bool simple = insn.memory && !in_memory(insn.reg);
@@ -83,8 +92,8 @@ Form two_byte_form(const Insn& insn) {
       return form;
     }
     case 0xbc:
-    case 0xbd:  // with an operand of zero the target keeps its value
-      return plain(insn, insn.operand_size, Role::kBoth, Role::kSource);
+    case 0xbd:
+      return bit_scan(insn);
     case 0xc3:
       return plain(insn, insn.operand_size, Role::kSource, Role::kTarget);
     default:
