@@ -1,7 +1,7 @@
 # Husk's front door. Each target brings what it needs; CMake does the work.
 JOBS ?= $(shell nproc)
 
-.PHONY: all build setup guest guest-arm64 demo test aarch64 lab-arm64 lab-kvm-arm64 lab-kvm-x86 lint tidy bench asan tsan fuzz fuzz-cpu \
+.PHONY: all build setup clang guest guest-arm64 demo test aarch64 lab-arm64 lab-kvm-arm64 lab-kvm-x86 lint tidy bench asan tsan fuzz fuzz-cpu \
         selftests soak-stress soak-cpu clean
 
 all: build
@@ -87,6 +87,11 @@ tidy: build
 	tools/setup.sh clang-tidy-19
 	run-clang-tidy-19 -quiet -j $(JOBS) -p build/release '^(?!.*_test\.cc).*/src/.*\.cc$$'
 
+# By Clang, and with libFuzzer's coverage, so that make fuzz needs no build of its own.
+asan: clang
+clang: setup
+	tools/setup.sh clang-19 libclang-rt-19-dev
+
 asan tsan: setup
 	cmake --preset $@ >/dev/null
 	cmake --build build/$@ -j $(JOBS)
@@ -94,7 +99,7 @@ asan tsan: setup
 
 # Each fuzz target for SECONDS_EACH seconds under ASan.
 SECONDS_EACH ?= 600
-fuzz: setup
+fuzz: clang
 	tools/fuzz.sh $(SECONDS_EACH)
 
 # Ten million random instruction sequences, on the host's processor and in the interpreter.

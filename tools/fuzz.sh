@@ -7,21 +7,20 @@ seconds=$1
 
 if [ $# -eq 2 ]; then
   name=$2
-  corpus=build/fuzz/corpus/$name
+  corpus=build/asan/corpus/$name
   seeds=fuzz/corpus/${name%_fuzz}
   mkdir -p "$corpus"
   [ -d "$seeds" ] || seeds=""
   status=0
   # shellcheck disable=SC2086
-  "build/fuzz/$name" -max_total_time="$seconds" -rss_limit_mb=3000 -timeout=20 -print_final_stats=1 \
-    -artifact_prefix="build/fuzz/$name-" "$corpus" $seeds > "build/fuzz/$name.log" 2>&1 || status=1
-  printf '== %s\n%s\n' "$name" "$(tail -n 8 "build/fuzz/$name.log")"
+  "build/asan/$name" -max_total_time="$seconds" -rss_limit_mb=3000 -timeout=20 -print_final_stats=1 \
+    -artifact_prefix="build/asan/$name-" "$corpus" $seeds > "build/asan/$name.log" 2>&1 || status=1
+  printf '== %s\n%s\n' "$name" "$(tail -n 8 "build/asan/$name.log")"
   exit $status
 fi
 
-tools/setup.sh clang-19 libclang-rt-19-dev
-cmake --preset fuzz > /dev/null
+cmake --preset asan > /dev/null
 targets=$(for source in fuzz/*_fuzz.cc; do basename "$source" .cc; done)
 # shellcheck disable=SC2086
-cmake --build build/fuzz --target $targets
+cmake --build build/asan --target $targets
 echo "$targets" | xargs -P "$(nproc)" -n 1 tools/fuzz.sh "$seconds"
