@@ -12,7 +12,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
+
+from timing import seconds_of
 
 HUSK, GUEST, IMAGE, OUT = sys.argv[1:5]
 RUNS = int(sys.argv[5]) if len(sys.argv) > 5 else 20
@@ -21,9 +22,7 @@ COMMANDS = {"true": "true", "python3": "python3 -c 'print(6 * 7)'"}
 
 
 def husk(environment, *words):
-    start = time.monotonic()
-    subprocess.run([HUSK, *words], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=LIMIT)
-    return time.monotonic() - start
+    return seconds_of([HUSK, *words], LIMIT, env=environment, stdout=subprocess.DEVNULL)
 
 
 def main():

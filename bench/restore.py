@@ -20,6 +20,8 @@ import tempfile
 import threading
 import time
 
+from timing import seconds_of
+
 HUSK, GUEST, IMAGE, OUT = sys.argv[1:5]
 RUNS = int(sys.argv[5]) if len(sys.argv) > 5 else 50
 LIMIT = 60  # seconds for anything that is waited for
@@ -35,8 +37,16 @@ def wait_for(process, mark):
     sys.exit(f"restore.py: QEMU ended without saying {mark.decode()}")
 
 
-def start_qemu(*more):
-    return subprocess.Popen(["timeout", str(LIMIT), *QEMU, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+@contextlib.contextmanager
+def qemu(*more):
+    with subprocess.Popen([*QEMU, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        guard = threading.Timer(LIMIT, process.kill)
+        guard.start()
+        try:
+            yield process
+        finally:
+            guard.cancel()
+            process.kill()
 
 
 def qmp(path, *commands):
@@ -65,17 +75,16 @@ def qmp(path, *commands):
 
 
 def save_qemu(stream, control):
-    with start_qemu("-qmp", f"unix:{control},server,nowait") as process:
+    with qemu("-qmp", f"unix:{control},server,nowait") as process:
         wait_for(process, b"HUSK waiting")
         unlimited = {"max-bandwidth": 1 << 40}
         qmp(control, ("migrate-set-parameters", unlimited), ("migrate", {"uri": f"exec:cat > {stream}"}))
-        process.kill()
 
 
 def qemu_seconds(stream):
     """What arrives at the serial port before the guest is whole is lost, so the line is said until it is answered."""
     start = time.monotonic()
-    with start_qemu("-incoming", f"exec:cat {stream}") as process:
+    with qemu("-incoming", f"exec:cat {stream}") as process:
         answered = threading.Event()
         def ask():
             while not answered.wait(0.002):
@@ -87,23 +96,20 @@ def qemu_seconds(stream):
         elapsed = time.monotonic() - start
         answered.set()
         asking.join()
-        process.kill()
     return elapsed
 
 
 def husk_seconds():
-    start = time.monotonic()
-    subprocess.run([HUSK, "run", IMAGE, "true"], stdin=subprocess.DEVNULL, check=True, timeout=LIMIT)
-    return time.monotonic() - start
+    return seconds_of([HUSK, "run", IMAGE, "true"], LIMIT)
 
 
 def husk_phases():
     """Milliseconds by phase, as `husk --debug` tells them; `rest` is the kernel's: making the process and taking it away."""
-    start = time.monotonic()
-    told = subprocess.run([HUSK, "--debug", "run", IMAGE, "true"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                          check=True, timeout=LIMIT).stderr
-    elapsed = (time.monotonic() - start) * 1e3
-    phases = {name: float(value) for name, value in re.findall(r"phase: ([a-z ]+) ([0-9.]+) ms", told)}
+    with tempfile.TemporaryFile("w+") as told:
+        elapsed = seconds_of([HUSK, "--debug", "run", IMAGE, "true"], LIMIT, stderr=told) * 1e3
+        told.seek(0)
+        lines = told.read()
+    phases = {name: float(value) for name, value in re.findall(r"phase: ([a-z ]+) ([0-9.]+) ms", lines)}
     phases["rest"] = max(0.0, elapsed - sum(phases.values()))
     return phases
 
