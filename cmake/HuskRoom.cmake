@@ -17,11 +17,19 @@ if(HUSK_SANITIZE)
     target_compile_options(husk_flags INTERFACE -Wno-tsan)
   endif()
 endif()
+
 # A test's own code: nobody waits for it to run, so it is made to compile fast. UBSan looks at what is tested.
 function(husk_test_code target)
   target_compile_options(${target} PRIVATE -Og)
   if(HUSK_SANITIZE MATCHES undefined)
     target_compile_options(${target} PRIVATE -fno-sanitize=undefined)
+  endif()
+endfunction()
+
+# Sources that call code which was written at run time: no type stands before it, where Clang's UBSan would look for one.
+function(husk_calls_written_code)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -fno-sanitize=function)
   endif()
 endfunction()
 

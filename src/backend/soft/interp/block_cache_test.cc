@@ -39,7 +39,8 @@ TEST(BlockCache, FindsWhatItHoldsHoweverMuchThatIs) {
 TEST(BlockCache, TheLastOfAKeyCounts) {
   BlockCache cache;
   add(cache, 0, 1);
-  EXPECT_EQ(cache.find(0), add(cache, 0, 2));
+  const Block* last = add(cache, 0, 2);
+  EXPECT_EQ(cache.find(0), last);
 }
 
 TEST(BlockCache, HoldsNothingOnceCleared) {

@@ -85,7 +85,7 @@ TEST_F(CodeStoreTest, WhatIsStaleIsUnlinkedAndFoundNoMore) {
   EXPECT_EQ(drop_stale(), std::vector<const Translation*>{&to});
   for (const Exit* unlinked : {&exit, &other}) {
     EXPECT_EQ(target_of(*unlinked), CodeStore::unlinked(*unlinked));
-    EXPECT_EQ(unlinked->target, kNowhere);
+    EXPECT_EQ(Ref{unlinked->target}, kNowhere);
   }
   EXPECT_EQ(store_.find(second_, 0x2000, false), nullptr);
   EXPECT_EQ(store_.find(first_, 0x1000, false), &from);
@@ -127,7 +127,7 @@ TEST_F(CodeStoreTest, TheOldestMakeRoom) {
   EXPECT_EQ(store_.find(first_, 0x2000, false), &young);
   EXPECT_EQ(target_of(of_young), store_.written(young.entry));
   EXPECT_EQ(young.incoming, store_.ref_of(&of_young));
-  EXPECT_EQ(of_young.next, kNowhere);
+  EXPECT_EQ(Ref{of_young.next}, kNowhere);
   EXPECT_EQ(begin_region(), std::vector<uint64_t>{0x2000});
 }
 
