@@ -18,11 +18,14 @@ if(HUSK_SANITIZE)
   endif()
 endif()
 
-# A test's own code: nobody waits for it to run, so it is made to compile fast. UBSan looks at what is tested.
+# A test's own code: nobody waits for it to run, so it is made to compile fast. UBSan looks at what is tested. As a property of
+# the sources it comes behind the options of the target's libraries, which would have the last word.
 function(husk_test_code target)
   target_compile_options(${target} PRIVATE -Og)
   if(HUSK_SANITIZE MATCHES undefined)
-    target_compile_options(${target} PRIVATE -fno-sanitize=undefined)
+    get_target_property(sources ${target} SOURCES)
+    list(FILTER sources INCLUDE REGEX "\\.cc$")
+    set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS -fno-sanitize=undefined)
   endif()
 endfunction()
 

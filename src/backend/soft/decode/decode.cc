@@ -168,7 +168,7 @@ class Decoder {
   // Near branches ignore 66 in 64-bit mode, as on Intel's processors; on AMD's they would take a
   // 16-bit target.
   void sizes(uint16_t form) {
-    i_.rex = rex_ != 0;
+    i_.rex = rex_ != 0 && !i_.vex;
     i_.rex_w = (rex_ & 8) != 0;
     if (is64()) {
       i_.address_size = address_prefix_ ? 4 : 8;

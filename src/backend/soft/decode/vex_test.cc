@@ -1,6 +1,8 @@
 // VEX prefixes (Intel SDM vol. 2, 2.3).
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "backend/soft/decode/testing/decoded.h"
 
 namespace husk::soft::decode {
@@ -75,6 +77,16 @@ TEST(Vex, Outside64BitModeItIsLesAndLdsUnlessTheOperandIsARegister) {
   EXPECT_EQ(insn.rm, 1);
   EXPECT_EQ(insn.operand_size, 4) << "so is W";
   EXPECT_TRUE(decode16({0xc5, 0xf8, 0x58, 0xc1}).vex);
+}
+
+TEST(Vex, IsNoRexWhateverItsBitsSay) {
+  for (const CodeSize size : {CodeSize::k32, CodeSize::k64}) {
+    Insn insn;
+    const std::array<uint8_t, 5> bytes{0xc4, 0xe1, 0xe1, 0xe1, 0xe1};  // VPSRAW, with W
+    ASSERT_EQ(decode(bytes, size, insn), Status::kOk);
+    EXPECT_TRUE(insn.rex_w);
+    EXPECT_FALSE(insn.rex);
+  }
 }
 
 TEST(Vex, EndingEarlyIsTruncated) {
