@@ -88,7 +88,8 @@ class Fork(unittest.TestCase):
             self.assertEqual(len({answer[line] for answer in answers}), 5, answers)
 
     def test_what_one_writes_no_other_sees(self):
-        self.parent(BUSYBOX, "sh", "-c", "echo before > /tmp/file; sleep 1000")
+        self.parent(BUSYBOX, "sh", "-c", "echo before > /tmp/file; echo ready; sleep 1000")
+        self.lines("parent", 1)  # else the forks write the file themselves, perhaps later than below
         made = self.ok("fork", "parent", "-n", "2").split()
         self.ok("exec", made[0], "sh", "-c", "echo mine > /tmp/file")
         self.ok("exec", "parent", "sh", "-c", "echo after > /tmp/file")
