@@ -50,7 +50,7 @@ class Verifier {
     return data.empty();
   }
 
-  Result<Sha256> zero_digest() {
+  Sha256 zero_digest() {
     if (!zero_digest_) zero_digest_ = sha256(std::vector<std::byte>(kPiece));
     return *zero_digest_;
   }
