@@ -82,9 +82,9 @@ void write_if_empty(const char* path, const std::string& text) {
 
 void write_machine_id(const std::string& id) {
   if (id.empty()) return;
-  ::mkdir("/etc", 0755);
-  const int fd =
-      ::open("/etc/machine-id", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0444);
+  constexpr int kHow =  // an image's pipe of that name is not waited for
+      O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const int fd = ::open("/etc/machine-id", kHow, 0444);
   if (fd < 0) return console_line("husk-agent: " + failure("/etc/machine-id"));
   [[maybe_unused]] const ssize_t n = ::write(fd, (id + "\n").data(), id.size() + 1);
   ::close(fd);
@@ -145,7 +145,7 @@ void add_entropy(const std::string& bytes) {
 // sectors yet.
 std::string root_disk;
 
-// The directory and the files of write_name(), made before the image is seen: to make them in its
+// The directory and the files of write_names(), made before the image is seen: to make them in its
 // overlay takes the kernel a hundred thousand instructions.
 constexpr const char* kNames = "/etc";
 constexpr const char* kNameFiles[] = {"/etc/hostname", "/etc/hosts"};
